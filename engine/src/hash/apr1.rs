@@ -1,0 +1,74 @@
+//! `$apr1$`: the MD5-based crypt of FreeBSD with a magic string of its own (`apr_md5_encode` in APR-util).
+//!
+//! `$apr1$SALT$HASH`, up to 8 characters of salt, 22 of hash. The password is taken whole, whatever its length.
+
+use md5::{Digest, Md5};
+use zeroize::Zeroizing;
+
+use super::same;
+
+pub(super) const PREFIX: &[u8] = b"$apr1$";
+
+const LONGEST_SALT: usize = 8;
+const ROUNDS: usize = 1000;
+const ALPHABET: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+pub(super) fn verify(password: &[u8], stored: &[u8]) -> bool {
+    let rest = &stored[PREFIX.len()..];
+    let Some(salt_ends) = rest.iter().take(LONGEST_SALT + 1).position(|&byte| byte == b'$') else { return false };
+    let (salt, hash) = (&rest[..salt_ends], &rest[salt_ends + 1..]);
+    same(&encode(&digest(password, salt)), hash)
+}
+
+fn digest(password: &[u8], salt: &[u8]) -> Zeroizing<[u8; 16]> {
+    let alternate = md5(&[password, salt, password]);
+    let mut context = Md5::new();
+    context.update(password);
+    context.update(PREFIX);
+    context.update(salt);
+    for piece in password.chunks(alternate.len()) {
+        context.update(&alternate[..piece.len()]);
+    }
+    // The original reads a byte of a buffer it has just cleared here; files depend on it.
+    let mut bits = password.len();
+    while bits != 0 {
+        context.update(if bits & 1 == 1 { &[0][..] } else { &password[..1] });
+        bits >>= 1;
+    }
+    let mut state = Zeroizing::new(<[u8; 16]>::from(context.finalize()));
+    for round in 0..ROUNDS {
+        let odd = round & 1 == 1;
+        let first: &[u8] = if odd { password } else { &state[..] };
+        let last: &[u8] = if odd { &state[..] } else { password };
+        let salt = if round % 3 == 0 { &[] } else { salt };
+        let middle = if round % 7 == 0 { &[] } else { password };
+        state = md5(&[first, salt, middle, last]);
+    }
+    state
+}
+
+fn md5(parts: &[&[u8]]) -> Zeroizing<[u8; 16]> {
+    let mut context = Md5::new();
+    for part in parts {
+        context.update(part);
+    }
+    Zeroizing::new(context.finalize().into())
+}
+
+/// 16 bytes as 22 characters, six bits each from the low end, in the order that the format defines.
+fn encode(state: &[u8; 16]) -> [u8; 22] {
+    const TRIPLES: [[usize; 3]; 5] = [[0, 6, 12], [1, 7, 13], [2, 8, 14], [3, 9, 15], [4, 10, 5]];
+    let mut encoded = [0; 22];
+    let mut put = |at: usize, count: usize, mut bits: u32| {
+        for place in &mut encoded[at..at + count] {
+            *place = ALPHABET[(bits & 0x3f) as usize];
+            bits >>= 6;
+        }
+    };
+    for (index, [high, middle, low]) in TRIPLES.into_iter().enumerate() {
+        let bits = u32::from(state[high]) << 16 | u32::from(state[middle]) << 8 | u32::from(state[low]);
+        put(index * 4, 4, bits);
+    }
+    put(20, 2, u32::from(state[11]));
+    encoded
+}

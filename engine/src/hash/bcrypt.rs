@@ -1,0 +1,85 @@
+//! bcrypt as APR-util computes it: `$2y$NN$` and `$2a$NN$`, 22 characters of salt, 31 of hash.
+//!
+//! The format is that of crypt_blowfish: base64 with bcrypt's own alphabet, 16 bytes of salt and 23 of the 24 bytes of
+//! the hash. Spare bits must be zero, since httpd compares with the canonical form.
+
+use base64::Engine;
+use base64::alphabet::BCRYPT;
+use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
+use zeroize::Zeroizing;
+
+use super::{crypt, same};
+
+const BASE64: GeneralPurpose = GeneralPurpose::new(&BCRYPT, NO_PAD);
+
+/// Bytes of a password that bcrypt looks at, the NUL behind a shorter one included.
+const KEY_BYTES: usize = 72;
+const SALT_STARTS: usize = 7;
+const SALT_ENDS: usize = SALT_STARTS + 22;
+const HASH_ENDS: usize = SALT_ENDS + 31;
+const HASH_BYTES: usize = 23;
+
+/// True for the prefixes that APR takes as bcrypt of its own. `$2b$` and `$2x$` go through crypt(3).
+pub(super) fn is_bcrypt(stored: &[u8]) -> bool {
+    stored.starts_with(b"$2a$") || stored.starts_with(b"$2y$")
+}
+
+pub(super) fn verify(password: &[u8], stored: &[u8]) -> bool {
+    let password = &password[..password.len().min(KEY_BYTES)];
+    if stored.starts_with(b"$2a$") && password.contains(&0xff) {
+        // For some passwords with this byte, `$2a$` hashes of crypt_blowfish deviate on purpose, so that the ones made
+        // by an old, faulty version stay unusable. The C library's crypt(3) has the same measure.
+        return crypt::verify(password, stored);
+    }
+    let Some((cost, salt, expected)) = parse(stored) else { return false };
+    let mut key = Zeroizing::new([0; KEY_BYTES]);
+    key[..password.len()].copy_from_slice(password);
+    let key_length = KEY_BYTES.min(password.len() + 1);
+    let computed = ::bcrypt::bcrypt(cost, salt, &key[..key_length]);
+    let mut encoded = [0; HASH_ENDS - SALT_ENDS];
+    BASE64.encode_slice(&computed[..HASH_BYTES], &mut encoded) == Ok(encoded.len()) && same(&encoded, expected)
+}
+
+/// Cost, salt and the hash's characters.
+fn parse(stored: &[u8]) -> Option<(u32, [u8; 16], &[u8])> {
+    if stored.len() != HASH_ENDS || stored[6] != b'$' {
+        return None;
+    }
+    let digits = std::str::from_utf8(&stored[4..6]).ok().filter(|d| d.bytes().all(|b| b.is_ascii_digit()))?;
+    let cost = digits.parse().ok().filter(|cost| (4..=31).contains(cost))?;
+    let salt = BASE64.decode(&stored[SALT_STARTS..SALT_ENDS]).ok()?.try_into().ok()?;
+    Some((cost, salt, &stored[SALT_ENDS..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::verify;
+
+    /// Cost 4, made by `htpasswd`, of 72 times "x".
+    const OF_72: &[u8] = b"$2y$04$lDjxLFAFWw.lNpSEwdDOYev7znbAPsJ6D.5paj1vO7/7ioWjjjdeG";
+
+    #[test]
+    fn the_password_ends_at_72_bytes() {
+        assert!(verify(&[b'x'; 72], OF_72));
+        assert!(verify(&[b'x'; 600], OF_72));
+        assert!(!verify(&[b'x'; 71], OF_72));
+    }
+
+    #[test]
+    fn spare_bits_in_the_salt_or_hash_are_a_mismatch() {
+        for place in [super::SALT_ENDS - 1, super::HASH_ENDS - 1] {
+            let mut altered = OF_72.to_vec();
+            altered[place] += 1;
+            assert!(!verify(&[b'x'; 72], &altered), "{}", String::from_utf8_lossy(&altered));
+        }
+    }
+
+    #[test]
+    fn costs_outside_4_to_31_are_a_mismatch() {
+        for cost in ["00", "03", "32", "99", "4$", "+4", " 4", "-1"] {
+            let mut altered = OF_72.to_vec();
+            altered[4..6].copy_from_slice(cost.as_bytes());
+            assert!(!verify(&[b'x'; 72], &altered), "{cost}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Comparing a password with a stored hash, for every family that httpd accepts on Linux.
+//!
+//! Which families those are, and which code decides about each, follows `apr_password_validate` of APR-util: bcrypt
+//! (`$2a$`, `$2y$`), `$apr1$` and `{SHA}` are computed here, all else is asked of the C library's crypt(3). A hash that
+//! cannot be parsed is a mismatch.
+
+mod apr1;
+mod bcrypt;
+mod crypt;
+mod sha1;
+
+use subtle::ConstantTimeEq;
+
+/// True where `password` is the one that `stored` was made from.
+///
+/// Both are bytes without NUL. Costs what the hash costs: from a microsecond for `{SHA}` to seconds for a high cost of
+/// bcrypt. Every copy made of the password is wiped before this returns.
+pub fn verify(password: &[u8], stored: &[u8]) -> bool {
+    if bcrypt::is_bcrypt(stored) {
+        bcrypt::verify(password, stored)
+    } else if stored.starts_with(apr1::PREFIX) {
+        apr1::verify(password, stored)
+    } else if stored.starts_with(sha1::PREFIX) {
+        sha1::verify(password, stored)
+    } else {
+        crypt::verify(password, stored)
+    }
+}
+
+/// Equality in a time that does not depend on where two hashes differ.
+fn same(computed: &[u8], stored: &[u8]) -> bool {
+    computed.ct_eq(stored).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::verify;
+
+    /// A hash of "secret" in each family, made by `htpasswd` or the system's crypt(3).
+    const OF_SECRET: &[&str] = &[
+        "$apr1$w8uZk8oc$UvcCyrDN3Z0SDpLMDzk071",
+        "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=",
+        "$2y$04$Ub9qVQIdR5j2PmraY4inw.hl6PDkZQ4R9.nbiAuCQLBZcEqfzDCiu",
+        "$2a$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW",
+        "$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW",
+        "$1$saltsalt$9xy1btjgzLYfb7hivXtC//",
+        "$5$rounds=1000$saltsalt$eKLZU9t9OoPWrqOQsoTIKG0aYkZ5rGOoOQhiIvoSWX2",
+        "$6$rounds=1000$saltsalt$LAV5VE5Y7w1d73x1mFNspYWUpazfmwv2SoepNXNKJ/otop/Zok96Hr8Q13LEv0DRY/x8v0/crpIjl8NJSAqXV/",
+        "$y$j75$saltsalt$0gBD67sgmJgRX3RZ6wHHO7sHimQEWGCWN85o4Twogh2",
+        "$7$6U..../....saltsalt$X5U8SQsYxdKoV4YFGbCO2to1JJbjQrcIM4GkaM41m96",
+        "_J9..rasmz0.F/jqjWck",
+        "abNANd1rDfiNc",
+    ];
+
+    #[test]
+    fn each_family_accepts_the_right_password_only() {
+        for stored in OF_SECRET {
+            assert!(verify(b"secret", stored.as_bytes()), "{stored}");
+            for wrong in [&b"Secret"[..], b"secre", b"secret ", b""] {
+                assert!(!verify(wrong, stored.as_bytes()), "{stored} {wrong:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn text_behind_a_hash_or_a_missing_end_is_a_mismatch() {
+        for stored in OF_SECRET {
+            assert!(!verify(b"secret", format!("{stored}x").as_bytes()), "{stored}");
+            for end in 0..stored.len() {
+                assert!(!verify(b"secret", &stored.as_bytes()[..end]), "{}", &stored[..end]);
+            }
+        }
+    }
+
+    #[test]
+    fn plain_text_and_empty_hashes_never_match() {
+        for (password, stored) in [("secret", "secret"), ("", ""), ("ab", "ab"), ("*0", "*0"), ("{SHA}", "{SHA}")] {
+            assert!(!verify(password.as_bytes(), stored.as_bytes()), "{stored}");
+        }
+    }
+}

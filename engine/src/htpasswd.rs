@@ -1,0 +1,214 @@
+//! A password file (`htpasswd`: `user:hash`, `htdigest`: `user:realm:hash`) as an immutable snapshot.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::OnceLock;
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use memchr::memchr2;
+
+use crate::lines::{LineCutter, LineRules};
+use crate::source::Parse;
+
+/// Stock httpd reads lines into a buffer of this many bytes, its NUL included, and stops reading at a longer one.
+const STOCK_LINE_BUFFER: usize = 8192;
+
+/// The users of one password file, found in constant time.
+///
+/// Holds the file's bytes and four bytes and a bit more for each user. The first line of a user counts, as in httpd.
+pub struct Passwords {
+    text: Box<[u8]>,
+    keys: RandomState,
+    /// Offsets of the first line of each user.
+    by_user: HashTable<u32>,
+    /// Offsets of further lines of a user already seen: of no use to Basic, but each may be another realm of Digest.
+    repeated: Vec<u32>,
+    /// Offsets of the first line of each user and realm; made when Digest first asks.
+    by_user_and_realm: OnceLock<HashTable<u32>>,
+    stock_stops_at: Option<usize>,
+}
+
+impl Passwords {
+    /// The password field of `user`: a hash, or empty where the line has none. `None` where the file has no such user.
+    pub fn stored_hash(&self, user: &[u8]) -> Option<&[u8]> {
+        let hash = self.keys.hash_one(user);
+        let offset = *self.by_user.find(hash, |&offset| word(&self.text, offset as usize).0 == user)?;
+        let (_, fields) = word(&self.text, offset as usize);
+        Some(word(&self.text, fields).0)
+    }
+
+    /// The hash field of `user` in `realm`, from the file's first line for both, as `htdigest` writes it.
+    pub fn realm_hash(&self, user: &[u8], realm: &[u8]) -> Option<&[u8]> {
+        let table = self.by_user_and_realm.get_or_init(|| self.index_by_realm());
+        let hash = self.keys.hash_one((user, realm));
+        let offset = *table.find(hash, |&offset| user_and_realm(&self.text, offset) == (user, realm))?;
+        let (_, rest) = word(&self.text, offset as usize);
+        let (_, rest) = word(&self.text, rest);
+        Some(word(&self.text, rest).0)
+    }
+
+    /// Number of users.
+    pub fn len(&self) -> usize {
+        self.by_user.len()
+    }
+
+    /// True where the file names nobody.
+    pub fn is_empty(&self) -> bool {
+        self.by_user.is_empty()
+    }
+
+    /// Bytes of memory held.
+    pub fn memory(&self) -> usize {
+        self.text.len() + self.by_user.allocation_size() + self.repeated.capacity() * size_of::<u32>()
+    }
+
+    fn index_by_realm(&self) -> HashTable<u32> {
+        let mut offsets: Vec<u32> = self.by_user.iter().chain(&self.repeated).copied().collect();
+        offsets.sort_unstable();
+        let mut table = HashTable::with_capacity(offsets.len());
+        for offset in offsets {
+            let key = user_and_realm(&self.text, offset);
+            insert_first(&mut table, offset, &self.keys, |other| user_and_realm(&self.text, other), key);
+        }
+        table
+    }
+}
+
+impl Parse for Passwords {
+    fn parse(text: Vec<u8>, rules: LineRules) -> Self {
+        let keys = RandomState::new();
+        // One allocation of the right size instead of a series of doublings that would each hash all names again.
+        let mut by_user = HashTable::with_capacity(memchr::memchr_iter(b'\n', &text).count() + 1);
+        let mut repeated = Vec::new();
+        let mut stock_stops_at = None;
+        let mut cutter = LineCutter::new(text, rules);
+        while let Some(line) = cutter.next_content() {
+            if line.untrimmed >= STOCK_LINE_BUFFER - 1 && stock_stops_at.is_none() {
+                stock_stops_at = Some(line.number);
+            }
+            let offset = line.start as u32; // Fits: `file::read` refuses files whose offsets would not.
+            let user = word(cutter.text(), line.start).0;
+            if !insert_first(&mut by_user, offset, &keys, |other| word(cutter.text(), other as usize).0, user) {
+                repeated.push(offset);
+            }
+        }
+        let text = cutter.into_text();
+        if by_user.len() < by_user.capacity() / 4 {
+            by_user.shrink_to_fit(|&offset| keys.hash_one(word(&text, offset as usize).0));
+        }
+        repeated.shrink_to_fit();
+        Passwords { text, keys, by_user, repeated, by_user_and_realm: OnceLock::new(), stock_stops_at }
+    }
+
+    fn stock_stops_at(&self) -> Option<usize> {
+        self.stock_stops_at
+    }
+}
+
+/// Adds `offset`, whose key is `key`, unless an offset with the same key is there. True where it was added.
+fn insert_first<'t, K: Eq + std::hash::Hash>(
+    table: &mut HashTable<u32>,
+    offset: u32,
+    keys: &RandomState,
+    key_at: impl Fn(u32) -> K + 't,
+    key: K,
+) -> bool {
+    let hash = keys.hash_one(&key);
+    match table.entry(hash, |&other| key_at(other) == key, |&other| keys.hash_one(key_at(other))) {
+        Entry::Occupied(_) => false,
+        Entry::Vacant(place) => {
+            place.insert(offset);
+            true
+        }
+    }
+}
+
+/// The word from `from` to the next `:` or the line's end, and where the word after it starts. A run of `:` counts as
+/// one (`ap_getword` in httpd's server/util.c).
+fn word(text: &[u8], from: usize) -> (&[u8], usize) {
+    let length = memchr2(b':', 0, &text[from..]).unwrap_or(text.len() - from);
+    let mut next = from + length;
+    while text.get(next) == Some(&b':') {
+        next += 1;
+    }
+    (&text[from..from + length], next)
+}
+
+fn user_and_realm(text: &[u8], offset: u32) -> (&[u8], &[u8]) {
+    let (user, rest) = word(text, offset as usize);
+    (user, word(text, rest).0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &[u8]) -> Passwords {
+        Passwords::parse(text.to_vec(), LineRules::Httpd24)
+    }
+
+    #[test]
+    fn a_user_is_found_by_the_exact_bytes_of_the_name() {
+        let file = parse(b"alice:h1\nbob:h2\nb\xc3\xa9a:h3\n");
+        assert_eq!(file.stored_hash(b"alice"), Some(&b"h1"[..]));
+        assert_eq!(file.stored_hash(b"b\xc3\xa9a"), Some(&b"h3"[..]));
+        for other in [&b"ALICE"[..], b"alic", b"alice:", b"alice:h1", b"", b"carol", b"b\xe9a"] {
+            assert_eq!(file.stored_hash(other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_of_several_lines_of_a_user_counts() {
+        let file = parse(b"alice:first\nalice:second\n");
+        assert_eq!(file.stored_hash(b"alice"), Some(&b"first"[..]));
+        assert_eq!(file.len(), 1);
+    }
+
+    #[test]
+    fn runs_of_colons_are_one_and_later_fields_are_ignored() {
+        let file = parse(b"bob::h1\ncarol:h2:Carol:more\ndave:::h3::x\n");
+        assert_eq!(file.stored_hash(b"bob"), Some(&b"h1"[..]));
+        assert_eq!(file.stored_hash(b"carol"), Some(&b"h2"[..]));
+        assert_eq!(file.stored_hash(b"dave"), Some(&b"h3"[..]));
+    }
+
+    #[test]
+    fn a_user_without_a_password_field_has_an_empty_hash() {
+        let file = parse(b"alice\nbob:\ncarol");
+        for user in [&b"alice"[..], b"bob", b"carol"] {
+            assert_eq!(file.stored_hash(user), Some(&b""[..]), "{user:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_starts_with_a_colon_is_the_empty_user() {
+        assert_eq!(parse(b":hash\n").stored_hash(b""), Some(&b"hash"[..]));
+    }
+
+    #[test]
+    fn lines_that_stock_httpd_could_not_read_are_read_and_the_first_is_named() {
+        let longest = [b"a:".to_vec(), vec![b'x'; STOCK_LINE_BUFFER - 4]].concat();
+        let too_long = [b"b:".to_vec(), vec![b'x'; STOCK_LINE_BUFFER - 3]].concat();
+        let file = parse(&[&longest[..], &too_long, b"c:y"].join(&b'\n'));
+        assert_eq!(file.stock_stops_at(), Some(2));
+        assert_eq!(file.stored_hash(b"b").map(<[u8]>::len), Some(STOCK_LINE_BUFFER - 3));
+        assert_eq!(file.stored_hash(b"c"), Some(&b"y"[..]));
+    }
+
+    #[test]
+    fn digest_hashes_are_found_by_user_and_realm() {
+        let file = parse(b"alice:one:h1\nalice:two:h2\nalice:two:h3\nbob:two:h4\ncarol:h5\n");
+        assert_eq!(file.realm_hash(b"alice", b"one"), Some(&b"h1"[..]));
+        assert_eq!(file.realm_hash(b"alice", b"two"), Some(&b"h2"[..]));
+        assert_eq!(file.realm_hash(b"bob", b"two"), Some(&b"h4"[..]));
+        assert_eq!(file.realm_hash(b"bob", b"one"), None);
+        assert_eq!(file.realm_hash(b"carol", b"h5"), Some(&b""[..]));
+    }
+
+    #[test]
+    fn an_empty_file_names_nobody() {
+        let file = parse(b"");
+        assert!(file.is_empty());
+        assert_eq!((file.stored_hash(b""), file.realm_hash(b"", b"")), (None, None));
+    }
+}

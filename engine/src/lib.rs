@@ -1,0 +1,22 @@
+//! The engine of `rust_esauth`: files in, verdicts out.
+//!
+//! * [`Passwords`] and [`Groups`] are immutable snapshots of a password or group file, parsed by the line rules of
+//!   Apache httpd and searched in constant time whatever the number of users, groups and members.
+//! * [`Source`] keeps the current snapshot of one file and reads it again when it has changed.
+//! * [`hash::verify`] compares a password with a stored hash of any family that `htpasswd` or crypt(3) makes.
+//!
+//! No type of httpd's appears here: user names, passwords and group names are bytes without NUL, as httpd's C strings
+//! are. Nothing here logs; what an operator should hear is returned as [`News`].
+
+mod file;
+mod groups;
+pub mod hash;
+mod htpasswd;
+mod lines;
+mod source;
+
+pub use file::ReadError;
+pub use groups::{Groups, Memberships};
+pub use htpasswd::Passwords;
+pub use lines::LineRules;
+pub use source::{News, Parse, Reading, Snapshot, Source};
