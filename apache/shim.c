@@ -1,0 +1,63 @@
+#include "shim.h"
+
+#include "apr_pools.h"
+#include "http_core.h"
+#include "ap_mmn.h"
+
+#if MODULE_MAGIC_NUMBER_MAJOR >= 20120211 /* httpd 2.4 */
+
+int esauth_request_logs(const request_rec *r, int module_index, int level)
+{
+    return APLOG_R_MODULE_IS_LEVEL(r, module_index, level);
+}
+
+void esauth_log_request(const char *file, int line, int module_index, int level, apr_status_t status,
+                        const request_rec *r, const char *message)
+{
+    ap_log_rerror(file, line, module_index, level, status, r, "%s", message);
+}
+
+void esauth_log_server(const char *file, int line, int module_index, int level, apr_status_t status,
+                       const server_rec *s, const char *message)
+{
+    ap_log_error(file, line, module_index, level, status, s, "%s", message);
+}
+
+#else /* httpd 2.2: one level for the whole server, and lines do not name a module */
+
+int esauth_request_logs(const request_rec *r, int module_index, int level)
+{
+    (void)module_index;
+    return (r->server->loglevel & APLOG_LEVELMASK) >= level;
+}
+
+void esauth_log_request(const char *file, int line, int module_index, int level, apr_status_t status,
+                        const request_rec *r, const char *message)
+{
+    (void)module_index;
+    ap_log_rerror(file, line, level, status, r, "%s", message);
+}
+
+void esauth_log_server(const char *file, int line, int module_index, int level, apr_status_t status,
+                       const server_rec *s, const char *message)
+{
+    (void)module_index;
+    ap_log_error(file, line, level, status, s, "%s", message);
+}
+
+#endif
+
+int esauth_is_rehearsal(server_rec *s)
+{
+    /* Kept in the process's pool, since the module itself is unloaded between the two readings. */
+    static const char key[] = "rust_esauth rehearsed";
+    void *seen = NULL;
+
+    apr_pool_userdata_get(&seen, key, s->process->pool);
+    if (seen != NULL) {
+        return 0;
+    }
+    /* _set copies the key, which this library's unloading would take away; the value is only ever compared with NULL. */
+    apr_pool_userdata_set((void *)1, key, NULL, s->process->pool);
+    return 1;
+}

@@ -1,0 +1,216 @@
+//! Asks apxs where httpd's and APR's headers are, generates the Rust bindings from them, compiles the C shim, and tells
+//! the code which httpd generation it is built for: `cfg(httpd = "2.2")` or `cfg(httpd = "2.4")`.
+
+use std::env;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, exit};
+
+/// What `src/` uses of httpd and APR, so that the bindings stay readable and build fast.
+const FUNCTIONS: &[&str] = &[
+    "ap_auth_name",
+    "ap_auth_type",
+    "ap_expr_parse_cmd_mi",
+    "ap_expr_str_exec",
+    "ap_find_linked_module",
+    "ap_getword_conf",
+    "ap_getword_white",
+    "ap_hook_.*",
+    "ap_lookup_provider",
+    "ap_md5",
+    "ap_note_auth_failure",
+    "ap_pbase64encode",
+    "ap_register_auth_provider",
+    "ap_register_provider",
+    "ap_requires",
+    "ap_server_root_relative",
+    "ap_set_file_slot",
+    "apr_base64_decode",
+    "apr_base64_decode_len",
+    "apr_dynamic_fn_retrieve",
+    "apr_palloc",
+    "apr_pool_cleanup_null",
+    "apr_pool_cleanup_register",
+    "apr_pool_userdata_get",
+    "apr_pool_userdata_setn",
+    "apr_table_get",
+    "apr_table_setn",
+    "apr_table_unset",
+    "esauth_.*",
+];
+const TYPES: &[&str] = &[
+    "authn_provider",
+    "authn_provider_list",
+    "authn_status",
+    "authz_provider",
+    "authz_status",
+    "command_rec",
+    "esauth_level",
+    "module",
+    "request_rec",
+    "require_line",
+    "server_rec",
+];
+const CONSTANTS: &[&str] = &[
+    "AP_AUTH_INTERNAL_PER_CONF",
+    "AP_EXPR_FLAG_STRING_RESULT",
+    "APR_HOOK_.*",
+    "HTTP_.*",
+    "M_INVALID",
+    "MODULE_MAGIC_COOKIE",
+    "MODULE_MAGIC_NUMBER_MAJOR",
+    "MODULE_MAGIC_NUMBER_MINOR",
+    "OR_AUTHCFG",
+    "OK",
+    "DECLINED",
+    "PROXYREQ_PROXY",
+];
+
+fn main() {
+    for input in ["build.rs", "apache/wrapper.h", "apache/shim.c", "apache/shim.h"] {
+        println!("cargo::rerun-if-changed={input}");
+    }
+    println!("cargo::rerun-if-env-changed=APXS");
+    println!("cargo::rustc-check-cfg=cfg(httpd, values(\"2.2\", \"2.4\"))");
+
+    let apxs = Apxs::find();
+    let flags = apxs.preprocessor_flags();
+    let generation = generation(&apxs.includes().0);
+    println!("cargo::rustc-cfg=httpd=\"{generation}\"");
+    compile_shim(&flags);
+    generate_bindings(&flags);
+}
+
+/// The apxs that stands for the httpd to build for.
+struct Apxs {
+    program: String,
+}
+
+impl Apxs {
+    /// `$APXS`, else the first of `apxs` and `apxs2` that runs.
+    fn find() -> Apxs {
+        let candidates = match env::var("APXS") {
+            Ok(chosen) if !chosen.is_empty() => vec![chosen],
+            _ => vec!["apxs".to_owned(), "apxs2".to_owned()],
+        };
+        for program in &candidates {
+            let apxs = Apxs { program: program.clone() };
+            if apxs.query("INCLUDEDIR").is_some() {
+                println!("cargo::rerun-if-changed={program}");
+                return apxs;
+            }
+        }
+        let tried = candidates.join(" and ");
+        missing(&format!("apxs, httpd's build tool, does not run (tried {tried}; set APXS to name another)"))
+    }
+
+    /// A value of httpd's build, `None` where apxs has none or does not run.
+    fn query(&self, name: &str) -> Option<String> {
+        let output = Command::new(&self.program).args(["-q", name]).output().ok()?;
+        let value = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+        (output.status.success() && !value.is_empty()).then_some(value)
+    }
+
+    /// Folders of httpd's and of APR's headers.
+    fn includes(&self) -> (PathBuf, Vec<PathBuf>) {
+        let Some(httpd) = self.query("INCLUDEDIR").map(PathBuf::from) else {
+            missing(&format!("{} names no folder of headers", self.program));
+        };
+        if !httpd.join("httpd.h").is_file() {
+            missing(&format!("httpd.h is not in {}, where {} says", httpd.display(), self.program));
+        }
+        let apr = ["APR_INCLUDEDIR", "APU_INCLUDEDIR"].iter().filter_map(|name| self.query(name)).map(PathBuf::from);
+        (httpd, apr.collect())
+    }
+
+    fn preprocessor_flags(&self) -> Vec<String> {
+        let (httpd, apr) = self.includes();
+        let mut flags: Vec<String> =
+            [httpd].into_iter().chain(apr).map(|path| format!("-I{}", path.display())).collect();
+        for name in ["EXTRA_CPPFLAGS", "EXTRA_INCLUDES"] {
+            let value = self.query(name).unwrap_or_default();
+            flags.extend(value.split_whitespace().filter(|flag| *flag != "-I.").map(str::to_owned));
+        }
+        flags.dedup();
+        flags
+    }
+}
+
+/// The generation, from the module magic number in ap_mmn.h: an httpd loads no module that was built for another.
+fn generation(include_folder: &Path) -> &'static str {
+    let header = include_folder.join("ap_mmn.h");
+    let text = std::fs::read_to_string(&header)
+        .unwrap_or_else(|error| missing(&format!("{} cannot be read: {error}", header.display())));
+    let major = text.lines().find_map(|line| {
+        let mut words = line.split_whitespace();
+        (words.next() == Some("#define") && words.next() == Some("MODULE_MAGIC_NUMBER_MAJOR")).then(|| words.next())?
+    });
+    match major.and_then(|number| number.parse().ok()) {
+        Some(20051115u32) => "2.2",
+        Some(20120211u32) => "2.4",
+        _ => {
+            eprintln!(
+                "{} has MODULE_MAGIC_NUMBER_MAJOR {}: rust_esauth is written for httpd 2.2 (20051115) and 2.4 (20120211)",
+                header.display(),
+                major.unwrap_or("missing")
+            );
+            exit(1)
+        }
+    }
+}
+
+fn compile_shim(flags: &[String]) {
+    let mut build = cc::Build::new();
+    for flag in flags {
+        build.flag(flag);
+    }
+    if let Err(error) = build.file("apache/shim.c").warnings(true).try_compile("esauth_shim") {
+        missing(&format!("apache/shim.c does not compile: {error}"));
+    }
+}
+
+fn generate_bindings(flags: &[String]) {
+    let mut builder = bindgen::Builder::default()
+        .header("apache/wrapper.h")
+        .clang_args(flags)
+        .layout_tests(false)
+        .generate_comments(false)
+        .derive_debug(false)
+        .prepend_enum_name(false)
+        .merge_extern_blocks(true)
+        .rust_edition(bindgen::RustEdition::Edition2024);
+    for name in FUNCTIONS {
+        builder = builder.allowlist_function(name);
+    }
+    for name in TYPES {
+        builder = builder.allowlist_type(name);
+    }
+    for name in CONSTANTS {
+        builder = builder.allowlist_var(name);
+    }
+    // A missing libclang makes bindgen panic; its own message is caught here and put into words.
+    let generated = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| builder.generate()));
+    let bindings = match generated {
+        Ok(Ok(bindings)) => bindings,
+        Ok(Err(error)) => missing(&format!("the bindings to httpd's headers cannot be generated: {error}")),
+        Err(_) => missing("libclang, which bindgen reads C headers with, cannot be loaded"),
+    };
+    let Some(folder) = env::var_os("OUT_DIR") else { missing("OUT_DIR is not set: build.rs is for cargo to run") };
+    if let Err(error) = bindings.write_to_file(Path::new(&folder).join("bindings.rs")) {
+        missing(&format!("the bindings cannot be written: {error}"));
+    }
+}
+
+/// Ends the build with what is missing and the packages that bring it.
+fn missing(what: &str) -> ! {
+    let mut message =
+        format!("\n{what}\n\nrust_esauth is built against httpd's headers, which these packages bring:\n");
+    for (system, command) in [
+        ("Debian, Ubuntu", "apt-get install apache2-dev libclang-dev gcc"),
+        ("Fedora, RHEL", "dnf install httpd-devel apr-devel apr-util-devel clang-devel gcc"),
+    ] {
+        let _ = writeln!(message, "  {system:15} {command}");
+    }
+    eprintln!("{message}");
+    exit(1)
+}

@@ -1,0 +1,108 @@
+//! httpd 2.4.
+
+mod authz;
+mod extras;
+
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ptr::{from_ref, null};
+
+use esauth_engine::LineRules;
+
+pub(crate) use self::extras::{
+    AUTH_BASIC_FAKE, AUTH_BASIC_USE_DIGEST_ALGORITHM, Extras, check_by_digest, verifies_by_digest,
+};
+use crate::basic;
+use crate::bindings::{
+    self, APR_HOOK_LAST, APR_HOOK_MIDDLE, DECLINED, OK, ap_hook_check_authn, ap_hook_fixups, ap_hook_note_auth_failure,
+    ap_hook_optional_fn_retrieve, ap_lookup_provider, ap_register_auth_provider, ap_register_provider, apr_pool_t,
+    request_rec,
+};
+use crate::boundary::guard_request;
+use crate::provider;
+use crate::request::{Request, c_str};
+
+/// How httpd 2.4 joins lines.
+pub(crate) const LINE_RULES: LineRules = LineRules::Httpd24;
+
+/// What may stand between the scheme and the credentials, besides nothing.
+pub(crate) const SPACES_BEFORE_CREDENTIALS: &[u8] = b" \t";
+
+/// The unique tag that 2.4 puts in front of a line of its log.
+pub(crate) const fn tag(tag: &str) -> &[u8] {
+    tag.as_bytes()
+}
+
+/// What `AUTH_TYPE` shows: the directive's own text.
+pub(crate) const fn auth_type(written: &CStr) -> &CStr {
+    written
+}
+
+/// Authentication that is not to be repeated for a subrequest or internal redirect under the same configuration.
+const PER_CONFIGURATION: c_int = bindings::AP_AUTH_INTERNAL_PER_CONF as c_int;
+
+/// # Safety
+/// Called by httpd's `register_hooks`, with its pool.
+pub(crate) unsafe fn register_hooks(_pool: *mut apr_pool_t) {
+    /// Ours answers first; it leaves to mod_auth_basic what is for that to do.
+    struct Names([*const c_char; 2]);
+    // SAFETY: constants that point to constants; httpd only reads them.
+    unsafe impl Sync for Names {}
+    static BEFORE: Names = Names([c"mod_auth_basic.c".as_ptr(), null()]);
+
+    let (middle, last) = (APR_HOOK_MIDDLE as c_int, APR_HOOK_LAST as c_int);
+    // SAFETY: httpd's registration functions, with functions of the right types and names that stay.
+    unsafe {
+        ap_hook_check_authn(Some(basic::check_authn), null(), BEFORE.0.as_ptr(), middle, PER_CONFIGURATION);
+        ap_hook_note_auth_failure(Some(note_auth_failure), null(), null(), middle);
+        ap_hook_fixups(Some(extras::fake_authorization), null(), null(), last);
+        ap_hook_optional_fn_retrieve(Some(authz::retrieve_optional_functions), null(), null(), middle);
+    }
+}
+
+/// # Safety
+/// `pool` is the configuration's, and all modules are loaded.
+pub(crate) unsafe fn register_providers(pool: *mut apr_pool_t) {
+    let authn = from_ref(&provider::PROVIDER).cast::<c_void>();
+    let group = from_ref(&authz::GROUP_PROVIDER).cast::<c_void>();
+    let file_group = from_ref(&authz::FILE_GROUP_PROVIDER).cast::<c_void>();
+    // SAFETY: the caller's pool; names and providers that stay as long as this library is loaded.
+    unsafe {
+        register(pool, provider::GROUP, c"esauth", authn);
+        register(pool, provider::GROUP, c"file", authn);
+        register(pool, authz::GROUP, c"group", group);
+        register(pool, authz::GROUP, c"file-group", file_group);
+    }
+}
+
+/// Registers a provider, in place of another of the same name where there is one.
+///
+/// httpd compares the number of providers that allow [`PER_CONFIGURATION`] with the number of names, so one that takes
+/// over a name must not be counted again: it would make up for a module that wants authentication for every URI.
+///
+/// # Safety
+/// As for [`register_providers`]; `provider` is of the type that belongs to `group`.
+unsafe fn register(pool: *mut apr_pool_t, group: &'static CStr, name: &'static CStr, provider: *const c_void) {
+    let version = provider::VERSION.as_ptr();
+    // SAFETY: as the caller promises.
+    unsafe {
+        if ap_lookup_provider(group.as_ptr(), name.as_ptr(), version).is_null() {
+            ap_register_auth_provider(pool, group.as_ptr(), name.as_ptr(), version, provider, PER_CONFIGURATION);
+        } else {
+            ap_register_provider(pool, group.as_ptr(), name.as_ptr(), version, provider);
+        }
+    }
+}
+
+/// httpd's call for the header of a refusal that did not come from us, such as that of a `Require`.
+unsafe extern "C" fn note_auth_failure(raw: *mut request_rec, auth_type: *const c_char) -> c_int {
+    // SAFETY: httpd calls its hooks with a live request and a C string.
+    let (request, auth_type) = unsafe { (Request::new(raw), c_str(auth_type)) };
+    let (Some(request), Some(auth_type)) = (request, auth_type) else { return DECLINED };
+    guard_request(request, DECLINED, || {
+        if !basic::is_basic(auth_type) {
+            return DECLINED;
+        }
+        basic::challenge(request);
+        OK as c_int
+    })
+}

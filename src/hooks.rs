@@ -1,0 +1,87 @@
+//! What is registered with httpd, and when.
+
+use std::ffi::c_int;
+use std::ptr::{NonNull, null};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::bindings::{
+    APR_HOOK_MIDDLE, HTTP_INTERNAL_SERVER_ERROR, OK, ap_find_linked_module, ap_hook_child_init, ap_hook_post_config,
+    ap_hook_pre_config, apr_pool_t, esauth_is_rehearsal, server_rec,
+};
+use crate::boundary::guard;
+use crate::config;
+use crate::generation;
+use crate::log::{Level, here, log_server};
+use crate::pool::Pool;
+use crate::{VERSION, store};
+
+/// httpd's call when the module is loaded.
+pub(crate) unsafe extern "C" fn register_hooks(pool: *mut apr_pool_t) {
+    guard((), || {
+        let middle = APR_HOOK_MIDDLE as c_int;
+        // SAFETY: httpd's registration functions, at the time they are meant for, with functions of the right types.
+        unsafe {
+            ap_hook_pre_config(Some(pre_config), null(), null(), middle);
+            ap_hook_post_config(Some(post_config), null(), null(), middle);
+            ap_hook_child_init(Some(child_init), null(), null(), middle);
+            generation::register_hooks(pool);
+        }
+    });
+}
+
+/// True where mod_auth_basic is loaded as well.
+pub(crate) fn mod_auth_basic_is_loaded() -> bool {
+    MOD_AUTH_BASIC.load(Ordering::Relaxed)
+}
+
+static MOD_AUTH_BASIC: AtomicBool = AtomicBool::new(false);
+
+/// After every module has been loaded and before any directive that looks for a provider is read: only now can ours take
+/// the stock names, whatever the order of loading.
+unsafe extern "C" fn pre_config(pool: *mut apr_pool_t, _log: *mut apr_pool_t, _temporary: *mut apr_pool_t) -> c_int {
+    guard(HTTP_INTERNAL_SERVER_ERROR as c_int, || {
+        config::forget_named_files();
+        // SAFETY: a C string; httpd's list of modules is complete.
+        let found = unsafe { ap_find_linked_module(c"mod_auth_basic.c".as_ptr()) };
+        MOD_AUTH_BASIC.store(!found.is_null(), Ordering::Relaxed);
+        // SAFETY: the configuration's pool, at the time of registrations.
+        unsafe { generation::register_providers(pool) };
+        OK as c_int
+    })
+}
+
+/// Says at start-up that the module is at work.
+unsafe extern "C" fn post_config(
+    pool: *mut apr_pool_t,
+    _log: *mut apr_pool_t,
+    _temporary: *mut apr_pool_t,
+    server: *mut server_rec,
+) -> c_int {
+    guard(HTTP_INTERNAL_SERVER_ERROR as c_int, || {
+        // SAFETY: httpd's main server and the configuration's pool, in its single thread.
+        let (main, pool) = unsafe { (server.as_ref(), NonNull::new(pool).map(|pool| Pool::new(pool))) };
+        let (Some(main), Some(pool)) = (main, pool) else { return OK as c_int };
+        // SAFETY: the main server.
+        if unsafe { esauth_is_rehearsal(server) } == 0 {
+            let how: &[u8] = if mod_auth_basic_is_loaded() { b"beside" } else { b"in place of" };
+            let text: [&[u8]; 5] = [
+                b"rust_esauth/",
+                VERSION.as_bytes(),
+                b" answers for HTTP Basic authentication, ",
+                how,
+                b" mod_auth_basic",
+            ];
+            log_server(here!(), Level::Info, 0, Some(main), pool, &text);
+        }
+        OK as c_int
+    })
+}
+
+/// Reads the configured files when a child starts, with its rights, so that its first request need not.
+unsafe extern "C" fn child_init(_pool: *mut apr_pool_t, _server: *mut server_rec) {
+    guard((), || {
+        for (kind, path) in config::named_files() {
+            store::preload(kind, path);
+        }
+    });
+}

@@ -1,0 +1,90 @@
+//! Lines in httpd's error log.
+//!
+//! The stock modules' lines are reproduced with their `AH` numbers, since fail2ban and people's alerts match them. Lines
+//! of our own have no number and say what to do.
+
+use std::ffi::{CStr, c_int};
+use std::ptr::null;
+
+use crate::bindings::{self, apr_status_t, esauth_log_server, server_rec};
+use crate::module_index;
+use crate::pool::Pool;
+
+/// httpd's log levels, as far as they are used here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Level {
+    Error,
+    Warning,
+    Notice,
+    Info,
+    Debug,
+}
+
+impl Level {
+    pub(crate) fn raw(self) -> c_int {
+        let raw = match self {
+            Level::Error => bindings::ESAUTH_ERROR,
+            Level::Warning => bindings::ESAUTH_WARNING,
+            Level::Notice => bindings::ESAUTH_NOTICE,
+            Level::Info => bindings::ESAUTH_INFO,
+            Level::Debug => bindings::ESAUTH_DEBUG,
+        };
+        raw as c_int
+    }
+}
+
+/// The place in the source that a line comes from; httpd shows it at level debug.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) file: &'static CStr,
+    pub(crate) line: c_int,
+}
+
+/// The [`Place`] where it is written.
+macro_rules! here {
+    () => {
+        $crate::log::Place {
+            file: const {
+                match ::std::ffi::CStr::from_bytes_with_nul(concat!(file!(), "\0").as_bytes()) {
+                    Ok(file) => file,
+                    Err(_) => c"",
+                }
+            },
+            line: line!() as ::std::ffi::c_int,
+        }
+    };
+}
+pub(crate) use here;
+
+/// Writes a line for `request`: [`Level`], APR status (0: none), then the parts of the text, as bytes.
+macro_rules! log_request {
+    ($request:expr, $level:expr, $status:expr, $($part:expr),+ $(,)?) => {
+        $request.log($crate::log::here!(), $level, $status, &[$(&$part[..]),+])
+    };
+}
+pub(crate) use log_request;
+
+/// Writes a line that belongs to no request. Without a server it goes to the main server's log.
+pub(crate) fn log_server(
+    place: Place,
+    level: Level,
+    status: apr_status_t,
+    server: Option<&server_rec>,
+    pool: Pool<'_>,
+    parts: &[&[u8]],
+) {
+    let message = pool.join(parts);
+    let server = server.map_or(null(), |server| server as *const server_rec);
+    // SAFETY: C strings that outlive the call, and a server that is null or valid.
+    unsafe {
+        esauth_log_server(
+            place.file.as_ptr(),
+            place.line,
+            module_index(),
+            level.raw(),
+            status,
+            server,
+            message.as_ptr(),
+        );
+    }
+}

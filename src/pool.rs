@@ -1,0 +1,66 @@
+//! APR pools: memory that is given back when the configuration, child or request it belongs to ends.
+
+use std::alloc::{Layout, handle_alloc_error};
+use std::ffi::CStr;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+use std::slice;
+
+use crate::bindings::{apr_palloc, apr_pool_t};
+
+/// A pool that lives for at least `'p`.
+#[derive(Clone, Copy)]
+pub(crate) struct Pool<'p> {
+    raw: NonNull<apr_pool_t>,
+    lives: PhantomData<&'p ()>,
+}
+
+impl<'p> Pool<'p> {
+    /// # Safety
+    /// `raw` is a pool that is not cleared or destroyed during `'p`, and that no other thread uses meanwhile.
+    pub(crate) unsafe fn new(raw: NonNull<apr_pool_t>) -> Self {
+        Pool { raw, lives: PhantomData }
+    }
+
+    pub(crate) fn as_ptr(self) -> *mut apr_pool_t {
+        self.raw.as_ptr()
+    }
+
+    /// `size` zeroed bytes, aligned for any C type.
+    pub(crate) fn bytes(self, size: usize) -> &'p mut [u8] {
+        // SAFETY: the pool is alive and ours to use (see `new`).
+        let raw: *mut u8 = unsafe { apr_palloc(self.as_ptr(), size.max(1) as _) }.cast();
+        let Some(raw) = NonNull::new(raw) else {
+            // httpd's pools end the process by themselves when memory runs out; this is for one that does not.
+            handle_alloc_error(Layout::new::<u8>());
+        };
+        // SAFETY: `size` bytes just allocated, that nothing else points to and that last as long as the pool.
+        unsafe {
+            raw.as_ptr().write_bytes(0, size);
+            slice::from_raw_parts_mut(raw.as_ptr(), size)
+        }
+    }
+
+    /// A value in the pool. It is never dropped, and so must not own anything.
+    pub(crate) fn value<T: Copy>(self, value: T) -> &'p mut T {
+        let place = self.bytes(size_of::<T>()).as_mut_ptr().cast::<T>();
+        // SAFETY: large enough, and aligned: APR aligns to 8 bytes or more, which `T`, made of C types, does not exceed.
+        unsafe {
+            place.write(value);
+            &mut *place
+        }
+    }
+
+    /// `parts` one after the other, as a C string. A NUL inside a part ends the string.
+    pub(crate) fn join(self, parts: &[&[u8]]) -> &'p CStr {
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        let text = self.bytes(length + 1);
+        let mut rest = &mut text[..];
+        for part in parts {
+            let (place, after) = rest.split_at_mut(part.len());
+            place.copy_from_slice(part);
+            rest = after;
+        }
+        CStr::from_bytes_until_nul(text).unwrap_or(c"")
+    }
+}

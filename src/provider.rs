@@ -1,0 +1,151 @@
+//! The authentication provider: who is in the password file, and is this the password?
+//!
+//! Registered as `esauth` and as `file`, for mod_auth_basic, mod_auth_digest and whoever else drives providers.
+
+use std::ffi::{CStr, c_char};
+use std::ptr;
+
+use esauth_engine::hash;
+
+use crate::bindings::{
+    AUTH_DENIED, AUTH_GENERAL_ERROR, AUTH_GRANTED, AUTH_USER_FOUND, AUTH_USER_NOT_FOUND, authn_provider, authn_status,
+    request_rec,
+};
+use crate::boundary::guard_request;
+use crate::generation::tag;
+use crate::log::{Level, log_request};
+use crate::request::{Request, c_str};
+use crate::store;
+
+/// The group that authentication providers are registered in (`AUTHN_PROVIDER_GROUP`).
+pub(crate) const GROUP: &CStr = c"authn";
+/// The version of their interface (`AUTHN_PROVIDER_VERSION`).
+pub(crate) const VERSION: &CStr = c"0";
+/// The note that tells a provider by which name it is called (`AUTHN_PROVIDER_NAME_NOTE`).
+pub(crate) const NAME_NOTE: &CStr = c"authn_provider_name";
+
+/// What httpd calls; the same under both names.
+///
+/// Unlike the stock provider it hands nothing to mod_authn_socache. That cache would then answer before us, with hash
+/// strings as old as its timeout, and compute a hash each time.
+pub(crate) static PROVIDER: authn_provider =
+    authn_provider { check_password: Some(provider_check_password), get_realm_hash: Some(provider_get_realm_hash) };
+
+/// True for [`PROVIDER`], under whatever name it was found.
+pub(crate) fn is_ours(provider: &authn_provider) -> bool {
+    ptr::eq(provider, &PROVIDER)
+}
+
+/// A provider's answer (`authn_status`).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Granted,
+    Denied,
+    UserFound,
+    UserNotFound,
+    Error,
+}
+
+impl Verdict {
+    pub(crate) fn from_raw(raw: authn_status) -> Verdict {
+        match raw {
+            AUTH_GRANTED => Verdict::Granted,
+            AUTH_DENIED => Verdict::Denied,
+            AUTH_USER_FOUND => Verdict::UserFound,
+            AUTH_USER_NOT_FOUND => Verdict::UserNotFound,
+            _ => Verdict::Error,
+        }
+    }
+
+    fn raw(self) -> authn_status {
+        match self {
+            Verdict::Granted => AUTH_GRANTED,
+            Verdict::Denied => AUTH_DENIED,
+            Verdict::UserFound => AUTH_USER_FOUND,
+            Verdict::UserNotFound => AUTH_USER_NOT_FOUND,
+            Verdict::Error => AUTH_GENERAL_ERROR,
+        }
+    }
+}
+
+/// Whether `password` is the one of `user` in the section's password file.
+///
+/// The verified cache will stand here, between the look-up and the hash.
+pub(crate) fn check_password(request: Request<'_>, user: &CStr, password: &CStr) -> Verdict {
+    let Some(path) = request.config().user_file() else {
+        let text = b"AuthUserFile not specified in the configuration";
+        log_request!(request, Level::Error, 0, tag("AH01619: "), text);
+        return Verdict::Error;
+    };
+    let file = match store::passwords(request, path) {
+        Ok(file) => file,
+        Err(unreadable) => {
+            let text = b"Could not open password file: ";
+            log_request!(request, Level::Error, unreadable.0, tag("AH01620: "), text, path.to_bytes());
+            return Verdict::Error;
+        }
+    };
+    match file.stored_hash(user.to_bytes()) {
+        None => Verdict::UserNotFound,
+        Some(stored) if hash::verify(password.to_bytes(), stored) => Verdict::Granted,
+        Some(_) => Verdict::Denied,
+    }
+}
+
+/// The hash of `user:realm:password` that an htdigest file has, in the request's pool.
+fn realm_hash<'r>(request: Request<'r>, user: &CStr, realm: &CStr) -> Result<&'r CStr, Verdict> {
+    let Some(path) = request.config().user_file() else {
+        let text = b"AuthUserFile not specified in the configuration";
+        log_request!(request, Level::Error, 0, tag("AH01621: "), text);
+        return Err(Verdict::Error);
+    };
+    let file = store::passwords(request, path).map_err(|unreadable| {
+        let text = b"Could not open password file: ";
+        log_request!(request, Level::Error, unreadable.0, tag("AH01622: "), text, path.to_bytes());
+        Verdict::Error
+    })?;
+    let hash = file.realm_hash(user.to_bytes(), realm.to_bytes()).ok_or(Verdict::UserNotFound)?;
+    Ok(request.pool().join(&[hash]))
+}
+
+/// Calls the password check of any provider.
+pub(crate) fn call_check_password(
+    request: Request<'_>,
+    provider: &authn_provider,
+    user: &CStr,
+    password: &CStr,
+) -> Verdict {
+    let Some(check_password) = provider.check_password else { return Verdict::Error };
+    // SAFETY: a registered provider's function, called as its type says: a live request and two C strings.
+    Verdict::from_raw(unsafe { check_password(request.as_ptr(), user.as_ptr(), password.as_ptr()) })
+}
+
+unsafe extern "C" fn provider_check_password(
+    raw: *mut request_rec,
+    user: *const c_char,
+    password: *const c_char,
+) -> authn_status {
+    // SAFETY: the caller is a hook of httpd's, with a live request and two C strings.
+    let (request, user, password) = unsafe { (Request::new(raw), c_str(user), c_str(password)) };
+    let (Some(request), Some(user), Some(password)) = (request, user, password) else { return AUTH_GENERAL_ERROR };
+    guard_request(request, AUTH_GENERAL_ERROR, || check_password(request, user, password).raw())
+}
+
+unsafe extern "C" fn provider_get_realm_hash(
+    raw: *mut request_rec,
+    user: *const c_char,
+    realm: *const c_char,
+    place: *mut *mut c_char,
+) -> authn_status {
+    // SAFETY: as for `provider_check_password`.
+    let (request, user, realm) = unsafe { (Request::new(raw), c_str(user), c_str(realm)) };
+    let (Some(request), Some(user), Some(realm)) = (request, user, realm) else { return AUTH_GENERAL_ERROR };
+    guard_request(request, AUTH_GENERAL_ERROR, || match realm_hash(request, user, realm) {
+        Ok(hash) => {
+            // SAFETY: the caller's place for a pointer; the hash lives as long as the request.
+            unsafe { place.write(hash.as_ptr().cast_mut()) };
+            AUTH_USER_FOUND
+        }
+        Err(verdict) => verdict.raw(),
+    })
+}

@@ -1,0 +1,160 @@
+//! A request as httpd hands it to a hook or provider.
+
+use std::ffi::{CStr, c_char};
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+
+use crate::bindings::{
+    self, ap_auth_name, ap_auth_type, apr_status_t, apr_table_get, apr_table_setn, apr_table_t, apr_table_unset,
+    esauth_log_request, esauth_request_logs, request_rec,
+};
+use crate::config::DirConfig;
+use crate::log::{Level, Place};
+use crate::module_index;
+use crate::pool::Pool;
+
+/// A request, for as long as the call that it came with.
+#[derive(Clone, Copy)]
+pub(crate) struct Request<'r> {
+    raw: NonNull<request_rec>,
+    lives: PhantomData<&'r ()>,
+}
+
+impl<'r> Request<'r> {
+    /// # Safety
+    /// `raw` is a request of httpd's that lives for `'r` and that no other thread touches meanwhile.
+    pub(crate) unsafe fn new(raw: *mut request_rec) -> Option<Self> {
+        NonNull::new(raw).map(|raw| Request { raw, lives: PhantomData })
+    }
+
+    pub(crate) fn as_ptr(self) -> *mut request_rec {
+        self.raw.as_ptr()
+    }
+
+    pub(crate) fn pool(self) -> Pool<'r> {
+        // SAFETY: a request has a pool, which lives as long and belongs to the same thread.
+        unsafe { Pool::new(NonNull::new_unchecked((*self.as_ptr()).pool)) }
+    }
+
+    /// What this module's directives say about the request.
+    pub(crate) fn config(self) -> &'r DirConfig {
+        // SAFETY: a configuration vector is an array of pointers, one for each module at its index; httpd has filled
+        // ours with what `create_dir_config` or `merge_dir_config` returned, and keeps it as long as the request.
+        unsafe {
+            let vector = (*self.as_ptr()).per_dir_config.cast::<*const DirConfig>();
+            &**vector.add(module_index() as usize)
+        }
+    }
+
+    /// The name the client gave, whether verified or not.
+    pub(crate) fn user(self) -> Option<&'r CStr> {
+        // SAFETY: null or a C string in the request's pool.
+        unsafe { c_str((*self.as_ptr()).user) }
+    }
+
+    pub(crate) fn set_user(self, user: &'r CStr) {
+        // SAFETY: the request is ours to change during a hook, and the name lives as long as it does. httpd's type is
+        // without const, but no one writes through it.
+        unsafe { (*self.as_ptr()).user = user.as_ptr().cast_mut() }
+    }
+
+    pub(crate) fn set_auth_type(self, auth_type: &'r CStr) {
+        // SAFETY: as for `set_user`.
+        unsafe { (*self.as_ptr()).ap_auth_type = auth_type.as_ptr().cast_mut() }
+    }
+
+    pub(crate) fn uri(self) -> &'r CStr {
+        // SAFETY: null or a C string in the request's pool.
+        unsafe { c_str((*self.as_ptr()).uri) }.unwrap_or(c"")
+    }
+
+    /// True where the client uses httpd as a forward proxy: other header names and another status apply then.
+    pub(crate) fn is_forward_proxy(self) -> bool {
+        // SAFETY: reads an integer of a live request.
+        let proxyreq = unsafe { (*self.as_ptr()).proxyreq };
+        proxyreq as u32 == bindings::PROXYREQ_PROXY
+    }
+
+    /// `AuthType`, as written.
+    pub(crate) fn auth_type(self) -> Option<&'r CStr> {
+        // SAFETY: httpd's function on a live request; the text lives in its pool or the configuration's.
+        unsafe { c_str(ap_auth_type(self.as_ptr())) }
+    }
+
+    /// `AuthName`: the realm.
+    pub(crate) fn auth_name(self) -> Option<&'r CStr> {
+        // SAFETY: as for `auth_type`.
+        unsafe { c_str(ap_auth_name(self.as_ptr())) }
+    }
+
+    /// Headers of the request.
+    pub(crate) fn headers_in(self) -> Table<'r> {
+        // SAFETY: a request has this table as long as it lives.
+        unsafe { Table::new((*self.as_ptr()).headers_in) }
+    }
+
+    /// Headers that the response carries also when it is an error.
+    pub(crate) fn err_headers_out(self) -> Table<'r> {
+        // SAFETY: as for `headers_in`.
+        unsafe { Table::new((*self.as_ptr()).err_headers_out) }
+    }
+
+    /// What modules tell each other about the request.
+    pub(crate) fn notes(self) -> Table<'r> {
+        // SAFETY: as for `headers_in`.
+        unsafe { Table::new((*self.as_ptr()).notes) }
+    }
+
+    /// Writes a line to the error log; see [`crate::log::log_request`]. Composes it only where its level is logged.
+    pub(crate) fn log(self, place: Place, level: Level, status: apr_status_t, parts: &[&[u8]]) {
+        // SAFETY: a live request, and C strings that outlive the calls.
+        unsafe {
+            if esauth_request_logs(self.as_ptr(), module_index(), level.raw()) == 0 {
+                return;
+            }
+            let message = self.pool().join(parts);
+            let (file, line) = (place.file.as_ptr(), place.line);
+            esauth_log_request(file, line, module_index(), level.raw(), status, self.as_ptr(), message.as_ptr());
+        }
+    }
+}
+
+/// An APR table of a request: text by name, names without regard to case.
+#[derive(Clone, Copy)]
+pub(crate) struct Table<'r> {
+    raw: *mut apr_table_t,
+    lives: PhantomData<&'r ()>,
+}
+
+impl<'r> Table<'r> {
+    /// # Safety
+    /// `raw` is a table that lives for `'r` and belongs to this thread.
+    unsafe fn new(raw: *mut apr_table_t) -> Self {
+        Table { raw, lives: PhantomData }
+    }
+
+    pub(crate) fn get(self, name: &CStr) -> Option<&'r CStr> {
+        // SAFETY: a live table; its texts live in the request's pool.
+        unsafe { c_str(apr_table_get(self.raw, name.as_ptr())) }
+    }
+
+    /// Sets `name`, a text of this library that outlives every request, to `value`.
+    pub(crate) fn set(self, name: &'static CStr, value: &'r CStr) {
+        // SAFETY: a live table, which keeps the two pointers; both texts live as long as it.
+        unsafe { apr_table_setn(self.raw, name.as_ptr(), value.as_ptr()) }
+    }
+
+    pub(crate) fn unset(self, name: &CStr) {
+        // SAFETY: a live table.
+        unsafe { apr_table_unset(self.raw, name.as_ptr()) }
+    }
+}
+
+/// A text of httpd's, if there is one.
+///
+/// # Safety
+/// `raw` is null or a C string that lives, unchanged, for `'a`.
+pub(crate) unsafe fn c_str<'a>(raw: *const c_char) -> Option<&'a CStr> {
+    // SAFETY: as the caller promises.
+    (!raw.is_null()).then(|| unsafe { CStr::from_ptr(raw) })
+}

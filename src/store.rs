@@ -1,0 +1,152 @@
+//! The files of one child process: every password and group file that a request of it has needed, in memory.
+
+use std::collections::HashMap;
+use std::ffi::{CStr, CString};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+use esauth_engine::{Groups, News, Parse, Passwords, ReadError, Reading, Snapshot, Source};
+
+use crate::bindings::apr_status_t;
+use crate::generation;
+use crate::log::{Level, here, log_request, log_server};
+use crate::request::Request;
+
+/// Which directive names a file, and what its lines are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    UserFile,
+    GroupFile,
+}
+
+impl Kind {
+    /// The directive's name.
+    pub(crate) fn directive(self) -> &'static str {
+        match self {
+            Kind::UserFile => "AuthUserFile",
+            Kind::GroupFile => "AuthGroupFile",
+        }
+    }
+}
+
+/// The content of `path` as of now. What is new about the file is logged; a failure is left to the caller to report.
+pub(crate) fn passwords(request: Request<'_>, path: &CStr) -> Result<Arc<Snapshot<Passwords>>, Unreadable> {
+    report(request, Kind::UserFile, path, store().passwords.source(path).current())
+}
+
+/// As [`passwords`], for a group file.
+pub(crate) fn groups(request: Request<'_>, path: &CStr) -> Result<Arc<Snapshot<Groups>>, Unreadable> {
+    report(request, Kind::GroupFile, path, store().groups.source(path).current())
+}
+
+/// Reads a file ahead of the first request that needs it.
+pub(crate) fn preload(kind: Kind, path: &CStr) {
+    match kind {
+        Kind::UserFile => store().passwords.source(path).preload(),
+        Kind::GroupFile => store().groups.source(path).preload(),
+    }
+}
+
+/// A file cannot be read: the status that stock httpd would put in front of its line.
+#[derive(Clone, Copy)]
+pub(crate) struct Unreadable(pub(crate) apr_status_t);
+
+struct Store {
+    passwords: Files<Passwords>,
+    groups: Files<Groups>,
+}
+
+/// Made when first asked for, which is after the fork; it ends with the child, like the memory it is in. (The parent,
+/// in which the library is loaded and unloaded at every restart, never asks.)
+fn store() -> &'static Store {
+    static STORE: OnceLock<Store> = OnceLock::new();
+    STORE.get_or_init(|| Store { passwords: Files::default(), groups: Files::default() })
+}
+
+struct Files<T> {
+    by_path: RwLock<HashMap<CString, Arc<Source<T>>>>,
+}
+
+impl<T> Default for Files<T> {
+    fn default() -> Self {
+        Files { by_path: RwLock::default() }
+    }
+}
+
+impl<T: Parse> Files<T> {
+    /// The source for `path`: no allocation once it is there.
+    fn source(&self, path: &CStr) -> Arc<Source<T>> {
+        let known = self.by_path.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(source) = known.get(path) {
+            return Arc::clone(source);
+        }
+        drop(known);
+        let mut known = self.by_path.write().unwrap_or_else(PoisonError::into_inner);
+        let source =
+            known.entry(path.to_owned()).or_insert_with(|| Arc::new(Source::new(path, generation::LINE_RULES)));
+        Arc::clone(source)
+    }
+}
+
+fn report<T>(
+    request: Request<'_>,
+    kind: Kind,
+    path: &CStr,
+    reading: Reading<T>,
+) -> Result<Arc<Snapshot<T>>, Unreadable> {
+    let (name, path) = (kind.directive().as_bytes(), path.to_bytes());
+    match reading.news {
+        Some(News::Recovered) => {
+            log_request!(request, Level::Notice, 0, b"rust_esauth: ", name, b" ", path, b" can be read again");
+        }
+        Some(News::LongLine(number)) => {
+            let effect: &[u8] = match kind {
+                Kind::UserFile => {
+                    b" has 8191 bytes or more: it and the lines after it count, but stock httpd ignores them"
+                }
+                Kind::GroupFile => b" is longer than 16 MiB: it and the lines after it are ignored; split it in two",
+            };
+            let number = number.to_string();
+            let line = [b" line ", number.as_bytes()].concat();
+            log_request!(request, Level::Warning, 0, b"rust_esauth: ", name, b" ", path, line, effect);
+        }
+        Some(News::Fails) | None => {}
+    }
+    let error = match reading.snapshot {
+        Ok(snapshot) => return Ok(snapshot),
+        Err(error) => error,
+    };
+    if reading.news == Some(News::Fails) {
+        let reason = error.to_string();
+        log_request!(
+            request,
+            Level::Error,
+            0,
+            b"rust_esauth: ",
+            name,
+            b" ",
+            path,
+            b" cannot be read: ",
+            reason.as_bytes(),
+            b". Requests that need it are refused until it can; see that it is a regular file, and that the user httpd \
+              runs as may read it and enter its folders",
+        );
+    }
+    Err(Unreadable(status(request, path, error)))
+}
+
+/// The APR status for `error`: on Unix the error number itself.
+fn status(request: Request<'_>, path: &[u8], error: ReadError) -> apr_status_t {
+    const EBADF: apr_status_t = 9;
+    const EFBIG: apr_status_t = 27;
+    match error {
+        ReadError::Os(number) => number,
+        ReadError::TooLarge => EFBIG,
+        ReadError::NotRegular => {
+            // Stock httpd says this where it opens files, outside of any request.
+            let tag = generation::tag("AH00554: ");
+            let parts = [tag, b"Access to file ", path, b" denied by server: not a regular file"];
+            log_server(here!(), Level::Error, 0, None, request.pool(), &parts);
+            EBADF
+        }
+    }
+}
