@@ -1,0 +1,179 @@
+//! A source answers with what its file holds now, however the file was changed, and says when it cannot.
+
+use std::ffi::CString;
+use std::fs::{self, File};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use esauth_engine::{LineRules, News, Passwords, ReadError, Source};
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Folder(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        fs::write(self.path(name), text).unwrap();
+        self.path(name)
+    }
+}
+
+fn source(path: &Path) -> Source<Passwords> {
+    Source::new(&CString::new(path.as_os_str().as_bytes()).unwrap(), LineRules::Httpd24)
+}
+
+fn hash_of(source: &Source<Passwords>, user: &str) -> Option<String> {
+    let file = source.current().snapshot.expect("the file can be read");
+    file.stored_hash(user.as_bytes()).map(|hash| String::from_utf8_lossy(hash).into_owned())
+}
+
+#[test]
+fn a_rewrite_in_place_is_seen_by_the_next_look() {
+    let folder = Folder::new();
+    let source = source(&folder.write("users", "alice:one\n"));
+    assert_eq!(hash_of(&source, "alice").as_deref(), Some("one"));
+    folder.write("users", "alice:two\nbob:new\n");
+    assert_eq!(hash_of(&source, "alice").as_deref(), Some("two"));
+    assert_eq!(hash_of(&source, "bob").as_deref(), Some("new"));
+}
+
+#[test]
+fn a_replacement_by_rename_is_seen_by_the_next_look() {
+    let folder = Folder::new();
+    let source = source(&folder.write("users", "alice:one\n"));
+    assert_eq!(hash_of(&source, "alice").as_deref(), Some("one"));
+    fs::rename(folder.write("new", "alice:two\n"), folder.path("users")).unwrap();
+    assert_eq!(hash_of(&source, "alice").as_deref(), Some("two"));
+}
+
+#[test]
+fn changes_of_the_same_size_within_one_clock_tick_are_all_seen() {
+    let folder = Folder::new();
+    let source = source(&folder.write("users", "alice:0000\n"));
+    for number in 0..2000 {
+        let hash = format!("{number:04}");
+        folder.write("users", &format!("alice:{hash}\n"));
+        assert_eq!(hash_of(&source, "alice"), Some(hash));
+    }
+}
+
+#[test]
+fn a_replacement_of_the_same_size_and_modification_time_is_seen() {
+    let folder = Folder::new();
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    let users = folder.write("users", "alice:one\n");
+    File::options().write(true).open(&users).unwrap().set_modified(long_ago).unwrap();
+    let source = source(&users);
+    assert_eq!(hash_of(&source, "alice").as_deref(), Some("one"));
+    let new = folder.write("new", "alice:two\n");
+    File::options().write(true).open(&new).unwrap().set_modified(long_ago).unwrap();
+    fs::rename(new, users).unwrap();
+    assert_eq!(hash_of(&source, "alice").as_deref(), Some("two"));
+}
+
+#[test]
+fn a_switched_symbolic_link_to_a_folder_is_seen() {
+    let folder = Folder::new();
+    for (version, hash) in [("v1", "one"), ("v2", "two")] {
+        fs::create_dir(folder.path(version)).unwrap();
+        folder.write(&format!("{version}/users"), &format!("alice:{hash}\n"));
+    }
+    std::os::unix::fs::symlink("v1", folder.path("..data")).unwrap();
+    let source = source(&folder.path("..data/users"));
+    assert_eq!(hash_of(&source, "alice").as_deref(), Some("one"));
+    std::os::unix::fs::symlink("v2", folder.path("..tmp")).unwrap();
+    fs::rename(folder.path("..tmp"), folder.path("..data")).unwrap();
+    assert_eq!(hash_of(&source, "alice").as_deref(), Some("two"));
+}
+
+#[test]
+fn a_missing_file_fails_at_every_look_is_news_once_and_recovers() {
+    const ENOENT: i32 = 2;
+    let folder = Folder::new();
+    let source = source(&folder.write("users", "alice:one\n"));
+    assert_eq!(source.current().news, None);
+    fs::remove_file(folder.path("users")).unwrap();
+    for expected_news in [Some(News::Fails), None, None] {
+        let reading = source.current();
+        assert_eq!(reading.snapshot.err(), Some(ReadError::Os(ENOENT)));
+        assert_eq!(reading.news, expected_news);
+    }
+    folder.write("users", "alice:two\n");
+    let reading = source.current();
+    assert_eq!(reading.news, Some(News::Recovered));
+    assert_eq!(hash_of(&source, "alice").as_deref(), Some("two"));
+    assert_eq!(source.current().news, None);
+}
+
+#[test]
+fn a_failing_preload_is_left_to_the_first_look_to_report() {
+    let folder = Folder::new();
+    let source = source(&folder.path("users"));
+    source.preload();
+    assert_eq!(source.current().news, Some(News::Fails));
+}
+
+#[test]
+fn what_is_not_a_regular_file_is_refused_without_waiting_for_it() {
+    let folder = Folder::new();
+    let fifo = folder.path("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    for path in [folder.0.path(), &fifo, Path::new("/dev/zero")] {
+        assert_eq!(source(path).current().snapshot.err(), Some(ReadError::NotRegular), "{}", path.display());
+    }
+}
+
+#[test]
+fn dev_null_is_an_empty_file() {
+    assert_eq!(hash_of(&source(Path::new("/dev/null")), "alice"), None);
+}
+
+#[test]
+fn a_line_that_stock_httpd_cannot_read_is_news_once_for_each_content() {
+    let folder = Folder::new();
+    let long = format!("alice:{}\n", "x".repeat(9000));
+    let source = source(&folder.write("users", &format!("# first\n{long}")));
+    assert_eq!(source.current().news, Some(News::LongLine(2)));
+    for _ in 0..10 {
+        assert_eq!(source.current().news, None);
+    }
+    folder.write("users", &long);
+    assert_eq!(source.current().news, Some(News::LongLine(1)));
+}
+
+#[test]
+fn threads_that_look_while_the_file_is_replaced_see_one_content_or_the_other() {
+    let folder = Folder::new();
+    let source = source(&folder.write("users", "alice:0\nbob:0\n"));
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut last = 0;
+                while !done.load(Ordering::Relaxed) {
+                    let file = source.current().snapshot.expect("renaming leaves no moment without a file");
+                    let [alice, bob] = [&b"alice"[..], b"bob"].map(|user| file.stored_hash(user).map(<[u8]>::to_vec));
+                    assert_eq!(alice, bob);
+                    let number = String::from_utf8(alice.unwrap()).unwrap().parse().unwrap();
+                    assert!(number >= last, "content went back from {last} to {number}");
+                    last = number;
+                }
+            });
+        }
+        for number in 1..300 {
+            fs::rename(folder.write("new", &format!("alice:{number}\nbob:{number}\n")), folder.path("users")).unwrap();
+            assert_eq!(hash_of(&source, "bob"), Some(number.to_string()));
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+}
