@@ -1,5 +1,7 @@
 //! A source answers with what its file holds now, however the file was changed, and says when it cannot.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "what fails while a test is set up fails the test")]
+
 use std::ffi::CString;
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;

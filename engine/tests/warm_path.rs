@@ -1,5 +1,7 @@
 //! A request that finds everything in memory and needs no slow hash takes nothing from the heap.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "what fails while a test is set up fails the test")]
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::ffi::CString;
