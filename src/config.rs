@@ -10,6 +10,7 @@ use crate::bindings::{
     cmd_func, cmd_how, cmd_parms, command_rec,
 };
 use crate::boundary::guard;
+#[cfg(httpd = "2.4")]
 use crate::generation;
 use crate::pool::Pool;
 use crate::provider;
@@ -45,6 +46,7 @@ impl Switch {
         self != Switch::Off
     }
 
+    #[cfg(httpd = "2.4")]
     fn or(self, inherited: Switch) -> Switch {
         if self == Switch::Unset { inherited } else { self }
     }

@@ -17,6 +17,8 @@ pub(crate) enum Level {
     Warning,
     Notice,
     Info,
+    /// 2.2 has no line of this level.
+    #[cfg_attr(httpd = "2.2", expect(dead_code))]
     Debug,
 }
 

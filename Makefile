@@ -1,0 +1,46 @@
+# rust_esauth: build, demo, test, install. `make help` lists the targets.
+#
+#   APXS=/path/to/apxs   the httpd to build for and to test with (default: apxs, else apxs2)
+#   ES_URL=http://…      an Elasticsearch of yours for demo and tests, instead of one that is fetched and started
+#   DESTDIR=/path        put in front of every path by install and uninstall
+
+export APXS ES_URL DESTDIR HTTPS_PORT HTTP_PORT ES_PORT ESAUTH_MODULE
+
+.DEFAULT_GOAL := all
+.PHONY: all deps deps-build demo test test-backends lint install uninstall clean help
+
+all: deps-build ## Build target/release/librust_esauth.so
+	@cargo build --release --quiet
+
+deps: ## Install what building, demo and tests need (apt or dnf)
+	@scripts/deps.sh all
+
+deps-build:
+	@scripts/deps.sh build
+
+demo: deps all ## A real Elasticsearch behind httpd with TLS, each promise proved (DEMO=once: stop after the proofs)
+	@scripts/demo.sh $(DEMO)
+
+test: deps all ## Unit, integration and end-to-end tests
+	@cargo test --release --quiet --workspace
+	@scripts/e2e.sh elasticsearch-7
+
+test-backends: deps all ## The end-to-end tests on Elasticsearch 8 and OpenSearch 2
+	@scripts/e2e.sh elasticsearch-8
+	@scripts/e2e.sh opensearch-2
+
+lint: deps-build ## Formatting and lints; warnings are errors
+	@cargo fmt --all --check
+	@cargo clippy --quiet --workspace --all-targets -- -D warnings
+
+install: ## Install mod_rust_esauth.so and its configuration where apxs says (run make first)
+	@scripts/install.sh install
+
+uninstall: ## Take away what install put there
+	@scripts/install.sh uninstall
+
+clean: ## Remove everything built
+	@cargo clean --quiet
+
+help: ## This list
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1 — /p' $(MAKEFILE_LIST)

@@ -1,0 +1,103 @@
+# shellcheck shell=bash
+# A real search engine on this machine, for demo and tests. Sourced after lib.sh.
+#
+#   backend_start KIND FOLDER   starts it; sets backend_url
+#   backend_stop
+#
+# KIND is one of those of backend_artifact. Where ES_URL is set, that server is used and nothing is started.
+
+backend_pid=''
+
+# Maven coordinates: the distributions that the makers publish for other projects' integration tests.
+backend_artifact() { # KIND
+    case $1 in
+        elasticsearch-7) say org.elasticsearch.distribution.integ-test-zip:elasticsearch:7.17.28:zip ;;
+        elasticsearch-8) say org.elasticsearch.distribution.integ-test-zip:elasticsearch:8.19.8:zip ;;
+        opensearch-2) say org.opensearch.distribution.integ-test-zip:opensearch:2.19.1:zip ;;
+        *) die "$1 is not a back end; there are elasticsearch-7, elasticsearch-8 and opensearch-2" ;;
+    esac
+}
+
+# Fetches the archive into the cache, once, and prints where it is.
+backend_archive() { # KIND
+    local artifact group name version archive log
+    artifact=$(backend_artifact "$1")
+    IFS=: read -r group name version _ <<<"$artifact"
+    archive=$cache/$name-$version.zip
+    if [ ! -f "$archive" ]; then
+        have mvn || die "$name $version is fetched with Maven, and mvn is missing: run 'make deps', or set ES_URL"
+        mkdir -p "$cache"
+        log=$(mktemp)
+        printf 'fetching %s %s (60 to 100 MB, once) ' "$name" "$version" >&2
+        quietly "$log" mvn -q -B dependency:copy -Dartifact="$artifact" -DoutputDirectory="$cache/partial" >&2 \
+            || die "Maven could not fetch $group:$name:$version (its last lines are above); is there a network?"
+        rm -f "$log"
+        mv "$cache/partial/$name-$version.zip" "$archive"
+    fi
+    say "$archive"
+}
+
+backend_settings() { # KIND PORT TRANSPORT_PORT
+    cat <<SETTINGS
+discovery.type: single-node
+http.host: 127.0.0.1
+http.port: $2
+transport.host: 127.0.0.1
+transport.port: $3
+SETTINGS
+    if [ "$1" = elasticsearch-8 ]; then say 'xpack.security.enabled: false'; fi
+}
+
+backend_start() { # KIND FOLDER
+    local kind=$1 folder=$2 archive home port
+    if [ -n "${ES_URL:-}" ]; then
+        backend_url=${ES_URL%/}
+        curl -fsS -o /dev/null --max-time 10 "$backend_url/_cluster/health" \
+            || die "ES_URL=$ES_URL does not answer GET /_cluster/health"
+        return
+    fi
+    have java || die "java is missing, which ${kind%-*} needs: run 'make deps', or set ES_URL to a server of yours"
+    archive=$(backend_archive "$kind") || exit 1
+    port=$(port_or_free ES_PORT "${ES_PORT:-}") || exit 1
+    mkdir -p "$folder"
+    unzip -q -o "$archive" -d "$folder"
+    home=$(compgen -G "$folder/*search-*")
+    backend_settings "$kind" "$port" "$(free_port)" >"$home/config/${kind%-*}.yml"
+    if [ "$(id -u)" -eq 0 ]; then chown -R "nobody:$(id -gn nobody)" "$folder"; fi
+
+    backend_url=http://127.0.0.1:$port
+    backend_log=$folder/log
+    (
+        cd "$home"
+        JAVA_HOME=$(dirname "$(dirname "$(readlink -f "$(command -v java)")")")
+        export JAVA_HOME ES_JAVA_HOME=$JAVA_HOME OPENSEARCH_JAVA_HOME=$JAVA_HOME
+        export ES_JAVA_OPTS='-Xms512m -Xmx512m' OPENSEARCH_JAVA_OPTS='-Xms512m -Xmx512m'
+        unprivileged "bin/${kind%-*}"
+    ) >"$backend_log" 2>&1 </dev/null &
+    backend_pid=$!
+    printf 'starting %s on port %s ' "$(basename "$home")" "$port"
+    backend_wait
+}
+
+backend_wait() {
+    local second
+    for second in $(seq 120); do
+        if curl -fsS -o /dev/null --max-time 2 "$backend_url/_cluster/health" 2>/dev/null; then
+            printf ' up\n'
+            return
+        fi
+        kill -0 "$backend_pid" 2>/dev/null || break
+        [ $((second % 2)) -eq 0 ] && printf '.'
+        sleep 1
+    done
+    printf '\n'
+    grep -vE '^[[:space:]]+at ' "$backend_log" | tail -n 8 >&2
+    die "the back end did not come up; the last lines of its log are above"
+}
+
+backend_stop() {
+    [ -n "$backend_pid" ] || return 0
+    kill "$backend_pid" 2>/dev/null || true
+    wait "$backend_pid" 2>/dev/null || true
+    backend_pid=''
+}
