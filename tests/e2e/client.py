@@ -1,0 +1,91 @@
+"""A shop's use of the official Python client, through the guarded virtual host.
+
+Run by scripts/e2e.sh, which sets ESAUTH_URL and ESAUTH_CA and provides the client of the back end's major version.
+"""
+
+import os
+import sys
+import warnings
+
+try:
+    import elasticsearch as library
+    from elasticsearch import Elasticsearch as Client, helpers
+except ImportError:
+    import opensearchpy as library
+    from opensearchpy import OpenSearch as Client, helpers
+
+URL = os.environ["ESAUTH_URL"]
+CA = os.environ["ESAUTH_CA"]
+INDEX, ALIAS = "products-1", "products"
+NEW_CLIENT = library.__name__ == "elasticsearch" and library.__version__[0] >= 8
+
+
+def connect(user, password):
+    login = {"basic_auth" if NEW_CLIENT else "http_auth": (user, password)}
+    return Client(URL, ca_certs=CA, **login)
+
+
+def index(client):
+    answer = client.index(index=INDEX, id="1", body={"name": "red shirt", "price": 10}, refresh=True)
+    assert answer["result"] == "created", answer
+
+
+def bulk(client):
+    actions = [{"_index": INDEX, "_id": str(n), "_source": {"name": f"blue hat {n}", "price": n}} for n in range(2, 302)]
+    written, errors = helpers.bulk(client, actions, refresh=True)
+    assert (written, errors) == (300, []), (written, errors)
+
+
+def search(client):
+    answer = client.search(index=INDEX, body={"query": {"match": {"name": "shirt"}}})
+    assert [hit["_id"] for hit in answer["hits"]["hits"]] == ["1"], answer
+
+
+def scroll(client):
+    found = helpers.scan(client, index=INDEX, query={"query": {"match": {"name": "hat"}}}, size=50)
+    assert {hit["_id"] for hit in found} == {str(n) for n in range(2, 302)}
+
+
+def count(client):
+    assert client.count(index=INDEX)["count"] == 301
+
+
+def alias_switch(client):
+    client.indices.create(index="products-2")
+    client.indices.put_alias(index=INDEX, name=ALIAS)
+    actions = [{"remove": {"index": INDEX, "alias": ALIAS}}, {"add": {"index": "products-2", "alias": ALIAS}}]
+    client.indices.update_aliases(body={"actions": actions})
+    assert list(client.indices.get_alias(name=ALIAS)) == ["products-2"]
+
+
+def delete(client):
+    assert client.delete(index=INDEX, id="1", refresh=True)["result"] == "deleted"
+    assert client.count(index=INDEX)["count"] == 300
+    client.indices.delete(index=f"{INDEX},products-2")
+    assert not client.indices.exists(index=INDEX)
+
+
+def wrong_password_raises_the_authentication_error(_client):
+    for user, password in [("alice", "wrong"), ("mallory", "secret"), ("bob", "geheim")]:
+        try:
+            connect(user, password).count(index=INDEX)
+        except library.exceptions.AuthenticationException:
+            continue
+        raise AssertionError(f"{user} was let in")
+
+
+def main():
+    warnings.simplefilter("ignore")
+    client, failed = connect("alice", "secret"), False
+    client.indices.delete(index=f"{INDEX},products-2", ignore_unavailable=True)
+    for test in [index, bulk, search, scroll, count, alias_switch, delete, wrong_password_raises_the_authentication_error]:
+        try:
+            test(client)
+            print("ok", test.__name__)
+        except Exception as error:  # whatever it is, it fails this test and not the others
+            failed = True
+            print(f"not ok {test.__name__}: {type(error).__name__}: {error}")
+    sys.exit(failed)
+
+
+main()
