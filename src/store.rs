@@ -103,7 +103,9 @@ fn report<T>(
                 Kind::UserFile => {
                     b" has 8191 bytes or more: it and the lines after it count, but stock httpd ignores them"
                 }
-                Kind::GroupFile => b" is longer than 16 MiB: it and the lines after it are ignored; split it in two",
+                Kind::GroupFile => {
+                    b" has 16 MiB or more: it and the lines after it are ignored, as by stock httpd; split it in two"
+                }
             };
             let number = number.to_string();
             let line = [b" line ", number.as_bytes()].concat();

@@ -9,8 +9,9 @@ use memchr::memchr;
 use crate::lines::{Line, LineCutter, LineRules, is_space};
 use crate::source::Parse;
 
-/// httpd 2.4 stops reading a group file at a line longer than this (`VARBUF_MAX_LEN` of mod_authz_groupfile).
-const LONGEST_LINE: usize = 16 * 1024 * 1024;
+/// httpd 2.4 stops reading a group file at a line of this many bytes before its LF (`VARBUF_MAX_LEN` of
+/// mod_authz_groupfile, which counts the LF too).
+const TOO_LONG_LINE: usize = 16 * 1024 * 1024;
 
 /// The groups of one group file. Whether a user is in a group is answered in constant time, whatever the number of
 /// groups and of members (in the logarithm of the number of the user's own groups).
@@ -69,7 +70,7 @@ impl Parse for Groups {
         let mut stopped_at = None;
         let mut cutter = LineCutter::new(text, rules);
         while let Some(line) = cutter.next_content() {
-            if line.untrimmed > LONGEST_LINE {
+            if line.untrimmed >= TOO_LONG_LINE {
                 stopped_at = Some(line.number);
                 break;
             }
@@ -291,11 +292,14 @@ mod tests {
     }
 
     #[test]
-    fn a_line_over_16_mib_ends_the_reading() {
-        let long = [b"g: early\nh: ".to_vec(), vec![b'x'; LONGEST_LINE - 3 + 1], b"\ng: late\n".to_vec()].concat();
-        let groups = parse(&long);
+    fn a_line_of_16_mib_ends_the_reading() {
+        let file = |length| [b"g: early\nh: ".to_vec(), vec![b'x'; length - 3], b"\ng: late\n".to_vec()].concat();
+        let groups = parse(&file(TOO_LONG_LINE));
         assert_eq!(groups.stock_stops_at(), Some(2));
         assert!(is_in(&groups, "early", "g") && !is_in(&groups, "late", "g"));
+        let groups = parse(&file(TOO_LONG_LINE - 1));
+        assert_eq!(groups.stock_stops_at(), None);
+        assert!(is_in(&groups, "late", "g"));
     }
 
     #[test]

@@ -1,0 +1,241 @@
+//! The server under test.
+
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use super::installation::{self, Installation};
+use super::scratch::Scratch;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mpm {
+    Event,
+    Worker,
+    Prefork,
+}
+
+impl Mpm {
+    pub(crate) const ALL: [Mpm; 3] = [Mpm::Event, Mpm::Worker, Mpm::Prefork];
+
+    fn module(self) -> &'static str {
+        match self {
+            Mpm::Event => "mpm_event",
+            Mpm::Worker => "mpm_worker",
+            Mpm::Prefork => "mpm_prefork",
+        }
+    }
+
+    /// Few processes and threads, with room for the old ones that a graceful restart leaves behind for a while.
+    fn sizes(self) -> &'static str {
+        match self {
+            Mpm::Prefork => {
+                "StartServers 6\nMinSpareServers 4\nMaxSpareServers 12\nServerLimit 64\nMaxRequestWorkers 64\n"
+            }
+            Mpm::Event | Mpm::Worker => {
+                "StartServers 2\nServerLimit 12\nThreadLimit 16\nThreadsPerChild 16\nMinSpareThreads 16\n\
+                 MaxSpareThreads 64\nMaxRequestWorkers 192\n"
+            }
+        }
+    }
+}
+
+/// What a configuration may refer to.
+pub(crate) struct Site<'a> {
+    /// The server's own folder, which is its ServerRoot.
+    pub(crate) folder: &'a Path,
+    pub(crate) ports: &'a [u16],
+}
+
+/// A server to start.
+pub(crate) struct Setup<'a> {
+    pub(crate) mpm: Mpm,
+    /// `LoadModule` lines, besides the MPM's.
+    pub(crate) load: String,
+    /// How many ports to listen on.
+    pub(crate) ports: usize,
+    /// The rest of the configuration.
+    pub(crate) configuration: &'a dyn Fn(&Site<'_>) -> String,
+}
+
+impl Setup<'_> {
+    /// The whole configuration file.
+    fn write(&self, site: &Site<'_>) -> String {
+        let folder = site.folder.display();
+        let mut text = Installation::get().load(&[self.mpm.module(), "unixd", "log_config"]);
+        text.push_str(&self.load);
+        text.push_str(&format!(
+            "ServerRoot {folder}\nDefaultRuntimeDir {folder}\nPidFile {folder}/httpd.pid\nServerName localhost\n\
+             ErrorLog {folder}/error.log\nLogLevel warn\nServerTokens Prod\n",
+        ));
+        if installation::is_root() {
+            let (user, group) = installation::run_user();
+            text.push_str(&format!("User {user}\nGroup {group}\n"));
+        }
+        text.push_str(self.mpm.sizes());
+        for port in site.ports {
+            text.push_str(&format!("Listen 127.0.0.1:{port}\n"));
+        }
+        text + &(self.configuration)(site)
+    }
+}
+
+/// A running server, with the folder that it was started from.
+pub(crate) struct Httpd {
+    process: Child,
+    ended: Option<ExitStatus>,
+    ports: Vec<u16>,
+    folder: Scratch,
+}
+
+impl Httpd {
+    /// Starts a server and waits until it accepts connections. Panics with what httpd says if it does not.
+    pub(crate) fn start(setup: &Setup<'_>) -> Self {
+        const ATTEMPTS: u32 = 5;
+        for _ in 1..ATTEMPTS {
+            match Httpd::try_start(setup) {
+                Ok(server) => return server,
+                // Another process was faster to take one of the ports.
+                Err(said) if said.contains("Address already in use") => {}
+                Err(said) => panic!("httpd does not start:\n{said}"),
+            }
+        }
+        Httpd::try_start(setup).unwrap_or_else(|said| panic!("httpd does not start:\n{said}"))
+    }
+
+    fn try_start(setup: &Setup<'_>) -> Result<Self, String> {
+        let folder = Scratch::new();
+        let ports = free_ports(setup.ports);
+        let site = Site { folder: folder.path(), ports: &ports };
+        let configuration = folder.write("httpd.conf", setup.write(&site));
+        let said = folder.path().join("said.log");
+        let mut command = command(&configuration);
+        command.arg("-DFOREGROUND").stdin(Stdio::null());
+        command.stdout(File::create(&said).unwrap()).stderr(File::options().append(true).open(&said).unwrap());
+        let process = command.spawn().unwrap_or_else(|error| panic!("cannot run httpd: {error}"));
+        let mut server = Httpd { process, ended: None, ports, folder };
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !server.is_ready() {
+            let ended = server.has_ended();
+            if ended.is_some() || Instant::now() > deadline {
+                let log = String::from_utf8_lossy(&server.error_log()).into_owned();
+                return Err(format!("{ended:?}\n{}{log}", fs::read_to_string(&said).unwrap_or_default()));
+            }
+            sleep(Duration::from_millis(10));
+        }
+        Ok(server)
+    }
+
+    /// It listens before it is prepared for signals, and a signal that comes between ends it.
+    fn is_ready(&self) -> bool {
+        let accepts = |&port: &u16| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
+        String::from_utf8_lossy(&self.error_log()).contains("resuming normal operations") && self.ports.iter().all(accepts)
+    }
+
+    /// The first of its ports.
+    pub(crate) fn port(&self) -> u16 {
+        self.ports[0]
+    }
+
+    pub(crate) fn ports(&self) -> &[u16] {
+        &self.ports
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The process that started the others.
+    pub(crate) fn parent(&self) -> u32 {
+        self.process.id()
+    }
+
+    pub(crate) fn error_log(&self) -> Vec<u8> {
+        fs::read(self.folder().join("error.log")).unwrap_or_default()
+    }
+
+    /// Asks for a graceful restart, and returns at once.
+    pub(crate) fn begin_graceful_restart(&self) {
+        signal(self.process.id().cast_signed(), libc::SIGUSR1);
+    }
+
+    /// Ends the server, so that its logs are complete.
+    pub(crate) fn stop(&mut self) -> ExitStatus {
+        if let Some(status) = self.has_ended() {
+            return status;
+        }
+        let parent = self.process.id().cast_signed();
+        signal(parent, libc::SIGTERM);
+        let deadline = Instant::now() + Duration::from_secs(15);
+        loop {
+            if let Some(status) = self.has_ended() {
+                return status;
+            }
+            if Instant::now() > deadline {
+                signal(-parent, libc::SIGKILL);
+                let status = self.process.wait().unwrap();
+                self.ended = Some(status);
+                return status;
+            }
+            sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn has_ended(&mut self) -> Option<ExitStatus> {
+        if self.ended.is_none() {
+            self.ended = self.process.try_wait().unwrap();
+            if self.ended.is_some_and(|status| status.signal().is_some()) {
+                // A parent that was killed leaves its children behind.
+                signal(-self.process.id().cast_signed(), libc::SIGKILL);
+            }
+        }
+        self.ended
+    }
+}
+
+impl Drop for Httpd {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// The result of `httpd -t` on a configuration: exit status and what was printed.
+pub(crate) fn check(setup: &Setup<'_>) -> (Option<i32>, String) {
+    let folder = Scratch::new();
+    let site = Site { folder: folder.path(), ports: &[] };
+    let configuration = folder.write("httpd.conf", setup.write(&site));
+    let output = command(&configuration).arg("-t").output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).replace(&folder.path().display().to_string(), "FOLDER");
+    (output.status.code(), said)
+}
+
+fn command(configuration: &PathBuf) -> Command {
+    let mut command = Command::new(&Installation::get().httpd);
+    command.arg("-f").arg(configuration);
+    // A group of its own, so that none of its processes can stay behind.
+    command.process_group(0);
+    // SAFETY: prctl is a system call, which may be made between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            // A test that is killed runs no destructors, so the kernel is asked to end the server with it.
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
+            Ok(())
+        });
+    }
+    command
+}
+
+fn free_ports(count: usize) -> Vec<u16> {
+    // All are held until all are known, else one might be given out twice.
+    let held: Vec<_> = (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()).collect();
+    held.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
+}
+
+fn signal(process: i32, signal: i32) {
+    // SAFETY: a system call on a process, or group of processes, that this test started.
+    unsafe { libc::kill(process, signal) };
+}

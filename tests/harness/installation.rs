@@ -1,0 +1,111 @@
+//! The httpd that the tests run against: the one that `$APXS` (else `apxs`, `apxs2`) belongs to.
+
+use std::ffi::{CStr, CString};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+pub(crate) struct Installation {
+    /// The server's program.
+    pub(crate) httpd: PathBuf,
+    modules: PathBuf,
+    programs: Vec<PathBuf>,
+    compiled_in: Vec<String>,
+}
+
+impl Installation {
+    pub(crate) fn get() -> &'static Installation {
+        static INSTALLATION: OnceLock<Installation> = OnceLock::new();
+        INSTALLATION.get_or_init(Installation::find)
+    }
+
+    fn find() -> Installation {
+        let apxs = apxs();
+        let folder = |name| PathBuf::from(query(&apxs, name));
+        let (sbin, bin) = (folder("SBINDIR"), folder("BINDIR"));
+        let httpd = sbin.join(query(&apxs, "progname"));
+        let listing = Command::new(&httpd).arg("-l").output();
+        let listing = listing.unwrap_or_else(|error| panic!("cannot run {}: {error}", httpd.display()));
+        let compiled_in = String::from_utf8_lossy(&listing.stdout)
+            .lines()
+            .filter_map(|line| line.trim().strip_suffix(".c").map(|name| name.trim_start_matches("mod_").to_owned()))
+            .collect();
+        Installation { httpd, modules: folder("LIBEXECDIR"), programs: vec![bin, sbin], compiled_in }
+    }
+
+    /// `LoadModule` for those of `modules` (named without `mod_`) that are not part of the program already.
+    pub(crate) fn load(&self, modules: &[&str]) -> String {
+        modules.iter().filter(|name| !self.compiled_in.iter().any(|there| there == *name)).fold(
+            String::new(),
+            |lines, name| {
+                let path = self.modules.join(format!("mod_{name}.so"));
+                assert!(path.exists(), "this httpd has no mod_{name} ({}), which the tests need", path.display());
+                lines + &format!("LoadModule {name}_module {}\n", path.display())
+            },
+        )
+    }
+
+    /// `LoadModule` for the module under test.
+    pub(crate) fn load_ours(&self) -> String {
+        format!("LoadModule rust_esauth_module {}\n", module_under_test().display())
+    }
+
+    /// One of httpd's support programs, such as `htpasswd`.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        let mut places = self.programs.iter().map(|folder| folder.join(name));
+        places.find(|path| path.exists()).unwrap_or_else(|| PathBuf::from(name))
+    }
+}
+
+fn apxs() -> PathBuf {
+    if let Some(given) = std::env::var_os("APXS") {
+        return given.into();
+    }
+    let runs = |name: &&str| Command::new(name).args(["-q", "SBINDIR"]).output().is_ok();
+    let found = ["apxs", "apxs2"].into_iter().find(runs);
+    found.expect("no apxs on the PATH: install apache2-dev (Debian) or httpd-devel (Fedora), or set APXS").into()
+}
+
+fn query(apxs: &Path, name: &str) -> String {
+    let output = Command::new(apxs).args(["-q", name]).output();
+    let output = output.unwrap_or_else(|error| panic!("cannot run {}: {error}", apxs.display()));
+    assert!(output.status.success(), "{} -q {name}: {}", apxs.display(), String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// `$ESAUTH_MODULE`, else what `cargo build --release` makes.
+fn module_under_test() -> PathBuf {
+    let path = std::env::var_os("ESAUTH_MODULE")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/release/librust_esauth.so"), PathBuf::from);
+    path.canonicalize().unwrap_or_else(|error| {
+        panic!("the module under test, {}: {error}; run `cargo build --release` or set ESAUTH_MODULE", path.display())
+    })
+}
+
+pub(crate) fn is_root() -> bool {
+    // SAFETY: takes no arguments and cannot fail.
+    unsafe { libc::geteuid() == 0 }
+}
+
+/// The user and group that a server started as root runs its children as.
+pub(crate) fn run_user() -> (String, String) {
+    let candidates = ["www-data", "apache", "httpd", "daemon", "nobody"];
+    let found = candidates.into_iter().find_map(|name| {
+        let wanted = CString::new(name).unwrap();
+        // SAFETY: a C string; the entry is read before anything else in this process asks for one, because the callers
+        // hold the lock below.
+        let _held = PASSWD.lock().unwrap();
+        let entry = unsafe { libc::getpwnam(wanted.as_ptr()).as_ref() }?;
+        Some((name.to_owned(), group_name(entry.pw_gid)?))
+    });
+    found.unwrap_or_else(|| panic!("none of the users {candidates:?} exists to run httpd as"))
+}
+
+/// The user database's functions share one buffer.
+static PASSWD: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
+/// The name of the group `id`, where it has one.
+pub(crate) fn group_name(id: u32) -> Option<String> {
+    // SAFETY: null or an entry whose name is a C string. Tests ask for few names, and none changes meanwhile.
+    unsafe { libc::getgrgid(id).as_ref().map(|entry| CStr::from_ptr(entry.gr_name).to_string_lossy().into_owned()) }
+}

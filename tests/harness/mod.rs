@@ -1,0 +1,15 @@
+//! A real httpd for each test: started from a generated configuration in a folder of its own, on free ports, and gone
+//! when the test ends, however it ends.
+
+// Every test crate compiles this for itself and uses a part of it.
+#![allow(dead_code)]
+
+pub(crate) mod backend;
+pub(crate) mod base64;
+pub(crate) mod client;
+pub(crate) mod crypt;
+pub(crate) mod httpd;
+pub(crate) mod installation;
+pub(crate) mod log;
+pub(crate) mod md5;
+pub(crate) mod scratch;

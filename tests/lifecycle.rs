@@ -1,0 +1,397 @@
+//! What happens while a server lives: restarts under load, files that change, the start-up line.
+
+// A test that cannot go on should stop, with the reason.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod harness;
+#[path = "lifecycle/load.rs"]
+mod load;
+#[path = "lifecycle/process.rs"]
+mod process;
+
+use std::fs;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use harness::client::{self, Request};
+use harness::httpd::{Httpd, Mpm, Setup, Site};
+use harness::installation::Installation;
+use harness::log;
+use load::{Load, Losses};
+use process::Size;
+
+/// `secret` and `other`, as `htpasswd -s` stores them.
+const SECRET: &str = "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=";
+const OTHER: &str = "{SHA}0JQeaNqPOBUf+Gph/Fn3xc+fyqI=";
+
+/// For an event server, so that each process's lines can be counted.
+const ONE_CHILD: &str = "LogLevel notice\nServerLimit 1\nStartServers 1\nMaxRequestWorkers 16\nMaxSpareThreads 32";
+
+const STOCK: &[&str] = &["auth_basic", "authn_file", "authz_groupfile"];
+
+/// A server that guards everything by the files `users` and `groups` in its folder.
+fn start(mpm: Mpm, stock: &[&str], ours: bool, more: &str) -> Httpd {
+    let installation = Installation::get();
+    let mut load = installation.load(&["authn_core", "authz_core", "authz_user"]) + &installation.load(stock);
+    if ours {
+        load += &installation.load_ours();
+    }
+    let configuration = |site: &Site<'_>| {
+        let folder = site.folder.display();
+        write(site.folder, "users", &format!("alice:{SECRET}\nbob:{SECRET}\n"));
+        write(site.folder, "groups", "staff: alice\n");
+        write(site.folder, "file.txt", "file\n");
+        format!(
+            "DocumentRoot {folder}\nErrorLogFormat \"{}\"\nMaxKeepAliveRequests 0\n<Location />\nAuthType Basic\n\
+             AuthName realm\nAuthUserFile {folder}/users\nAuthGroupFile {folder}/groups\nRequire group staff\n</Location>\n\
+             {more}\n",
+            log::FORMAT
+        )
+    };
+    Httpd::start(&Setup { mpm, load, ports: 1, configuration: &configuration })
+}
+
+fn write(folder: &Path, name: &str, content: &str) {
+    fs::write(folder.join(name), content).unwrap();
+}
+
+/// Puts a new file in the place of an old one in one step, as most tools do.
+fn replace(folder: &Path, name: &str, content: &str) {
+    write(folder, "new", content);
+    fs::rename(folder.join("new"), folder.join(name)).unwrap();
+}
+
+fn status(server: &Httpd, user: &str, password: &str) -> u16 {
+    let request = Request::get("/file.txt").header("Host: localhost").basic(user, password);
+    client::ask(server.port(), &request).unwrap().status
+}
+
+/// The error log's lines whose text contains `part`.
+fn logged(server: &Httpd, part: &str) -> Vec<log::Line> {
+    log::parse(&server.error_log()).into_iter().filter(|line| line.text.contains(part)).collect()
+}
+
+fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited too long for {what}");
+        sleep(Duration::from_millis(5));
+    }
+}
+
+mod restarts {
+    use super::*;
+
+    const RESTARTS: usize = 100;
+
+    #[test]
+    fn a_hundred_under_event_lose_nothing_and_leak_nothing() {
+        a_hundred_restarts(Mpm::Event);
+    }
+
+    #[test]
+    fn a_hundred_under_worker_lose_nothing_and_leak_nothing() {
+        a_hundred_restarts(Mpm::Worker);
+    }
+
+    #[test]
+    fn a_hundred_under_prefork_lose_nothing_and_leak_nothing() {
+        a_hundred_restarts(Mpm::Prefork);
+    }
+
+    /// The same load and the same restarts for a stock server and for one with ours, side by side.
+    fn a_hundred_restarts(mpm: Mpm) {
+        let mut stock = start(mpm, STOCK, false, "LogLevel notice");
+        let mut ours = start(mpm, &[], true, "LogLevel notice");
+        let (stock_load, ours_load) = (Load::begin(stock.port()), Load::begin(ours.port()));
+        let mut sizes = Vec::new();
+        for count in 1..=RESTARTS {
+            for server in [&stock, &ours] {
+                server.begin_graceful_restart();
+            }
+            for server in [&stock, &ours] {
+                // The next signal would be swallowed if it came while this one is being answered.
+                wait_for("a graceful restart", || restarted(server, count));
+            }
+            sleep(Duration::from_millis(60));
+            if count == RESTARTS / 2 || count == RESTARTS {
+                sizes.push((Size::settled(stock.parent()), Size::settled(ours.parent())));
+            }
+        }
+        let (stock_losses, ours_losses) = (stock_load.end(), ours_load.end());
+        assert!(stock.stop().success() && ours.stop().success(), "{mpm:?}: the servers end in order");
+
+        println!("{mpm:?}: stock {stock_losses:?}\n{mpm:?}: ours {ours_losses:?}\n{mpm:?}: sizes {sizes:?}");
+        assert_no_worse(mpm, &stock_losses, &ours_losses);
+        let [(stock_before, ours_before), (stock_after, ours_after)] = sizes[..] else { panic!("two measurements") };
+        assert_no_growth(mpm, [stock_before, stock_after], [ours_before, ours_after]);
+        for crash in ["AH00051", "AH00052", "AH00050", "panicked", "double free", "rust_esauth: internal error"] {
+            let lines = logged(&ours, crash);
+            assert!(lines.is_empty(), "{mpm:?}: {lines:?}");
+        }
+        let raw = String::from_utf8_lossy(&ours.error_log()).into_owned();
+        assert!(!raw.contains("panicked"), "{mpm:?}: a panic in the log:\n{raw}");
+    }
+
+    /// One "resuming normal operations" at the start, and one after each restart.
+    fn restarted(server: &Httpd, count: usize) -> bool {
+        logged(server, "resuming normal operations").len() > count
+    }
+
+    fn assert_no_worse(mpm: Mpm, stock: &Losses, ours: &Losses) {
+        // A load that hardly asks anything would prove nothing.
+        for (name, losses) in [("stock", stock), ("ours", ours)] {
+            assert!(losses.answered > 2000, "{mpm:?}: only {} requests were answered by {name}", losses.answered);
+        }
+        assert_eq!(ours.wrong, 0, "{mpm:?}: answers with a wrong status: {:?}", ours.examples);
+        assert!(
+            ours.lost <= stock.lost,
+            "{mpm:?}: ours lost {} of {}, stock {} of {}: {:?}",
+            ours.lost,
+            ours.answered + ours.lost,
+            stock.lost,
+            stock.answered + stock.lost,
+            ours.examples
+        );
+    }
+
+    /// httpd's own growth, which there may be, is not ours.
+    fn assert_no_growth(mpm: Mpm, stock: [Size; 2], ours: [Size; 2]) {
+        const SLACK_KIB: u64 = 256;
+        let grown = |[before, after]: [Size; 2]| after.resident_kib.saturating_sub(before.resident_kib);
+        assert!(
+            grown(ours) <= grown(stock) + SLACK_KIB,
+            "{mpm:?}: the parent grew by {} KiB in 50 restarts, stock's by {} KiB",
+            grown(ours),
+            grown(stock)
+        );
+        let [before, after] = ours;
+        assert!(
+            after.descriptors <= before.descriptors,
+            "{mpm:?}: descriptors {} -> {}",
+            before.descriptors,
+            after.descriptors
+        );
+        assert!(after.mappings <= before.mappings + 2, "{mpm:?}: mappings {} -> {}", before.mappings, after.mappings);
+    }
+}
+
+mod changes {
+    use super::*;
+
+    #[test]
+    fn a_replaced_file_counts_from_the_next_request_on() {
+        for mpm in Mpm::ALL {
+            let server = start(mpm, &[], true, "");
+            for _ in 0..20 {
+                assert_eq!(status(&server, "alice", "secret"), 200);
+                replace(server.folder(), "users", &format!("alice:{OTHER}\n"));
+                assert_eq!(
+                    (status(&server, "alice", "secret"), status(&server, "alice", "other")),
+                    (401, 200),
+                    "{mpm:?}"
+                );
+                replace(server.folder(), "users", &format!("alice:{SECRET}\n"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_rewritten_in_place_counts_from_the_next_request_on() {
+        for mpm in Mpm::ALL {
+            let server = start(mpm, &[], true, "");
+            // Same length, same inode, and often the same tick of the clock.
+            for _ in 0..20 {
+                write(server.folder(), "users", &format!("alice:{OTHER}\n"));
+                assert_eq!(
+                    (status(&server, "alice", "secret"), status(&server, "alice", "other")),
+                    (401, 200),
+                    "{mpm:?}"
+                );
+                write(server.folder(), "users", &format!("alice:{SECRET}\n"));
+                assert_eq!(
+                    (status(&server, "alice", "secret"), status(&server, "alice", "other")),
+                    (200, 401),
+                    "{mpm:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_revoked_user_and_a_revoked_member_are_refused_at_once() {
+        let server = start(Mpm::Event, &[], true, "");
+        assert_eq!((status(&server, "alice", "secret"), status(&server, "bob", "secret")), (200, 401));
+        replace(server.folder(), "groups", "staff: bob\n");
+        assert_eq!((status(&server, "alice", "secret"), status(&server, "bob", "secret")), (401, 200));
+        write(server.folder(), "groups", "staff: alice bob\n");
+        assert_eq!((status(&server, "alice", "secret"), status(&server, "bob", "secret")), (200, 200));
+        write(server.folder(), "users", &format!("bob:{SECRET}\n"));
+        assert_eq!((status(&server, "alice", "secret"), status(&server, "bob", "secret")), (401, 200));
+    }
+
+    #[test]
+    fn htpasswd_itself_changes_a_password() {
+        let server = start(Mpm::Event, &[], true, "");
+        for password in ["first", "second", "third"] {
+            let mut htpasswd = std::process::Command::new(Installation::get().program("htpasswd"));
+            let output =
+                htpasswd.arg("-bs").arg(server.folder().join("users")).args(["alice", password]).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            assert_eq!((status(&server, "alice", "secret"), status(&server, "alice", password)), (401, 200));
+        }
+    }
+
+    #[test]
+    fn a_removed_file_fails_as_in_stock_httpd_and_recovers() {
+        let answers = [(STOCK, false), (&[][..], true), (STOCK, true)].map(|(stock, ours)| {
+            let server = start(Mpm::Event, stock, ours, "");
+            let users = server.folder().join("users");
+            let mut statuses = vec![status(&server, "alice", "secret")];
+            fs::remove_file(&users).unwrap();
+            statuses.extend((0..3).map(|_| status(&server, "alice", "secret")));
+            write(server.folder(), "users", &format!("alice:{SECRET}\n"));
+            statuses.extend((0..3).map(|_| status(&server, "alice", "secret")));
+            fs::remove_file(server.folder().join("groups")).unwrap();
+            statuses.push(status(&server, "alice", "secret"));
+            write(server.folder(), "groups", "staff: alice\n");
+            statuses.push(status(&server, "alice", "secret"));
+            let lines: Vec<String> = ["AH01620", "AH01665"]
+                .iter()
+                .flat_map(|number| logged(&server, number))
+                .map(|line| {
+                    format!(
+                        "{} {} {}",
+                        line.level,
+                        line.status,
+                        line.text.replace(&server.folder().display().to_string(), "")
+                    )
+                })
+                .collect();
+            (statuses, lines)
+        });
+        let [stock, ours, both] = answers;
+        assert_eq!(stock.0, [200, 500, 500, 500, 200, 200, 200, 401, 200]);
+        assert_eq!(stock.1.len(), 4, "{:?}", stock.1);
+        assert_eq!(stock, ours);
+        assert_eq!(stock, both);
+    }
+
+    /// Besides the stock lines, which come with every request, ours says what to do: once when it begins, once when it ends.
+    #[test]
+    fn what_to_do_about_a_broken_file_is_said_once() {
+        let server = start(Mpm::Event, &[], true, ONE_CHILD);
+        assert_eq!(status(&server, "alice", "secret"), 200);
+        let own = || {
+            log::parse(&server.error_log())
+                .into_iter()
+                .filter(|line| line.module == "rust_esauth" && line.number().is_none())
+                .count()
+        };
+        let before = own();
+        fs::remove_file(server.folder().join("users")).unwrap();
+        for _ in 0..5 {
+            assert_eq!(status(&server, "alice", "secret"), 500);
+        }
+        assert_eq!(own(), before + 1);
+        write(server.folder(), "users", &format!("alice:{SECRET}\n"));
+        for _ in 0..5 {
+            assert_eq!(status(&server, "alice", "secret"), 200);
+        }
+        assert_eq!(own(), before + 2);
+    }
+
+    #[test]
+    fn a_line_that_becomes_too_long_for_stock_httpd_is_warned_of_once() {
+        for long in [format!("dana:{SECRET}:{}", "x".repeat(9000)), format!("# {}", "x".repeat(9000))] {
+            let server = start(Mpm::Event, &[], true, ONE_CHILD);
+            assert_eq!(status(&server, "alice", "secret"), 200);
+            write(server.folder(), "users", &format!("bob:{SECRET}\n{long}\nalice:{SECRET}\n"));
+            assert_one_warning_of_line_2(&server, &long);
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_for_stock_httpd_from_the_start_is_warned_of_once() {
+        let server = start(Mpm::Event, &[], true, ONE_CHILD);
+        let long = format!("dana:{SECRET}:{}", "x".repeat(9000));
+        write(server.folder(), "users", &format!("bob:{SECRET}\n{long}\nalice:{SECRET}\n"));
+        server.begin_graceful_restart();
+        wait_for("the restart", || logged(&server, "resuming normal operations").len() > 1);
+        // The new child has read the file before its first request.
+        sleep(Duration::from_millis(300));
+        assert_one_warning_of_line_2(&server, &long);
+    }
+
+    fn assert_one_warning_of_line_2(server: &Httpd, long: &str) {
+        assert_eq!([(); 3].map(|()| status(server, "alice", "secret")), [200; 3]);
+        let warnings = logged(server, "8191");
+        let line = long.get(..20);
+        assert_eq!(warnings.len(), 1, "{line:?} …: {warnings:?}");
+        assert!(warnings[0].level == "warn" && warnings[0].text.contains("line 2"), "{line:?} …: {warnings:?}");
+    }
+}
+
+mod start_up {
+    use super::*;
+
+    #[test]
+    fn one_line_at_info_says_the_version() {
+        for (stock, says) in [(&[][..], "in place of mod_auth_basic"), (STOCK, "beside mod_auth_basic")] {
+            let server = start(Mpm::Event, stock, true, "LogLevel info");
+            let lines = logged(&server, concat!("rust_esauth/", env!("CARGO_PKG_VERSION")));
+            assert_eq!(lines.len(), 1, "{lines:?}");
+            assert!(lines[0].level == "info" && lines[0].text.contains(says), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_said_at_the_usual_level() {
+        let server = start(Mpm::Event, STOCK, true, "LogLevel warn");
+        assert_eq!(status(&server, "alice", "secret"), 200);
+        let lines = log::parse(&server.error_log());
+        assert!(lines.iter().all(|line| line.module != "rust_esauth"), "{lines:?}");
+    }
+
+    /// Where mod_authz_owner is not loaded nobody can tell the group of a file: that is a refusal, not a crash.
+    #[test]
+    fn file_group_without_mod_authz_owner_is_refused() {
+        let server = start(Mpm::Event, &[], true, "<Location />\nRequire file-group\n</Location>");
+        for _ in 0..3 {
+            assert_eq!(status(&server, "alice", "secret"), 401);
+        }
+        assert!(logged(&server, "AH00052").is_empty());
+        assert_eq!(logged(&server, "needs mod_authz_owner").len(), 3);
+    }
+
+    /// A file that only root may read fails for the run user, though the parent could read it.
+    #[test]
+    fn files_are_read_with_the_rights_of_the_children() {
+        use std::os::unix::fs::PermissionsExt;
+        let server = start(Mpm::Event, &[], true, "");
+        fs::set_permissions(server.folder().join("users"), fs::Permissions::from_mode(0o000)).unwrap();
+        server.begin_graceful_restart();
+        wait_for("the restart", || {
+            logged(&server, "resuming normal operations").len() > 1 || status(&server, "alice", "secret") == 500
+        });
+        wait_for("the refusal", || status(&server, "alice", "secret") == 500);
+        let lines = logged(&server, "AH01620");
+        assert!(lines.iter().all(|line| line.status == "(13)Permission denied"), "{lines:?}");
+    }
+
+    /// In httpd's usual format, which people's log alerts and fail2ban's `apache-auth` filter match.
+    #[test]
+    fn a_refusal_in_the_usual_log_format_has_the_client_and_the_stock_text() {
+        let format =
+            "ErrorLogFormat \"[%{u}t] [%-m:%l] [pid %P:tid %T] %7F: %E: [client\\ %a] %M% ,\\ referer\\ %{Referer}i\"";
+        let server = start(Mpm::Event, &[], true, format);
+        assert_eq!(status(&server, "alice", "wrong"), 401);
+        let log = String::from_utf8_lossy(&server.error_log()).into_owned();
+        let line = log.lines().find(|line| line.contains("AH01617")).unwrap_or_else(|| panic!("no AH01617 in:\n{log}"));
+        let (before, text) = line.split_once("[client 127.0.0.1:").unwrap();
+        assert!(before.contains("[rust_esauth:error] [pid "), "{line}");
+        let text = text.split_once("] ").unwrap().1;
+        assert_eq!(text, "AH01617: user alice: authentication failure for \"/file.txt\": Password Mismatch");
+    }
+}

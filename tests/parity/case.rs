@@ -1,0 +1,181 @@
+//! What a row of the table is made of.
+
+use crate::harness::client::Request;
+
+/// `secret` and `other`, as `htpasswd -s` stores them.
+pub(crate) const SECRET: &str = "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=";
+pub(crate) const OTHER: &str = "{SHA}0JQeaNqPOBUf+Gph/Fn3xc+fyqI=";
+
+/// Some files and a configuration, and what is asked of a server that has them.
+pub(crate) struct Case {
+    /// Unique: the name of the virtual host and of the folder, and what marks the log lines.
+    pub(crate) name: String,
+    /// The content of the case's virtual host. `@DIR@` stands for the case's folder, whose `htdocs` is the DocumentRoot;
+    /// `@BACKEND@` for the port of the echoing back end, `@PORT@` for that of the case, `@GROUP@` for the name of the
+    /// group that owns the files.
+    pub(crate) conf: String,
+    /// For the main server's configuration, with the same placeholders.
+    pub(crate) global: String,
+    pub(crate) files: Vec<(String, Vec<u8>)>,
+    /// Paths that become folders, FIFOs, unreadable; done after the files are written.
+    pub(crate) oddities: Vec<(String, Oddity)>,
+    pub(crate) asks: Vec<Ask>,
+    /// Has a port to itself rather than a name on the common one: a forward proxy is told other hosts' names.
+    pub(crate) own_port: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Oddity {
+    Folder,
+    Fifo,
+    Unreadable,
+    /// A DBM of alice/dbmsecret and dana/dbmsecret, made by htdbm.
+    Dbm,
+    /// A link to nowhere.
+    DanglingLink,
+    /// A link to the file `target`.
+    Link,
+}
+
+pub(crate) struct Ask {
+    pub(crate) request: Request,
+    pub(crate) expected: Expected,
+    /// Where ours is meant to differ from the stock modules.
+    pub(crate) ours: Option<Difference>,
+}
+
+/// What is known beforehand, so that a set-up in which nothing works is noticed.
+#[derive(Clone, Default)]
+pub(crate) struct Expected {
+    pub(crate) status: u16,
+    /// Numbers that occur in the request's log lines.
+    pub(crate) logged: Vec<&'static str>,
+    /// What the body contains.
+    pub(crate) body: Option<&'static str>,
+}
+
+pub(crate) struct Difference {
+    pub(crate) why: &'static str,
+    pub(crate) expected: Expected,
+    /// The stock modules are not asked: they would hang, or answer now so and now so.
+    pub(crate) only_ours: bool,
+}
+
+/// A case without files or requests.
+pub(crate) fn case(name: impl Into<String>, conf: impl Into<String>) -> Case {
+    Case {
+        name: name.into(),
+        conf: conf.into(),
+        global: String::new(),
+        files: Vec::new(),
+        oddities: Vec::new(),
+        asks: Vec::new(),
+        own_port: false,
+    }
+}
+
+/// A case that guards everything by `users`, in which `require` is asked for, with alice/secret in the file.
+pub(crate) fn guarded(name: impl Into<String>, require: &str) -> Case {
+    case(name, basic("/", require)).file("users", users()).file("groups", "staff: alice bob\nadmins: bob\n")
+}
+
+/// alice and bob, whose password is `secret`, and carol, whose is `other`.
+pub(crate) fn users() -> String {
+    format!("alice:{SECRET}\nbob:{SECRET}\ncarol:{OTHER}\n")
+}
+
+/// A `<Location>` with everything that Basic authentication from files needs, and some lines more.
+pub(crate) fn basic(location: &str, more: &str) -> String {
+    format!("<Location \"{location}\">\n{BASIC}\n{more}\n</Location>\n")
+}
+
+pub(crate) const BASIC: &str = r#"
+AuthType Basic
+AuthName "Elasticsearch server"
+AuthUserFile "@DIR@/users"
+AuthGroupFile "@DIR@/groups"
+"#;
+
+impl Case {
+    pub(crate) fn file(mut self, name: &str, content: impl AsRef<[u8]>) -> Self {
+        self.files.retain(|(there, _)| there != name);
+        self.files.push((name.to_owned(), content.as_ref().to_owned()));
+        self
+    }
+
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.files.retain(|(there, _)| there != name);
+        self
+    }
+
+    pub(crate) fn odd(mut self, name: &str, oddity: Oddity) -> Self {
+        if oddity != Oddity::Unreadable {
+            self = self.without(name);
+        }
+        self.oddities.push((name.to_owned(), oddity));
+        self
+    }
+
+    pub(crate) fn global(mut self, text: &str) -> Self {
+        self.global.push_str(text);
+        self
+    }
+
+    pub(crate) fn own_port(mut self) -> Self {
+        self.own_port = true;
+        self
+    }
+
+    pub(crate) fn ask(mut self, request: Request, status: u16) -> Self {
+        self.asks.push(Ask { request, expected: Expected { status, ..Expected::default() }, ours: None });
+        self
+    }
+
+    /// A request as `user` for a small file.
+    pub(crate) fn user(self, user: impl AsRef<[u8]>, password: impl AsRef<[u8]>, status: u16) -> Self {
+        self.ask(file().basic(user, password), status)
+    }
+
+    pub(crate) fn alice(self, status: u16) -> Self {
+        self.user("alice", "secret", status)
+    }
+
+    pub(crate) fn anonymous(self, status: u16) -> Self {
+        self.ask(file(), status)
+    }
+
+    fn last(&mut self) -> &mut Ask {
+        self.asks.last_mut().expect("the case asks something")
+    }
+
+    /// What the last request must have logged, by number.
+    pub(crate) fn logs(mut self, numbers: &[&'static str]) -> Self {
+        self.last().expected.logged = numbers.to_vec();
+        self
+    }
+
+    /// What the answer to the last request must contain.
+    pub(crate) fn says(mut self, text: &'static str) -> Self {
+        self.last().expected.body = Some(text);
+        self
+    }
+
+    /// The last request's answer from ours, which differs on purpose.
+    pub(crate) fn but_ours(mut self, why: &'static str, status: u16, numbers: &[&'static str]) -> Self {
+        let expected = Expected { status, logged: numbers.to_vec(), body: None };
+        self.last().ours = Some(Difference { why, expected, only_ours: false });
+        self
+    }
+
+    /// The stock modules are not sent the last request.
+    pub(crate) fn only_ours(mut self, why: &'static str) -> Self {
+        let expected = self.last().expected.clone();
+        self.last().ours = Some(Difference { why, expected, only_ours: true });
+        self
+    }
+}
+
+/// A request for a file that every case has.
+pub(crate) fn file() -> Request {
+    Request::get("/file.txt")
+}

@@ -1,0 +1,39 @@
+//! The table of cases and what runs it.
+
+pub(crate) mod case;
+pub(crate) mod report;
+pub(crate) mod run;
+pub(crate) mod start_up;
+pub(crate) mod variant;
+
+mod group_file;
+mod header;
+mod password_file;
+mod providers;
+mod requests;
+mod sections;
+mod virtual_hosts;
+
+use std::collections::HashSet;
+
+use case::Case;
+
+/// Every case of the table.
+pub(crate) fn table() -> Vec<Case> {
+    let parts = [
+        password_file::cases(),
+        group_file::cases(),
+        header::cases(),
+        sections::cases(),
+        providers::cases(),
+        requests::cases(),
+        virtual_hosts::cases(),
+    ];
+    let table: Vec<Case> = parts.into_iter().flatten().collect();
+    let mut names = HashSet::new();
+    for case in &table {
+        assert!(names.insert(case.name.clone()), "two cases are named {}", case.name);
+        assert!(!case.asks.is_empty(), "the case {} asks nothing", case.name);
+    }
+    table
+}

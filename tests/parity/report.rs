@@ -1,0 +1,88 @@
+//! What disagrees, written for a person.
+
+use super::case::{Case, Expected};
+use super::run::{Outcome, Outcomes, tag};
+
+/// Where `outcomes` is not what the table says about the server, which is the stock one or ours.
+pub(crate) fn against_the_table(variant: &str, ours: bool, table: &[Case], outcomes: &Outcomes) -> Vec<String> {
+    let mut found = Vec::new();
+    each(table, |case, number| {
+        let ask = &case.asks[number];
+        let expected = match &ask.ours {
+            Some(difference) if ours => &difference.expected,
+            Some(difference) if difference.only_ours => return,
+            _ => &ask.expected,
+        };
+        let Some(outcome) = outcomes.get(&tag(case, number)) else {
+            found.push(format!("{variant}: {}: no answer\n", tag(case, number)));
+            return;
+        };
+        let meant = ask.ours.as_ref().map_or(String::new(), |difference| format!(" (on purpose: {})", difference.why));
+        for complaint in complaints(expected, outcome) {
+            let seen = shown(outcome);
+            let request = asked(case, number);
+            found.push(format!("{variant}: {}: {complaint}{meant}\n{request}  it did:\n{seen}", tag(case, number)));
+        }
+    });
+    found
+}
+
+/// Where two servers disagree. Requests that are meant to differ are left to the table.
+pub(crate) fn against_the_oracle(variant: &str, table: &[Case], oracle: &Outcomes, outcomes: &Outcomes) -> Vec<String> {
+    let mut found = Vec::new();
+    each(table, |case, number| {
+        let tag = tag(case, number);
+        if case.asks[number].ours.is_some() {
+            return;
+        }
+        let (Some(stock), Some(ours)) = (oracle.get(&tag), outcomes.get(&tag)) else { return };
+        if stock != ours {
+            let request = asked(case, number);
+            let (stock, ours) = (shown(stock), shown(ours));
+            found.push(format!("{variant}: {tag} differs\n{request}  stock:\n{stock}  {variant}:\n{ours}"));
+        }
+    });
+    found
+}
+
+fn each(table: &[Case], mut visit: impl FnMut(&Case, usize)) {
+    for case in table {
+        (0..case.asks.len()).for_each(|number| visit(case, number));
+    }
+}
+
+fn complaints(expected: &Expected, outcome: &Outcome) -> Vec<String> {
+    let mut complaints = Vec::new();
+    if outcome.status != expected.status {
+        complaints.push(format!("status {}, expected {}", outcome.status, expected.status));
+    }
+    for number in &expected.logged {
+        if !outcome.logged.iter().any(|line| line.contains(&format!(" {number}: "))) {
+            complaints.push(format!("no {number} in the log"));
+        }
+    }
+    if expected.body.is_some_and(|text| !outcome.body.contains(text)) {
+        complaints.push(format!("no {:?} in the body", expected.body.unwrap_or_default()));
+    }
+    complaints
+}
+
+fn asked(case: &Case, number: usize) -> String {
+    let bytes = case.asks[number].request.bytes();
+    let text: String = bytes.escape_ascii().map(char::from).take(300).collect();
+    let conf: String =
+        case.conf.lines().filter(|line| !line.trim().is_empty()).map(|line| format!("    | {line}\n")).collect();
+    format!("  asked: {text}\n{conf}")
+}
+
+fn shown(outcome: &Outcome) -> String {
+    let Outcome { status, challenges, user, auth_type, body, accessed, logged } = outcome;
+    let body: String = body.escape_debug().take(400).collect();
+    let mut text = format!(
+        "    {status} {challenges:?} user {user:?} type {auth_type:?} accessed {accessed:?}\n    body \"{body}\"\n"
+    );
+    for line in logged {
+        text += &format!("    {line}\n");
+    }
+    text
+}

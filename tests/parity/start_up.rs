@@ -1,0 +1,124 @@
+//! Configurations that httpd must refuse, or must not, with the same words.
+
+use super::case::basic;
+
+/// A configuration and how `httpd -t` takes it.
+pub(crate) struct StartUp {
+    pub(crate) name: &'static str,
+    pub(crate) conf: String,
+    /// None: it is accepted. Otherwise the text of the refusal, or a part of it.
+    pub(crate) refusal: Option<&'static str>,
+}
+
+pub(crate) fn cases() -> Vec<StartUp> {
+    let section = |name, more: &str, refusal| StartUp { name, conf: basic("/", more), refusal };
+    let bare = |name, conf: &str, refusal| StartUp { name, conf: conf.to_owned(), refusal };
+    vec![
+        section(
+            "everything-right",
+            "AuthBasicProvider file\nAuthBasicAuthoritative On\nRequire group staff\nRequire file-group",
+            None,
+        ),
+        section("provider-unknown", "AuthBasicProvider nosuch", Some("Unknown Authn provider: nosuch")),
+        section("provider-unknown-second", "AuthBasicProvider file nosuch", Some("Unknown Authn provider: nosuch")),
+        section("provider-in-upper-case", "AuthBasicProvider FILE", Some("Unknown Authn provider: FILE")),
+        section("provider-empty", "AuthBasicProvider \"\"", Some("AuthBasicProvider")),
+        section("provider-without-name", "AuthBasicProvider", Some("AuthBasicProvider requires at least one argument")),
+        section("provider-is-for-authorization", "AuthBasicProvider group", Some("Unknown Authn provider: group")),
+        section("digest-provider-unknown", "AuthDigestProvider nosuch", Some("Unknown Authn provider: nosuch")),
+        section(
+            "digest-provider-without-hashes",
+            "AuthDigestProvider anon",
+            Some("doesn't support Digest Authentication"),
+        ),
+        section(
+            "authoritative-neither",
+            "AuthBasicAuthoritative maybe",
+            Some("AuthBasicAuthoritative must be On or Off"),
+        ),
+        section("authoritative-without-argument", "AuthBasicAuthoritative", Some("AuthBasicAuthoritative")),
+        section("authoritative-lower-case", "AuthBasicAuthoritative off", None),
+        section("user-file-without-argument", "AuthUserFile", Some("AuthUserFile takes one argument")),
+        section("user-file-with-two", "AuthUserFile /a /b", Some("AuthUserFile takes one argument")),
+        section("user-file-standard", "AuthUserFile /a standard", Some("AuthUserFile takes one argument")),
+        section("user-file-empty", "AuthUserFile \"\"", Some("AuthUserFile")),
+        section("user-file-missing", "AuthUserFile /nothing/here", None),
+        section("user-file-relative", "AuthUserFile conf/htpasswd", None),
+        section("user-file-climbs-out", "AuthUserFile ../../../../../../../../../etc/x", None),
+        section("user-file-in-lower-case", "authuserfile /a\nAUTHGROUPFILE /b", None),
+        section("group-file-without-argument", "AuthGroupFile", Some("AuthGroupFile takes one argument")),
+        section("group-file-with-two", "AuthGroupFile /a /b", Some("AuthGroupFile takes one argument")),
+        section("fake-without-argument", "AuthBasicFake", Some("AuthBasicFake takes 1-2 arguments")),
+        section("fake-with-three", "AuthBasicFake a b c", Some("AuthBasicFake takes 1-2 arguments")),
+        section(
+            "fake-user-no-expression",
+            "AuthBasicFake %{nosuch:x",
+            Some("Could not parse fake username expression"),
+        ),
+        section(
+            "fake-password-no-expression",
+            "AuthBasicFake a %{nosuch:x",
+            Some("Could not parse fake password expression"),
+        ),
+        section(
+            "digest-algorithm-unknown",
+            "AuthBasicUseDigestAlgorithm SHA",
+            Some("Invalid algorithm in AuthBasicUseDigestAlgorithm: SHA"),
+        ),
+        section(
+            "digest-algorithm-missing",
+            "AuthBasicUseDigestAlgorithm",
+            Some("AuthBasicUseDigestAlgorithm takes one argument"),
+        ),
+        section("digest-algorithm-off", "AuthBasicUseDigestAlgorithm off", None),
+        section(
+            "require-group-no-expression",
+            "Require group %{nosuch:x",
+            Some("Cannot parse expression in require line"),
+        ),
+        section(
+            "require-group-unknown-function",
+            "Require group %{nosuch:x}",
+            Some("Cannot parse expression in require line"),
+        ),
+        section("require-group-alone", "Require group", None),
+        section("require-file-group-with-arguments", "Require file-group a b", None),
+        section("require-in-upper-case", "Require GROUP staff", Some("Unknown Authz provider: GROUP")),
+        section("require-unknown", "Require nosuch", Some("Unknown Authz provider: nosuch")),
+        section("require-only-negative", "Require not group staff", Some("negative")),
+        section("require-negative-in-all", "<RequireAll>\nRequire not group staff\n</RequireAll>", Some("negative")),
+        section(
+            "realm-with-a-trailing-comment",
+            "AuthName \"Elasticsearch Server\" # or OpenSearch Server",
+            Some("AuthName takes one argument"),
+        ),
+        bare("user-file-outside-a-section", "AuthUserFile /a", Some("AuthUserFile not allowed here")),
+        bare("group-file-outside-a-section", "AuthGroupFile /a", Some("AuthGroupFile not allowed here")),
+        bare("provider-outside-a-section", "AuthBasicProvider file", Some("AuthBasicProvider not allowed here")),
+        bare(
+            "authoritative-outside-a-section",
+            "AuthBasicAuthoritative Off",
+            Some("AuthBasicAuthoritative not allowed here"),
+        ),
+        bare(
+            "alias-over-file",
+            "<AuthnProviderAlias file esauth-a>\nAuthUserFile /a\n</AuthnProviderAlias>\n<Location />\nAuthBasicProvider esauth-a\n</Location>",
+            None,
+        ),
+        bare(
+            "alias-over-nothing",
+            "<AuthnProviderAlias nosuch esauth-b>\nAuthUserFile /a\n</AuthnProviderAlias>",
+            Some("Unknown Authn provider: nosuch"),
+        ),
+        bare(
+            "alias-named-file",
+            "<AuthnProviderAlias file file>\nAuthUserFile /a\n</AuthnProviderAlias>",
+            Some("file"),
+        ),
+        bare(
+            "alias-over-group",
+            "<AuthzProviderAlias group esauth-c staff>\nAuthGroupFile /a\n</AuthzProviderAlias>\n<Location />\nRequire esauth-c\n</Location>",
+            None,
+        ),
+    ]
+}
