@@ -1,7 +1,6 @@
 //! The C library's crypt(3), which makes the hashes that are not httpd's own.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_ulong};
-use std::ptr::null;
 use std::sync::Mutex;
 
 #[link(name = "crypt")]
@@ -35,5 +34,5 @@ pub(crate) fn setting(prefix: &str, cost: u32) -> Option<String> {
 /// Null or a C string.
 unsafe fn text(text: *const c_char) -> Option<String> {
     // SAFETY: as the caller promises.
-    (text != null()).then(|| unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned())
+    (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned())
 }

@@ -132,7 +132,8 @@ impl Httpd {
     /// It listens before it is prepared for signals, and a signal that comes between ends it.
     fn is_ready(&self) -> bool {
         let accepts = |&port: &u16| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
-        String::from_utf8_lossy(&self.error_log()).contains("resuming normal operations") && self.ports.iter().all(accepts)
+        String::from_utf8_lossy(&self.error_log()).contains("resuming normal operations")
+            && self.ports.iter().all(accepts)
     }
 
     /// The first of its ports.
@@ -153,13 +154,17 @@ impl Httpd {
         self.process.id()
     }
 
+    fn process_id(&self) -> i32 {
+        self.process.id().try_into().unwrap()
+    }
+
     pub(crate) fn error_log(&self) -> Vec<u8> {
         fs::read(self.folder().join("error.log")).unwrap_or_default()
     }
 
     /// Asks for a graceful restart, and returns at once.
     pub(crate) fn begin_graceful_restart(&self) {
-        signal(self.process.id().cast_signed(), libc::SIGUSR1);
+        signal(self.process_id(), libc::SIGUSR1);
     }
 
     /// Ends the server, so that its logs are complete.
@@ -167,7 +172,7 @@ impl Httpd {
         if let Some(status) = self.has_ended() {
             return status;
         }
-        let parent = self.process.id().cast_signed();
+        let parent = self.process_id();
         signal(parent, libc::SIGTERM);
         let deadline = Instant::now() + Duration::from_secs(15);
         loop {
@@ -189,7 +194,7 @@ impl Httpd {
             self.ended = self.process.try_wait().unwrap();
             if self.ended.is_some_and(|status| status.signal().is_some()) {
                 // A parent that was killed leaves its children behind.
-                signal(-self.process.id().cast_signed(), libc::SIGKILL);
+                signal(-self.process_id(), libc::SIGKILL);
             }
         }
         self.ended

@@ -92,9 +92,8 @@ pub(crate) fn run_user() -> (String, String) {
     let candidates = ["www-data", "apache", "httpd", "daemon", "nobody"];
     let found = candidates.into_iter().find_map(|name| {
         let wanted = CString::new(name).unwrap();
-        // SAFETY: a C string; the entry is read before anything else in this process asks for one, because the callers
-        // hold the lock below.
         let _held = PASSWD.lock().unwrap();
+        // SAFETY: a C string; the entry is in a buffer that is ours until the lock is let go.
         let entry = unsafe { libc::getpwnam(wanted.as_ptr()).as_ref() }?;
         Some((name.to_owned(), group_name(entry.pw_gid)?))
     });

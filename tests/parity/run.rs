@@ -83,7 +83,7 @@ fn make_odd(path: &Path, oddity: Oddity) {
             // SAFETY: a C string.
             assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o644) }, 0, "cannot make a FIFO");
         }
-        Oddity::Unreadable => fs::set_permissions(path, fs::Permissions::from_mode(0)).unwrap(),
+        Oddity::Unreadable => fs::set_permissions(path, fs::Permissions::from_mode(0o000)).unwrap(),
         Oddity::DanglingLink => symlink("nothing", path).unwrap(),
         Oddity::Link => symlink("target", path).unwrap(),
         Oddity::Dbm => {
