@@ -4,7 +4,8 @@
 #   ES_URL=http://…      an Elasticsearch of yours for demo and tests, instead of one that is fetched and started
 #   DESTDIR=/path        put in front of every path by install and uninstall
 
-export APXS ES_URL DESTDIR HTTPS_PORT HTTP_PORT ES_PORT ESAUTH_MODULE
+# Only what is set: to a program, a variable that is empty is not one that is absent.
+$(foreach name,APXS ES_URL DESTDIR HTTPS_PORT HTTP_PORT ES_PORT ESAUTH_MODULE,$(if $($(name)),$(eval export $(name))))
 
 .DEFAULT_GOAL := all
 .PHONY: all deps deps-build demo test test-backends lint install uninstall clean help
