@@ -67,11 +67,9 @@ impl Parse for Groups {
         let mut member_names = Names::default();
         // Pairs of member and group as one number each, which sorts faster than a pair.
         let mut memberships: Vec<u64> = Vec::new();
-        let mut stopped_at = None;
-        let mut cutter = LineCutter::new(text, rules);
+        let mut cutter = LineCutter::new(text, rules, TOO_LONG_LINE);
         while let Some(line) = cutter.next_content() {
-            if line.untrimmed >= TOO_LONG_LINE {
-                stopped_at = Some(line.number);
+            if cutter.too_long().is_some() {
                 break;
             }
             let mut words = MemberWords::new(cutter.text_mut(), line);
@@ -99,6 +97,7 @@ impl Parse for Groups {
                 }
             }
         }
+        let stopped_at = cutter.too_long();
         memberships.sort_unstable();
         memberships.dedup();
         let starts = starts_of_members(&memberships, member_names.offsets.len());

@@ -26,6 +26,10 @@ pub(crate) struct LineCutter {
     position: usize,
     line_number: usize,
     rules: LineRules,
+    /// Bytes before the LF with which a line, be it a comment, is too long for stock httpd.
+    limit: usize,
+    /// Number of the first such line.
+    too_long: Option<usize>,
     /// Looked up once for the whole file: almost no file has a NUL, and then no line is searched for it.
     has_nul: bool,
 }
@@ -37,19 +41,15 @@ pub(crate) struct Line {
     pub(crate) start: usize,
     /// Offset behind the last byte; a NUL stands there.
     pub(crate) end: usize,
-    /// Number, from 1, of the first physical line it is made of.
-    pub(crate) number: usize,
-    /// Bytes after joining and before trimming, without the LF: what httpd's own limits are measured in.
-    pub(crate) untrimmed: usize,
 }
 
 impl LineCutter {
-    /// Takes the bytes of a file.
-    pub(crate) fn new(mut text: Vec<u8>, rules: LineRules) -> Self {
+    /// Takes the bytes of a file, and the number of bytes from which on stock httpd does not read a line.
+    pub(crate) fn new(mut text: Vec<u8>, rules: LineRules, limit: usize) -> Self {
         let has_nul = memchr(0, &text).is_some();
         let length = text.len();
         text.push(0);
-        LineCutter { text, length, position: 0, line_number: 0, rules, has_nul }
+        LineCutter { text, length, position: 0, line_number: 0, rules, limit, too_long: None, has_nul }
     }
 
     /// The text, in which the lines returned so far are in their final form.
@@ -60,6 +60,11 @@ impl LineCutter {
     /// The text, for a parser that shortens a line further (quotes, escapes) within its own bounds.
     pub(crate) fn text_mut(&mut self) -> &mut [u8] {
         &mut self.text
+    }
+
+    /// Number, from 1, of the first physical line of the first logical line so far that is too long for stock httpd.
+    pub(crate) fn too_long(&self) -> Option<usize> {
+        self.too_long
     }
 
     /// Ends the cutting and hands the text over to a snapshot.
@@ -95,11 +100,14 @@ impl LineCutter {
                 break;
             }
         }
-        let untrimmed = end - start;
+        // Counted after joining and before trimming, as httpd does.
+        if end - start >= self.limit && self.too_long.is_none() {
+            self.too_long = Some(number);
+        }
         let (start, end) = trim(&self.text, start, end);
         // In bounds: `end` is at most the place of the LF or NUL that ended the line, or of the additional NUL.
         self.text[end] = 0;
-        Some(Line { start, end, number, untrimmed })
+        Some(Line { start, end })
     }
 
     /// Moves the next physical line down to `end`. True where it ended in LF, false where a NUL or the file's end cut it.
@@ -166,7 +174,7 @@ mod tests {
     use super::*;
 
     fn lines_by(rules: LineRules, text: &str) -> Vec<String> {
-        let mut cutter = LineCutter::new(text.as_bytes().to_vec(), rules);
+        let mut cutter = LineCutter::new(text.as_bytes().to_vec(), rules, usize::MAX);
         let mut found = Vec::new();
         while let Some(line) = cutter.next_content() {
             found.push(String::from_utf8_lossy(&cutter.text()[line.start..line.end]).into_owned());
@@ -227,10 +235,14 @@ mod tests {
     }
 
     #[test]
-    fn line_numbers_count_physical_lines_and_lengths_are_taken_before_trimming() {
-        let mut cutter = LineCutter::new(b"# c\n a\\\nb \nlast\n".to_vec(), LineRules::Httpd24);
-        let first = cutter.next_content().map(|line| (line.number, line.untrimmed));
-        let second = cutter.next_content().map(|line| (line.number, line.untrimmed));
-        assert_eq!((first, second), (Some((2, 4)), Some((4, 4))));
+    fn the_first_line_that_is_too_long_is_told_by_its_number_before_trimming_and_after_joining() {
+        let too_long = |text: &str, limit| {
+            let mut cutter = LineCutter::new(text.as_bytes().to_vec(), LineRules::Httpd24, limit);
+            while cutter.next_content().is_some() {}
+            cutter.too_long()
+        };
+        let text = "# c\n a\\\nb \nlast\n";
+        assert_eq!([3, 4, 5].map(|limit| too_long(text, limit)), [Some(1), Some(2), None]);
+        assert_eq!(too_long("a\n\n# a comment counts\n", 10), Some(3));
     }
 }

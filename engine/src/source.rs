@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, CString};
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Instant, SystemTime};
 
@@ -26,6 +26,8 @@ pub struct Source<T> {
     /// Held by the one thread that reads the file; the others wait for it rather than answer from stale data.
     reading: Mutex<()>,
     failing: AtomicBool,
+    /// Number of a line to be reported as [`News::LongLine`]; 0: none.
+    long_line: AtomicUsize,
 }
 
 /// A file's content as it was at one moment. Dereferences to the parsed file.
@@ -73,6 +75,7 @@ impl<T: Parse> Source<T> {
             current: RwLock::new(None),
             reading: Mutex::new(()),
             failing: AtomicBool::new(false),
+            long_line: AtomicUsize::new(0),
         }
     }
 
@@ -85,19 +88,19 @@ impl<T: Parse> Source<T> {
     pub fn current(&self) -> Reading<T> {
         match Stamp::of_path(&self.path) {
             Ok(stamp) => match self.remembered(&stamp) {
-                Some(snapshot) => Reading { snapshot: Ok(snapshot), news: None },
+                Some(snapshot) => Reading { snapshot: Ok(snapshot), news: self.long_line() },
                 None => self.read_again(),
             },
             Err(error) => self.failed(error),
         }
     }
 
-    /// Reads the file ahead of the first request. A failure is not remembered: the first request will meet it again, and
-    /// is the one to report it.
+    /// Reads the file ahead of the first request, which is the one to report what there is to say. A failure is not
+    /// remembered: that request will meet it again.
     pub fn preload(&self) {
         let _one_reader = lock(&self.reading);
         if let Ok(snapshot) = self.read() {
-            self.publish(Some(Arc::new(snapshot)));
+            self.publish_read(Arc::new(snapshot));
         }
     }
 
@@ -112,7 +115,7 @@ impl<T: Parse> Source<T> {
         match Stamp::of_path(&self.path) {
             Ok(stamp) => {
                 if let Some(snapshot) = self.remembered(&stamp) {
-                    return Reading { snapshot: Ok(snapshot), news: None };
+                    return Reading { snapshot: Ok(snapshot), news: self.long_line() };
                 }
             }
             Err(error) => return self.failed(error),
@@ -140,11 +143,9 @@ impl<T: Parse> Source<T> {
 
     fn succeeded(&self, snapshot: Snapshot<T>) -> Reading<T> {
         let snapshot = Arc::new(snapshot);
-        let before = self.publish(Some(Arc::clone(&snapshot)));
+        self.publish_read(Arc::clone(&snapshot));
         let recovered = self.failing.swap(false, Ordering::Relaxed).then_some(News::Recovered);
-        let known = before.is_some_and(|before| before.stamp == snapshot.stamp);
-        let long_line = snapshot.stock_stops_at().filter(|_| !known).map(News::LongLine);
-        Reading { snapshot: Ok(snapshot), news: recovered.or(long_line) }
+        Reading { snapshot: Ok(snapshot), news: recovered.or_else(|| self.long_line()) }
     }
 
     fn failed(&self, error: ReadError) -> Reading<T> {
@@ -155,6 +156,27 @@ impl<T: Parse> Source<T> {
         self.publish(None);
         let news = (!self.failing.swap(true, Ordering::Relaxed)).then_some(News::Fails);
         Reading { snapshot: Err(error), news }
+    }
+
+    /// Publishes what was read. A line of it that is too long is news unless the content before was the same.
+    fn publish_read(&self, snapshot: Arc<Snapshot<T>>) {
+        let stamp = snapshot.stamp;
+        let long_line = snapshot.stock_stops_at().unwrap_or(0);
+        let known = self.publish(Some(snapshot)).is_some_and(|before| before.stamp == stamp);
+        if !known {
+            self.long_line.store(long_line, Ordering::Relaxed);
+        }
+    }
+
+    /// The line to be reported, once.
+    fn long_line(&self) -> Option<News> {
+        if self.long_line.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        match self.long_line.swap(0, Ordering::Relaxed) {
+            0 => None,
+            number => Some(News::LongLine(number)),
+        }
     }
 
     fn publish(&self, snapshot: Option<Arc<Snapshot<T>>>) -> Option<Arc<Snapshot<T>>> {
