@@ -13,6 +13,9 @@ use crate::source::Parse;
 /// Stock httpd reads lines into a buffer of this many bytes, its NUL included, and stops reading at a longer one.
 const STOCK_LINE_BUFFER: usize = 8192;
 
+/// Users that stand in for unknown ones, at most.
+const MOST_DECOYS: usize = 256;
+
 /// The users of one password file, found in constant time.
 ///
 /// Holds the file's bytes and four bytes and a bit more for each user. The first line of a user counts, as in httpd.
@@ -25,6 +28,8 @@ pub struct Passwords {
     repeated: Vec<u32>,
     /// Offsets of the first line of each user and realm; made when Digest first asks.
     by_user_and_realm: OnceLock<HashTable<u32>>,
+    /// Offsets of some users' lines from all over the file, for [`Passwords::decoy`].
+    decoys: Vec<u32>,
     stock_stops_at: Option<usize>,
 }
 
@@ -45,6 +50,14 @@ impl Passwords {
         let (_, rest) = word(&self.text, offset as usize);
         let (_, rest) = word(&self.text, rest);
         Some(word(&self.text, rest).0)
+    }
+
+    /// The password field of some user, the same one for the same `number`: what it takes to verify a password against it
+    /// is what it takes for the file's users. `None` where the file has none.
+    pub fn decoy(&self, number: u64) -> Option<&[u8]> {
+        let index = number.checked_rem(self.decoys.len() as u64)?;
+        let (_, fields) = word(&self.text, self.decoys[index as usize] as usize);
+        Some(word(&self.text, fields).0)
     }
 
     /// Number of users.
@@ -80,28 +93,61 @@ impl Parse for Passwords {
         // One allocation of the right size instead of a series of doublings that would each hash all names again.
         let mut by_user = HashTable::with_capacity(memchr::memchr_iter(b'\n', &text).count() + 1);
         let mut repeated = Vec::new();
-        let mut stock_stops_at = None;
-        let mut cutter = LineCutter::new(text, rules);
+        let mut decoys = Decoys { offsets: Vec::new(), offered: 0, stride: 1 };
+        let mut cutter = LineCutter::new(text, rules, STOCK_LINE_BUFFER - 1);
         while let Some(line) = cutter.next_content() {
-            if line.untrimmed >= STOCK_LINE_BUFFER - 1 && stock_stops_at.is_none() {
-                stock_stops_at = Some(line.number);
-            }
             let offset = line.start as u32; // Fits: `file::read` refuses files whose offsets would not.
             let user = word(cutter.text(), line.start).0;
-            if !insert_first(&mut by_user, offset, &keys, |other| word(cutter.text(), other as usize).0, user) {
+            if insert_first(&mut by_user, offset, &keys, |other| word(cutter.text(), other as usize).0, user) {
+                decoys.offer(offset);
+            } else {
                 repeated.push(offset);
             }
         }
+        let stock_stops_at = cutter.too_long();
         let text = cutter.into_text();
         if by_user.len() < by_user.capacity() / 4 {
             by_user.shrink_to_fit(|&offset| keys.hash_one(word(&text, offset as usize).0));
         }
         repeated.shrink_to_fit();
-        Passwords { text, keys, by_user, repeated, by_user_and_realm: OnceLock::new(), stock_stops_at }
+        Passwords {
+            text,
+            keys,
+            by_user,
+            repeated,
+            by_user_and_realm: OnceLock::new(),
+            decoys: decoys.offsets,
+            stock_stops_at,
+        }
     }
 
     fn stock_stops_at(&self) -> Option<usize> {
         self.stock_stops_at
+    }
+}
+
+/// A choice of users from all over a file of unknown length, the same one in every process that reads it.
+struct Decoys {
+    offsets: Vec<u32>,
+    offered: usize,
+    stride: usize,
+}
+
+impl Decoys {
+    fn offer(&mut self, offset: u32) {
+        if self.offered % self.stride == 0 {
+            self.offsets.push(offset);
+        }
+        self.offered += 1;
+        if self.offsets.len() == MOST_DECOYS {
+            // From here on every second one: of those taken so far too.
+            self.stride *= 2;
+            let mut index = 0;
+            self.offsets.retain(|_| {
+                index += 1;
+                index % 2 == 1
+            });
+        }
     }
 }
 
@@ -203,6 +249,16 @@ mod tests {
         assert_eq!(file.realm_hash(b"bob", b"two"), Some(&b"h4"[..]));
         assert_eq!(file.realm_hash(b"bob", b"one"), None);
         assert_eq!(file.realm_hash(b"carol", b"h5"), Some(&b""[..]));
+    }
+
+    #[test]
+    fn a_decoy_is_the_hash_of_a_user_and_the_same_for_the_same_number() {
+        let file = parse(b"alice:h1\nbob:h2\n");
+        for number in [0, 1, 2, u64::MAX] {
+            assert!([Some(&b"h1"[..]), Some(b"h2")].contains(&file.decoy(number)));
+            assert_eq!(file.decoy(number), file.decoy(number));
+        }
+        assert_eq!(parse(b"").decoy(1), None);
     }
 
     #[test]

@@ -3,17 +3,20 @@
 //! * [`Passwords`] and [`Groups`] are immutable snapshots of a password or group file, parsed by the line rules of
 //!   Apache httpd and searched in constant time whatever the number of users, groups and members.
 //! * [`Source`] keeps the current snapshot of one file and reads it again when it has changed.
+//! * [`cache::Cache`] remembers verdicts for all processes of a server, and computes each hash once.
 //! * [`hash::verify`] compares a password with a stored hash of any family that `htpasswd` or crypt(3) makes.
 //!
 //! No type of httpd's appears here: user names, passwords and group names are bytes without NUL, as httpd's C strings
 //! are. Nothing here logs; what an operator should hear is returned as [`News`].
 
+pub mod cache;
 mod file;
 mod groups;
 pub mod hash;
 mod htpasswd;
 mod lines;
 mod source;
+mod sync;
 
 pub use file::ReadError;
 pub use groups::{Groups, Memberships};

@@ -1,0 +1,75 @@
+//! What the cache remembers of a credential instead of the credential: a keyed digest.
+//!
+//! BLAKE3 in its keyed mode, over the stored hash and the password, each with its length in front, so that no two pairs
+//! give the same input. Without the key, which exists only in the memory the children share, a digest tells nothing of
+//! the password and cannot be searched for it. The stored hash is part of the input: when a user's line changes, what is
+//! remembered of the old one can no longer be found.
+
+use subtle::{Choice, ConstantTimeEq};
+use zeroize::Zeroize;
+
+/// Bytes of a key.
+pub(super) const KEY_BYTES: usize = 32;
+
+/// 192 bits of a keyed digest, as the words that a table entry stores.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Digest(pub(super) [u64; 3]);
+
+impl Digest {
+    /// Of the pair of a stored hash and a password.
+    pub(super) fn of(key: &[u8; KEY_BYTES], stored: &[u8], password: &[u8]) -> Digest {
+        let mut hasher = blake3::Hasher::new_keyed(key);
+        for part in [stored, password] {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        let output = hasher.finalize();
+        // The hasher's buffer holds the end of the password.
+        hasher.zeroize();
+        let bytes = output.as_bytes();
+        Digest([word(bytes, 0), word(bytes, 1), word(bytes, 2)])
+    }
+
+    /// A number from the digest that its other bits do not depend on: where in a table to look.
+    pub(super) fn place(&self) -> u64 {
+        self.0[0]
+    }
+
+    /// Equality in a time that does not depend on the digests.
+    pub(super) fn same(&self, other: &Digest) -> Choice {
+        self.0[0].ct_eq(&other.0[0]) & self.0[1].ct_eq(&other.0[1]) & self.0[2].ct_eq(&other.0[2])
+    }
+}
+
+/// A number that an outsider can neither foresee nor influence, from bytes an outsider may choose.
+pub(super) fn keyed_number(key: &[u8; KEY_BYTES], bytes: &[u8]) -> u64 {
+    word(blake3::keyed_hash(key, bytes).as_bytes(), 3)
+}
+
+fn word(bytes: &[u8; 32], index: usize) -> u64 {
+    let mut word = [0; 8];
+    word.copy_from_slice(&bytes[index * 8..index * 8 + 8]);
+    u64::from_le_bytes(word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: [u8; KEY_BYTES] = [7; KEY_BYTES];
+
+    #[test]
+    fn a_digest_depends_on_key_stored_hash_and_password() {
+        let digest = Digest::of(&KEY, b"hash", b"password");
+        assert_eq!(digest, Digest::of(&KEY, b"hash", b"password"));
+        assert_ne!(digest, Digest::of(&[8; KEY_BYTES], b"hash", b"password"));
+        assert_ne!(digest, Digest::of(&KEY, b"hasH", b"password"));
+        assert_ne!(digest, Digest::of(&KEY, b"hash", b"Password"));
+    }
+
+    #[test]
+    fn moving_bytes_between_hash_and_password_gives_another_digest() {
+        assert_ne!(Digest::of(&KEY, b"ab", b"c"), Digest::of(&KEY, b"a", b"bc"));
+        assert_ne!(Digest::of(&KEY, b"", b"abc"), Digest::of(&KEY, b"abc", b""));
+    }
+}

@@ -1,0 +1,331 @@
+//! The verified cache: one password hash per credential for the whole server.
+//!
+//! A [`Cache`] is made once, before the children are forked, and shared by all of them. It remembers verdicts by a keyed
+//! digest of stored hash and password (see `digest`), grants and denials in parts of their own (`table`), and orders who
+//! computes the hashes that are not remembered (`desk`).
+
+mod desk;
+mod digest;
+mod robust;
+mod shared;
+mod table;
+
+use std::io;
+use std::net::IpAddr;
+use std::ptr::NonNull;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
+
+use self::desk::{Applicant, Turn};
+use self::digest::{Digest, keyed_number};
+use self::shared::Shared;
+use crate::hash;
+
+/// How a cache is to work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Grants to remember at most, and a quarter as many denials. 0: none, every credential is hashed every time.
+    pub entries: usize,
+    /// Seconds for which a verdict is remembered.
+    pub ttl: u64,
+    /// Hashes computed at once.
+    pub slots: usize,
+}
+
+/// The verdicts of a whole server.
+#[derive(Clone, Copy)]
+pub struct Cache {
+    shared: Shared,
+    settings: Settings,
+}
+
+/// A credential to be judged.
+#[derive(Clone, Copy)]
+pub struct Credential<'a> {
+    /// What the password file has for the user; for a user it does not have, a hash to spend the same time on.
+    pub stored: &'a [u8],
+    /// What the client sent.
+    pub password: &'a [u8],
+    /// False for a user whom the file does not have: the verdict is denied, whatever the hash says.
+    pub known: bool,
+    /// The client's address, as text. Slots are shared between addresses; of IPv6, between networks of 64 bits.
+    pub client: &'a str,
+}
+
+/// What is to be done with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The password is right.
+    Granted,
+    /// It is not.
+    Denied,
+    /// Too many hashes are being waited for. The client may try again.
+    Overloaded,
+}
+
+/// A verdict and what it took.
+#[derive(Clone, Copy, Debug)]
+pub struct Judgement {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// How long a hash took, if one was computed for this request.
+    pub hashed_for: Option<Duration>,
+}
+
+impl Cache {
+    /// A cache with a new key, in new shared memory. For the parent, before it forks.
+    ///
+    /// Fails where the memory or the random key cannot be had.
+    pub fn create(settings: Settings) -> io::Result<Cache> {
+        Ok(Cache { shared: Shared::create(settings.entries)?, settings })
+    }
+
+    /// The cache that another instance of this library made in this process, with what it remembers and its key, if its
+    /// size and layout are the ones wanted here.
+    ///
+    /// # Safety
+    /// `memory` comes from [`Cache::memory`] in this process.
+    pub unsafe fn adopt(memory: NonNull<u8>, settings: Settings) -> Option<Cache> {
+        // SAFETY: as the caller promises.
+        let shared = unsafe { Shared::adopt(memory, settings.entries) }?;
+        Some(Cache { shared, settings })
+    }
+
+    /// Gives the memory of a cache back.
+    ///
+    /// # Safety
+    /// As for [`Cache::adopt`], and nothing in this process uses that cache any more. Other processes are not affected.
+    pub unsafe fn release(memory: NonNull<u8>) {
+        // SAFETY: as the caller promises.
+        unsafe { Shared::release(memory) }
+    }
+
+    /// The shared memory, which outlives this library where it is unloaded.
+    pub fn memory(&self) -> NonNull<u8> {
+        self.shared.address()
+    }
+
+    /// A number for the name of an unknown user that outsiders cannot foresee, the same each time: which other user's
+    /// hash to compute for it.
+    pub fn decoy(&self, user: &[u8]) -> u64 {
+        keyed_number(self.shared.key(), user)
+    }
+
+    /// Judges a credential: from memory where it is remembered, else by its hash.
+    pub fn judge(&self, credential: &Credential<'_>) -> Judgement {
+        if hash::is_cheap(credential.stored) {
+            // Looking it up would take longer, and its slot would bound nothing.
+            let granted = hash::verify(credential.password, credential.stored) && credential.known;
+            return Judgement { verdict: verdict(granted), hashed_for: None };
+        }
+        let digest = self.digest(credential);
+        let now = monotonic_seconds();
+        if let Some(verdict) = self.remembered(&digest, now) {
+            return Judgement { verdict, hashed_for: None };
+        }
+        self.judge_by_hash(credential, digest, now)
+    }
+
+    fn digest(&self, credential: &Credential<'_>) -> Digest {
+        let digest = Digest::of(self.shared.key(), credential.stored, credential.password);
+        if credential.known {
+            return digest;
+        }
+        // Not what a known user with this hash and password has, who may be granted.
+        Digest(digest.0.map(|word| !word))
+    }
+
+    fn remembered(&self, digest: &Digest, now: u64) -> Option<Verdict> {
+        if self.shared.grants().contains(digest, now) {
+            return Some(Verdict::Granted);
+        }
+        self.shared.denials().contains(digest, now).then_some(Verdict::Denied)
+    }
+
+    fn judge_by_hash(&self, credential: &Credential<'_>, digest: Digest, mut now: u64) -> Judgement {
+        let desk = self.shared.desk();
+        let address = keyed_number(self.shared.key(), &network(credential.client));
+        loop {
+            match desk.apply(&Applicant { digest, address, now }, self.settings.slots) {
+                Turn::Full => return Judgement { verdict: Verdict::Overloaded, hashed_for: None },
+                Turn::LookAgain => {
+                    now = monotonic_seconds();
+                    if let Some(verdict) = self.remembered(&digest, now) {
+                        return Judgement { verdict, hashed_for: None };
+                    }
+                }
+                Turn::Compute(slot) => {
+                    // The line may have been long, and the same credential judged meanwhile.
+                    if let Some(verdict) = self.remembered(&digest, monotonic_seconds()) {
+                        return Judgement { verdict, hashed_for: None };
+                    }
+                    let began = Instant::now();
+                    let matches = compute(credential, slot.gives_way);
+                    let hashed_for = Some(began.elapsed());
+                    let granted = matches && credential.known;
+                    // Published before the slot is given back, which is when those who wait look again.
+                    self.remember(&digest, granted);
+                    if !granted {
+                        desk.note_failure(address, monotonic_seconds());
+                    }
+                    drop(slot);
+                    return Judgement { verdict: verdict(granted), hashed_for };
+                }
+            }
+        }
+    }
+
+    fn remember(&self, digest: &Digest, granted: bool) {
+        let now = monotonic_seconds();
+        let table = if granted { self.shared.grants() } else { self.shared.denials() };
+        table.insert(digest, now, now + self.settings.ttl);
+    }
+}
+
+/// What clients of one network have in common: an IPv4 address, or the first half of an IPv6 address, of which a client
+/// can use as many second halves as it likes.
+fn network(client: &str) -> [u8; 8] {
+    let mut network = [0; 8];
+    match client.parse() {
+        Ok(IpAddr::V4(address)) => network[4..].copy_from_slice(&address.octets()),
+        Ok(IpAddr::V6(address)) => match address.to_ipv4_mapped() {
+            Some(address) => network[4..].copy_from_slice(&address.octets()),
+            None => network.copy_from_slice(&address.octets()[..8]),
+        },
+        // Not an address (a socket's path, say): one network for all.
+        Err(_) => {}
+    }
+    network
+}
+
+fn verdict(granted: bool) -> Verdict {
+    if granted { Verdict::Granted } else { Verdict::Denied }
+}
+
+fn compute(credential: &Credential<'_>, gives_way: bool) -> bool {
+    let Credential { stored, password, .. } = *credential;
+    if gives_way { hash_giving_way(password, stored) } else { hash::verify(password, stored) }
+}
+
+/// Computes a hash in a thread that only gets what processor time others leave. A thread of its own, since without
+/// privileges a thread cannot take back a priority it has lowered; it costs little beside a hash.
+fn hash_giving_way(password: &[u8], stored: &[u8]) -> bool {
+    thread::scope(|scope| {
+        let work = || {
+            // SAFETY: changes the priority of the calling thread, which ends with this hash.
+            unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 19) };
+            hash::verify(password, stored)
+        };
+        match thread::Builder::new().name("esauth-hash".into()).stack_size(256 * 1024).spawn_scoped(scope, work) {
+            // A panic in there is a mismatch.
+            Ok(thread) => thread.join().unwrap_or(false),
+            // No thread to be had: the hash is still owed.
+            Err(_) => hash::verify(password, stored),
+        }
+    })
+}
+
+/// A clock that all processes share and nobody can set.
+fn monotonic_seconds() -> u64 {
+    clock_gettime(ClockId::Monotonic).tv_sec.try_into().unwrap_or(0)
+}
+
+#[cfg(all(test, not(loom)))]
+#[allow(clippy::expect_used, reason = "what fails while a test is set up fails the test")]
+mod tests {
+    use super::*;
+
+    /// Of "secret", cost 4.
+    const STORED: &[u8] = b"$2y$04$Ub9qVQIdR5j2PmraY4inw.hl6PDkZQ4R9.nbiAuCQLBZcEqfzDCiu";
+
+    fn cache(entries: usize, ttl: u64) -> Cache {
+        Cache::create(Settings { entries, ttl, slots: 2 }).expect("there is memory for a small cache")
+    }
+
+    fn credential(password: &str) -> Credential<'_> {
+        Credential { stored: STORED, password: password.as_bytes(), known: true, client: "127.0.0.1" }
+    }
+
+    fn judge(cache: &Cache, credential: &Credential<'_>) -> (Verdict, bool) {
+        let judgement = cache.judge(credential);
+        (judgement.verdict, judgement.hashed_for.is_some())
+    }
+
+    #[test]
+    fn each_credential_is_hashed_once_whether_right_or_wrong() {
+        let cache = cache(64, 60);
+        assert_eq!(judge(&cache, &credential("secret")), (Verdict::Granted, true));
+        assert_eq!(judge(&cache, &credential("wrong")), (Verdict::Denied, true));
+        for _ in 0..3 {
+            assert_eq!(judge(&cache, &credential("secret")), (Verdict::Granted, false));
+            assert_eq!(judge(&cache, &credential("wrong")), (Verdict::Denied, false));
+        }
+    }
+
+    #[test]
+    fn another_stored_hash_is_another_credential() {
+        let cache = cache(64, 60);
+        assert_eq!(judge(&cache, &credential("secret")), (Verdict::Granted, true));
+        let changed = b"$2y$04$lDjxLFAFWw.lNpSEwdDOYev7znbAPsJ6D.5paj1vO7/7ioWjjjdeG";
+        assert_eq!(judge(&cache, &Credential { stored: changed, ..credential("secret") }), (Verdict::Denied, true));
+    }
+
+    #[test]
+    fn an_unknown_user_is_denied_even_with_the_password_of_the_hash_in_its_place() {
+        let cache = cache(64, 60);
+        let unknown = Credential { known: false, ..credential("secret") };
+        assert_eq!(judge(&cache, &unknown), (Verdict::Denied, true));
+        assert_eq!(judge(&cache, &unknown), (Verdict::Denied, false));
+        assert_eq!(judge(&cache, &credential("secret")), (Verdict::Granted, true));
+        assert_eq!(judge(&cache, &unknown), (Verdict::Denied, false));
+    }
+
+    #[test]
+    fn a_verdict_is_forgotten_when_its_time_is_up() {
+        let cache = cache(64, 1);
+        assert_eq!(judge(&cache, &credential("secret")), (Verdict::Granted, true));
+        thread::sleep(Duration::from_millis(2100));
+        assert_eq!(judge(&cache, &credential("secret")), (Verdict::Granted, true));
+    }
+
+    #[test]
+    fn without_entries_every_credential_is_hashed_and_judged_rightly() {
+        let cache = cache(0, 60);
+        for _ in 0..2 {
+            assert_eq!(judge(&cache, &credential("secret")), (Verdict::Granted, true));
+            assert_eq!(judge(&cache, &credential("wrong")), (Verdict::Denied, true));
+        }
+    }
+
+    #[test]
+    fn a_flood_of_wrong_passwords_evicts_no_grant() {
+        let cache = cache(64, 60);
+        assert_eq!(judge(&cache, &credential("secret")), (Verdict::Granted, true));
+        for n in 0..1000 {
+            assert_eq!(judge(&cache, &credential(&format!("guess {n}"))).0, Verdict::Denied);
+        }
+        assert_eq!(judge(&cache, &credential("secret")), (Verdict::Granted, false));
+    }
+
+    #[test]
+    fn an_address_is_told_by_all_of_ipv4_and_half_of_ipv6() {
+        assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
+        assert_eq!(network("192.0.2.1"), network("::ffff:192.0.2.1"));
+        assert_eq!(network("2001:db8:1:2::3"), network("2001:db8:1:2:ffff::4"));
+        assert_ne!(network("2001:db8:1:2::3"), network("2001:db8:1:3::3"));
+    }
+
+    #[test]
+    fn a_successor_of_the_same_size_adopts_what_is_remembered_and_another_does_not() {
+        let before = cache(64, 60);
+        assert_eq!(judge(&before, &credential("secret")), (Verdict::Granted, true));
+        let adopt = |entries| {
+            // SAFETY: `before` made the memory in this process.
+            unsafe { Cache::adopt(before.memory(), Settings { entries, ttl: 60, slots: 1 }) }
+        };
+        assert_eq!(judge(&adopt(64).unwrap(), &credential("secret")), (Verdict::Granted, false));
+        assert!(adopt(6400).is_none());
+    }
+}

@@ -1,0 +1,315 @@
+//! A table of digests in memory that many processes share, read without locks.
+//!
+//! Entries lie in buckets of [`WAYS`]; a digest's place names its bucket. Every word is atomic, so a reader may meet an
+//! entry that another process is writing, or was killed while writing. That is harmless by construction:
+//!
+//! * An entry says "this digest has this table's verdict until then", nothing else. A reader believes it only when all
+//!   192 bits are those of its own digest. Words of two writers mixed up make a digest that nobody can present.
+//! * The `meta` word is cleared before the digest changes and set after. A reader loads it before and after, so it never
+//!   pairs a digest with the end of life of another one. (Two writers in one entry can; both are fresh then.)
+//!
+//! A writer that is killed leaves an entry that is free, or one that matches nothing and is overwritten when its time is
+//! up. There is nothing to repair.
+//!
+//! **Replacement.** An entry is referenced when it is found again. A new one takes the place of an expired entry, else of
+//! an unreferenced, else of any; now and then that costs a neighbour its mark, which the next look gives back to one that
+//! is in use. So whatever passes by once replaces itself while what is in use stays, and of more credentials than there
+//! are entries some keep their place however they take turns.
+
+use subtle::{Choice, ConditionallySelectable};
+
+use super::digest::Digest;
+use crate::sync::{AtomicU64, Ordering, fence};
+
+/// Entries of a bucket: 256 bytes, four cache lines.
+pub(super) const WAYS: usize = 8;
+
+const REFERENCED: u64 = 1;
+
+/// One insertion in so many takes a mark back. Rarely, since what is no longer in use goes when its time is up anyway.
+const AGING: u64 = 64;
+
+/// A digest and until when it counts. All zero: free.
+#[repr(C, align(32))]
+#[derive(Default)]
+pub(super) struct Entry {
+    digest: [AtomicU64; 3],
+    /// Seconds of the monotonic clock at which the entry ends, shifted left by one; the lowest bit: referenced.
+    meta: AtomicU64,
+}
+
+/// One part of the cache: all digests in it have the same verdict.
+#[derive(Clone, Copy)]
+pub(super) struct Table<'t> {
+    buckets: &'t [[Entry; WAYS]],
+}
+
+impl<'t> Table<'t> {
+    pub(super) fn new(buckets: &'t [[Entry; WAYS]]) -> Self {
+        Table { buckets }
+    }
+
+    /// True where `digest` is in the table at time `now`. Looks at every entry of the bucket, in the same order and time
+    /// whatever it finds.
+    pub(super) fn contains(&self, digest: &Digest, now: u64) -> bool {
+        let Some(bucket) = self.bucket(digest) else { return false };
+        let mut found = Choice::from(0);
+        let mut way_found = 0u8;
+        for (way, entry) in bucket.iter().enumerate() {
+            let (content, meta) = entry.read();
+            let hit = content.same(digest) & Choice::from(u8::from(is_alive(meta, now)));
+            way_found.conditional_assign(&(way as u8), hit);
+            found |= hit;
+        }
+        if !bool::from(found) {
+            return false;
+        }
+        bucket[usize::from(way_found)].mark_referenced();
+        true
+    }
+
+    /// Remembers `digest` until time `end`. True where it took the place of an entry that still counted.
+    pub(super) fn insert(&self, digest: &Digest, now: u64, end: u64) -> bool {
+        let Some(bucket) = self.bucket(digest) else { return false };
+        let mut victim = Victim { way: 0, rank: u8::MAX };
+        // Any start will do, as long as an outsider cannot tell it.
+        let start = digest.0[1] as usize;
+        for way in (0..WAYS).map(|step| start.wrapping_add(step) % WAYS) {
+            let (content, meta) = bucket[way].read();
+            victim.consider(way, rank(&content, meta, digest, now));
+        }
+        bucket[victim.way].write(digest, end);
+        // The digest's bits are as good as dice here.
+        if victim.rank >= RANK_UNREFERENCED && digest.0[2] % AGING == 0 {
+            bucket[(digest.0[2] / AGING) as usize % WAYS].unmark_referenced();
+        }
+        victim.rank >= RANK_UNREFERENCED
+    }
+
+    fn bucket(&self, digest: &Digest) -> Option<&'t [Entry; WAYS]> {
+        let count = self.buckets.len() as u64;
+        let index = digest.place().checked_rem(count)?;
+        self.buckets.get(index as usize)
+    }
+}
+
+impl Entry {
+    /// The entry's digest and meta word, the latter 0 where a writer was at it.
+    fn read(&self) -> (Digest, u64) {
+        let before = self.meta.load(Ordering::Acquire);
+        let digest = Digest([0, 1, 2].map(|index| self.digest[index].load(Ordering::Relaxed)));
+        fence(Ordering::Acquire);
+        let after = self.meta.load(Ordering::Relaxed);
+        let undisturbed = before | REFERENCED == after | REFERENCED;
+        (digest, if undisturbed { before } else { 0 })
+    }
+
+    fn write(&self, digest: &Digest, end: u64) {
+        self.meta.store(0, Ordering::Relaxed);
+        fence(Ordering::Release);
+        for (place, word) in self.digest.iter().zip(digest.0) {
+            place.store(word, Ordering::Relaxed);
+        }
+        self.meta.store(end << 1, Ordering::Release);
+    }
+
+    /// Writes only where the mark is not there yet, so that a popular entry stays in every processor's cache.
+    fn mark_referenced(&self) {
+        let meta = self.meta.load(Ordering::Relaxed);
+        if meta != 0 && meta & REFERENCED == 0 {
+            // If the entry has changed meanwhile, it is another's.
+            let _ = self.meta.compare_exchange(meta, meta | REFERENCED, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+
+    fn unmark_referenced(&self) {
+        let meta = self.meta.load(Ordering::Relaxed);
+        let _ = self.meta.compare_exchange(meta, meta & !REFERENCED, Ordering::Relaxed, Ordering::Relaxed);
+    }
+}
+
+struct Victim {
+    way: usize,
+    rank: u8,
+}
+
+impl Victim {
+    fn consider(&mut self, way: usize, rank: u8) {
+        if rank < self.rank {
+            *self = Victim { way, rank };
+        }
+    }
+}
+
+const RANK_SAME: u8 = 0;
+const RANK_ENDED: u8 = 1;
+const RANK_UNREFERENCED: u8 = 2;
+const RANK_REFERENCED: u8 = 3;
+
+/// How little is lost by overwriting an entry.
+fn rank(content: &Digest, meta: u64, digest: &Digest, now: u64) -> u8 {
+    if bool::from(content.same(digest)) {
+        RANK_SAME
+    } else if !is_alive(meta, now) {
+        RANK_ENDED
+    } else if meta & REFERENCED == 0 {
+        RANK_UNREFERENCED
+    } else {
+        RANK_REFERENCED
+    }
+}
+
+fn is_alive(meta: u64, now: u64) -> bool {
+    meta >> 1 > now
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn buckets(count: usize) -> Vec<[Entry; WAYS]> {
+        (0..count).map(|_| Default::default()).collect()
+    }
+
+    fn digest(number: u64) -> Digest {
+        Digest::of(&[7; 32], &number.to_le_bytes(), b"")
+    }
+
+    #[test]
+    fn what_was_inserted_is_found_until_its_time_is_up() {
+        let buckets = buckets(4);
+        let table = Table::new(&buckets);
+        assert!(!table.contains(&digest(1), 100));
+        table.insert(&digest(1), 100, 110);
+        assert!(table.contains(&digest(1), 100) && table.contains(&digest(1), 109));
+        assert!(!table.contains(&digest(1), 110));
+        assert!(!table.contains(&digest(2), 100));
+    }
+
+    #[test]
+    fn a_digest_that_differs_in_one_bit_is_another() {
+        let buckets = buckets(1);
+        let table = Table::new(&buckets);
+        let original = digest(1);
+        table.insert(&original, 0, 10);
+        for word in 0..3 {
+            for bit in 0..64 {
+                let mut other = original;
+                other.0[word] ^= 1 << bit;
+                assert!(!table.contains(&other, 1));
+            }
+        }
+    }
+
+    #[test]
+    fn inserting_again_renews_without_taking_another_place() {
+        let buckets = buckets(1);
+        let table = Table::new(&buckets);
+        for number in 0..WAYS as u64 {
+            assert!(!table.insert(&digest(number), 0, 10));
+        }
+        for number in 0..WAYS as u64 {
+            assert!(!table.insert(&digest(number), 5, 20));
+        }
+        assert!((0..WAYS as u64).all(|number| table.contains(&digest(number), 15)));
+    }
+
+    #[test]
+    fn a_scan_leaves_what_is_in_use() {
+        let buckets = buckets(16);
+        let table = Table::new(&buckets);
+        let in_use = 0..64;
+        for number in in_use.clone() {
+            table.insert(&digest(number), 0, 1000);
+            table.contains(&digest(number), 0);
+        }
+        let kept = |table: &Table<'_>| in_use.clone().filter(|&number| table.contains(&digest(number), 1)).count();
+        let before = kept(&table);
+        for number in 1_000..20_000 {
+            table.insert(&digest(number), 0, 1000);
+            if number % 5 == 0 {
+                kept(&table);
+            }
+        }
+        assert!(before >= 60, "{before} of 64 found a place");
+        assert!(kept(&table) >= before * 3 / 4, "{} of {before} kept", kept(&table));
+    }
+
+    #[test]
+    fn more_credentials_than_entries_in_turn_still_hit() {
+        let buckets = buckets(32);
+        let table = Table::new(&buckets);
+        let entries = 32 * WAYS as u64;
+        let mut hits = 0;
+        for turn in 0..20 {
+            for number in 0..entries * 2 {
+                if table.contains(&digest(number), 0) {
+                    hits += u64::from(turn >= 10);
+                } else {
+                    table.insert(&digest(number), 0, 1000);
+                }
+            }
+        }
+        let rate = hits as f64 / (10 * entries * 2) as f64;
+        assert!(rate > 0.2, "hit rate {rate:.2} with twice as many credentials as entries");
+    }
+
+    #[test]
+    fn a_table_without_entries_holds_nothing() {
+        let table = Table::new(&[]);
+        assert!(!table.insert(&digest(1), 0, 10));
+        assert!(!table.contains(&digest(1), 1));
+    }
+}
+
+/// Every interleaving of two writers and a reader in one entry.
+#[cfg(all(test, loom))]
+mod model {
+    use loom::sync::Arc;
+    use loom::thread;
+
+    use super::*;
+
+    const A: Digest = Digest([1, 2, 3]);
+    const B: Digest = Digest([4, 5, 6]);
+
+    #[test]
+    fn a_reader_never_sees_a_digest_that_was_not_written_or_pairs_it_with_anothers_time() {
+        loom::model(|| {
+            let entry = Arc::new(Entry::default());
+            entry.write(&A, 10);
+            let writer = {
+                let entry = Arc::clone(&entry);
+                thread::spawn(move || entry.write(&B, 20))
+            };
+            let (content, meta) = entry.read();
+            assert!(
+                meta == 0 || (content, meta >> 1) == (A, 10) || (content, meta >> 1) == (B, 20),
+                "{content:?} until {meta}"
+            );
+            entry.mark_referenced();
+            assert!(writer.join().is_ok());
+            let (content, meta) = entry.read();
+            assert_eq!((content, meta >> 1), (B, 20));
+        });
+    }
+
+    #[test]
+    fn two_writers_leave_an_entry_that_matches_one_of_them_or_nobody() {
+        loom::model(|| {
+            let entry = Arc::new(Entry::default());
+            let writers = [(A, 10), (B, 20)].map(|(digest, end)| {
+                let entry = Arc::clone(&entry);
+                thread::spawn(move || entry.write(&digest, end))
+            });
+            let (content, meta) = entry.read();
+            let ends = [0, 10, 20];
+            assert!(ends.contains(&(meta >> 1)));
+            let words = content.0.iter().enumerate().all(|(at, &word)| [0, A.0[at], B.0[at]].contains(&word));
+            assert!(words, "{content:?}");
+            for writer in writers {
+                assert!(writer.join().is_ok());
+            }
+        });
+    }
+}

@@ -1,0 +1,285 @@
+//! The cache between real processes, some of which are killed at any moment: every verdict is compared with the truth.
+//!
+//! Without the usual harness, since its threads and `fork` do not go together.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failure must end the test, with its reason"
+)]
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use esauth_engine::cache::{Cache, Credential, Judgement, Settings, Verdict};
+
+/// Of "secret", cost 10: some 50 ms.
+const SLOW: &[u8] = b"$2y$10$MxDzrYMjXP895CsJ4dbfhOPC4mZP28RIUGQDSW.4lHttNZA60lCoG";
+/// Of "secret", cost 8: some 15 ms.
+const MEDIUM: &[u8] = b"$2y$08$1My84BhrOcaQYvCQM8JjFONS0Yf5uXBlK8uD40wc/fPX.RhpaQpA.";
+/// Of "secret", cost 4: under a millisecond.
+const FAST: &[u8] = b"$2y$04$Ub9qVQIdR5j2PmraY4inw.hl6PDkZQ4R9.nbiAuCQLBZcEqfzDCiu";
+
+fn main() {
+    assert!(esauth_engine::hash::verify(b"secret", SLOW) && esauth_engine::hash::verify(b"secret", FAST));
+    for (name, test) in TESTS {
+        let began = Instant::now();
+        test();
+        println!("ok {name} ({:.1} s)", began.elapsed().as_secs_f64());
+    }
+}
+
+const TESTS: &[(&str, fn())] = &[
+    ("a storm of first requests from 200 processes computes one hash", storm_of_processes),
+    ("a storm of first requests from 200 threads computes one hash", storm_of_threads),
+    ("a leader that is killed delays its followers by no more than a hash", killed_leader),
+    ("processes killed at random leave every verdict true and nothing stuck", random_kills),
+    ("no more hashes than slots are computed at once, and a full queue says so", slots_and_bounds),
+    ("one client's guesses do not hold up another's first request", fairness),
+];
+
+/// Numbers that parent and children share.
+struct Counters([AtomicU64; 4]);
+
+fn shared_counters() -> &'static Counters {
+    // SAFETY: a new zeroed mapping, large enough, that lasts as long as the process.
+    unsafe {
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+        let memory = libc::mmap(std::ptr::null_mut(), size_of::<Counters>(), protection, flags, -1, 0);
+        assert_ne!(memory, libc::MAP_FAILED);
+        &*memory.cast::<Counters>()
+    }
+}
+
+fn cache(slots: usize) -> Cache {
+    Cache::create(Settings { entries: 4096, ttl: 600, slots }).unwrap()
+}
+
+fn credential<'a>(stored: &'a [u8], password: &'a [u8], client: &'a str) -> Credential<'a> {
+    Credential { stored, password, known: true, client }
+}
+
+/// A child process that runs `body` and ends with status 0, or 1 where it panicked.
+fn child(body: impl FnOnce()) -> libc::pid_t {
+    // SAFETY: no other thread is running here, so the child may do anything.
+    let pid = unsafe { libc::fork() };
+    assert!(pid >= 0);
+    if pid == 0 {
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
+        // SAFETY: ends the child without the parent's clean-up.
+        unsafe { libc::_exit(i32::from(result.is_err())) };
+    }
+    pid
+}
+
+/// True where the child ended with status 0.
+fn ended_well(pid: libc::pid_t) -> bool {
+    let mut status = 0;
+    // SAFETY: a child of this process.
+    unsafe { libc::waitpid(pid, &mut status, 0) };
+    libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0
+}
+
+/// True where the child ended before it was killed.
+fn ended_by_itself(pid: libc::pid_t) -> bool {
+    let mut status = 0;
+    // SAFETY: a child of this process.
+    unsafe { libc::waitpid(pid, &mut status, 0) };
+    !libc::WIFSIGNALED(status)
+}
+
+fn kill(pid: libc::pid_t) {
+    // SAFETY: a child of this process.
+    unsafe { libc::kill(pid, libc::SIGKILL) };
+}
+
+fn count(counter: &AtomicU64, judgement: &Judgement) {
+    counter.fetch_add(u64::from(judgement.hashed_for.is_some()), Ordering::Relaxed);
+}
+
+fn storm_of_processes() {
+    let (cache, counters) = (cache(2), shared_counters());
+    let children: Vec<_> = (0..200)
+        .map(|_| {
+            child(|| {
+                let judgement = cache.judge(&credential(SLOW, b"secret", "192.0.2.1"));
+                assert_eq!(judgement.verdict, Verdict::Granted);
+                count(&counters.0[0], &judgement);
+            })
+        })
+        .collect();
+    assert!(children.into_iter().all(ended_well));
+    assert_eq!(counters.0[0].load(Ordering::Relaxed), 1);
+}
+
+fn storm_of_threads() {
+    let (cache, counters) = (cache(2), shared_counters());
+    thread::scope(|scope| {
+        for _ in 0..200 {
+            scope.spawn(|| {
+                let judgement = cache.judge(&credential(SLOW, b"wrong", "192.0.2.1"));
+                assert_eq!(judgement.verdict, Verdict::Denied);
+                count(&counters.0[0], &judgement);
+            });
+        }
+    });
+    assert_eq!(counters.0[0].load(Ordering::Relaxed), 1);
+}
+
+fn killed_leader() {
+    let cache = cache(2);
+    let began = Instant::now();
+    assert!(ended_well(child(|| {
+        assert!(cache.judge(&credential(SLOW, b"to be timed", "192.0.2.1")).hashed_for.is_some());
+    })));
+    let one_hash = began.elapsed();
+    let leader = child(|| {
+        cache.judge(&credential(SLOW, b"secret", "192.0.2.1"));
+    });
+    thread::sleep(one_hash / 2);
+    let began = Instant::now();
+    let followers: Vec<_> = (0..8)
+        .map(|_| child(|| assert_eq!(cache.judge(&credential(SLOW, b"secret", "192.0.2.1")).verdict, Verdict::Granted)))
+        .collect();
+    kill(leader);
+    ended_well(leader);
+    assert!(followers.into_iter().all(ended_well));
+    let took = began.elapsed();
+    assert!(took < one_hash * 3 + Duration::from_millis(500), "{took:?}, one hash takes {one_hash:?}");
+}
+
+fn random_kills() {
+    const USERS: usize = 60;
+    let cache = cache(2);
+    let passwords: Vec<String> =
+        (0..USERS).map(|n| if n % 2 == 0 { "secret".into() } else { format!("wrong{n}") }).collect();
+    let work = |seed: u64| {
+        move |passwords: &[String]| {
+            let mut random = seed;
+            let until = Instant::now() + Duration::from_secs(30);
+            while Instant::now() < until {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let user = (random >> 33) as usize % USERS;
+                let stored = if user % 3 == 0 { SLOW } else { FAST };
+                let client = format!("192.0.2.{}", (random >> 50) as u8);
+                // Now and then a password that nobody has tried, so that the desk has work to the end.
+                let (password, truth) = match (random >> 40) % 200 {
+                    0 => (format!("new {random}"), Verdict::Denied),
+                    _ if user % 2 == 0 => (passwords[user].clone(), Verdict::Granted),
+                    _ => (passwords[user].clone(), Verdict::Denied),
+                };
+                let verdict = cache.judge(&credential(stored, password.as_bytes(), &client)).verdict;
+                assert_eq!(verdict, truth, "{password}");
+            }
+        }
+    };
+    let start = |seed: u64| {
+        child(|| {
+            thread::scope(|scope| {
+                let threads: Vec<_> = (0..3)
+                    .map(|n| {
+                        scope.spawn({
+                            let passwords = &passwords;
+                            let work = work(seed * 8 + n);
+                            move || work(passwords)
+                        })
+                    })
+                    .collect();
+                assert!(threads.into_iter().all(|thread| thread.join().is_ok()));
+            });
+        })
+    };
+    let mut children: Vec<_> = (0..6).map(start).collect();
+    let mut wrong = 0;
+    for round in 0..500u64 {
+        thread::sleep(Duration::from_millis(5));
+        let index = (round as usize * 7 + round as usize / 3) % children.len();
+        kill(children[index]);
+        wrong += u32::from(ended_by_itself(children[index]));
+        children[index] = start(1000 + round);
+    }
+    children.iter().for_each(|&pid| kill(pid));
+    wrong += children.into_iter().map(|pid| u32::from(ended_by_itself(pid))).sum::<u32>();
+    assert_eq!(wrong, 0, "a child ends by itself only when it has met a wrong verdict");
+    // After all this the desk must serve as on its first day, also what nobody has asked for yet.
+    let began = Instant::now();
+    for n in 0..100 {
+        let password = format!("new {n}");
+        let judgement = cache.judge(&credential(FAST, password.as_bytes(), "192.0.2.2"));
+        assert_eq!(judgement.verdict, Verdict::Denied);
+    }
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?} for 100 hashes", began.elapsed());
+}
+
+fn slots_and_bounds() {
+    let (cache, counters) = (cache(1), shared_counters());
+    let [running, most, overloaded, answered] = &counters.0;
+    // More requests than there are seats, each with a password of its own, from one client.
+    let children: Vec<_> = (0..8)
+        .map(|process| {
+            child(|| {
+                thread::scope(|scope| {
+                    for n in 0..40 {
+                        let (running, most, overloaded, answered) = (running, most, overloaded, answered);
+                        scope.spawn(move || {
+                            let password = format!("{process} {n}");
+                            running.fetch_add(1, Ordering::Relaxed);
+                            let judgement = cache.judge(&credential(MEDIUM, password.as_bytes(), "192.0.2.1"));
+                            most.fetch_max(running.load(Ordering::Relaxed), Ordering::Relaxed);
+                            running.fetch_sub(1, Ordering::Relaxed);
+                            let counter = if judgement.verdict == Verdict::Overloaded { overloaded } else { answered };
+                            counter.fetch_add(1, Ordering::Relaxed);
+                        });
+                    }
+                });
+            })
+        })
+        .collect();
+    let began = Instant::now();
+    assert!(children.into_iter().all(ended_well));
+    let (answered, overloaded) = (answered.load(Ordering::Relaxed), overloaded.load(Ordering::Relaxed));
+    assert_eq!(answered + overloaded, 320);
+    assert!((320 - 256..320).contains(&overloaded), "{overloaded} overloaded");
+    // One after the other: were two computed at once, half of this would do on two processors.
+    let one_hash = {
+        let began = Instant::now();
+        esauth_engine::hash::verify(b"x", MEDIUM);
+        began.elapsed()
+    };
+    assert!(began.elapsed() > one_hash * answered as u32 * 2 / 3, "{:?} for {answered} hashes", began.elapsed());
+}
+
+fn fairness() {
+    let cache = cache(2);
+    let guessers: Vec<_> = (0..4)
+        .map(|process| {
+            child(|| {
+                thread::scope(|scope| {
+                    for n in 0..16 {
+                        scope.spawn(move || {
+                            for attempt in 0..10_000 {
+                                let password = format!("{process} {n} {attempt}");
+                                cache.judge(&credential(SLOW, password.as_bytes(), "192.0.2.3"));
+                            }
+                        });
+                    }
+                });
+            })
+        })
+        .collect();
+    thread::sleep(Duration::from_millis(500));
+    let began = Instant::now();
+    assert!(ended_well(child(|| {
+        assert_eq!(cache.judge(&credential(SLOW, b"secret", "192.0.2.4")).verdict, Verdict::Granted);
+    })));
+    let took = began.elapsed();
+    guessers.iter().for_each(|&pid| kill(pid));
+    guessers.into_iter().for_each(|pid| {
+        ended_well(pid);
+    });
+    // Behind 64 guesses in one line it would be 32 hashes.
+    assert!(took < Duration::from_secs(1), "the customer waited {took:?}");
+}
