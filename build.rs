@@ -10,6 +10,7 @@ use std::process::{Command, exit};
 const FUNCTIONS: &[&str] = &[
     "ap_auth_name",
     "ap_auth_type",
+    "ap_check_cmd_context",
     "ap_expr_parse_cmd_mi",
     "ap_expr_str_exec",
     "ap_find_linked_module",
@@ -45,6 +46,7 @@ const TYPES: &[&str] = &[
     "authz_provider",
     "authz_status",
     "command_rec",
+    "esauth_context",
     "esauth_level",
     "module",
     "request_rec",
@@ -61,6 +63,7 @@ const CONSTANTS: &[&str] = &[
     "MODULE_MAGIC_NUMBER_MAJOR",
     "MODULE_MAGIC_NUMBER_MINOR",
     "OR_AUTHCFG",
+    "RSRC_CONF",
     "OK",
     "DECLINED",
     "PROXYREQ_PROXY",

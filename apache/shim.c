@@ -61,3 +61,19 @@ int esauth_is_rehearsal(server_rec *s)
     apr_pool_userdata_set((void *)1, key, NULL, s->process->pool);
     return 1;
 }
+
+/* Keys are copied by apr_pool_userdata_set, since this library's own memory does not last. */
+static const char kept_memory[] = "rust_esauth memory";
+
+void *esauth_kept_memory(apr_pool_t *process)
+{
+    void *memory = NULL;
+
+    apr_pool_userdata_get(&memory, kept_memory, process);
+    return memory;
+}
+
+void esauth_keep_memory(apr_pool_t *process, void *memory)
+{
+    apr_pool_userdata_set(memory, kept_memory, NULL, process);
+}

@@ -16,6 +16,11 @@ enum esauth_level {
     ESAUTH_DEBUG = APLOG_DEBUG
 };
 
+/* Where a directive that is for the whole server must not stand. */
+enum esauth_context {
+    ESAUTH_GLOBAL_ONLY = GLOBAL_ONLY
+};
+
 /* Whether a line of `level` would be written for `r`, so that the caller need not compose one in vain. */
 int esauth_request_logs(const request_rec *r, int module_index, int level);
 
@@ -29,5 +34,9 @@ void esauth_log_server(const char *file, int line, int module_index, int level, 
 
 /* True while httpd reads its configuration for the first time at start-up, which it does only to throw it away. */
 int esauth_is_rehearsal(server_rec *s);
+
+/* An address that is kept in the process's pool, while modules are unloaded and loaded again. NULL: none yet. */
+void *esauth_kept_memory(apr_pool_t *process);
+void esauth_keep_memory(apr_pool_t *process, void *memory);
 
 #endif

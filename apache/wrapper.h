@@ -14,6 +14,7 @@
 #include "apr_pools.h"
 #include "apr_tables.h"
 #include "mod_auth.h"
+#include "scoreboard.h"
 #include "util_md5.h"
 #if MODULE_MAGIC_NUMBER_MAJOR >= 20120211
 #include "ap_expr.h"

@@ -5,7 +5,8 @@ use std::ffi::{CStr, c_int};
 use zeroize::Zeroize;
 
 use crate::bindings::{
-    DECLINED, HTTP_INTERNAL_SERVER_ERROR, HTTP_UNAUTHORIZED, OK, apr_base64_decode, apr_base64_decode_len, request_rec,
+    DECLINED, HTTP_INTERNAL_SERVER_ERROR, HTTP_SERVICE_UNAVAILABLE, HTTP_UNAUTHORIZED, OK, apr_base64_decode,
+    apr_base64_decode_len, request_rec,
 };
 use crate::boundary::guard_request;
 use crate::config::{DirConfig, Listed};
@@ -172,6 +173,13 @@ fn answer(request: Request<'_>, config: &DirConfig, user: &CStr, verdict: Verdic
         Verdict::Denied => {
             let (to, why) = (b": authentication failure for \"", b"\": Password Mismatch");
             log_request!(request, Level::Error, 0, tag("AH01617: "), b"user ", user, to, uri, why);
+        }
+        Verdict::Overloaded => {
+            let advice = b"rust_esauth: too many password hashes are waited for, answered with 503; if these are not \
+                guesses, raise EsAuthHashSlots or lower the cost of the hashes";
+            log_request!(request, Level::Warning, 0, advice);
+            request.err_headers_out().set(c"Retry-After", c"5");
+            return HTTP_SERVICE_UNAVAILABLE as c_int;
         }
         // Someone who is not authoritative only ever refuses a wrong password.
         _ if !config.authoritative() => return DECLINED,

@@ -16,6 +16,7 @@ use crate::pool::Pool;
 use crate::provider;
 use crate::request::c_str;
 use crate::store::Kind;
+use crate::verdicts;
 
 /// What the directives of one section say. Lives in a pool of httpd's.
 #[repr(C)]
@@ -103,12 +104,16 @@ impl DirConfig {
     /// True where only mod_auth_basic can do what the section asks for as long as both are loaded: what it answers must
     /// come from it alone, or its lines would come twice.
     pub(crate) fn wants_mod_auth_basic(&self) -> bool {
-        let ours_only = self.providers().all(|listed| provider::is_ours(listed.provider));
         #[cfg(httpd = "2.4")]
         if self.extras.verifies_by_digest() {
             return true;
         }
-        !ours_only || !self.authoritative()
+        !self.has_only_ours() || !self.authoritative()
+    }
+
+    /// True where no provider but this module's is asked.
+    pub(crate) fn has_only_ours(&self) -> bool {
+        self.providers().all(|listed| provider::is_ours(listed.provider))
     }
 }
 
@@ -212,13 +217,16 @@ pub(crate) static COMMANDS: &Commands = &Commands([
     generation::AUTH_BASIC_FAKE,
     #[cfg(httpd = "2.4")]
     generation::AUTH_BASIC_USE_DIGEST_ALGORITHM,
+    verdicts::ES_AUTH_CACHE_SIZE,
+    verdicts::ES_AUTH_CACHE_TTL,
+    verdicts::ES_AUTH_HASH_SLOTS,
     END_OF_COMMANDS,
 ]);
 
 #[cfg(httpd = "2.4")]
-const COMMAND_COUNT: usize = 7;
+const COMMAND_COUNT: usize = 10;
 #[cfg(httpd = "2.2")]
-const COMMAND_COUNT: usize = 6;
+const COMMAND_COUNT: usize = 9;
 
 /// A directive table in static memory.
 pub(crate) struct Commands([command_rec; COMMAND_COUNT]);
@@ -263,6 +271,16 @@ pub(crate) const fn command(
         args_how: how,
         errmsg: help.as_ptr(),
     }
+}
+
+/// A row of the table for a directive of the whole server.
+pub(crate) const fn server_command(
+    name: &'static CStr,
+    function: CommandFunction,
+    how: cmd_how,
+    help: &'static CStr,
+) -> command_rec {
+    command_rec { req_override: bindings::RSRC_CONF as c_int, ..command(name, function, how, 0, help) }
 }
 
 const fn file_offset(kind: Kind) -> usize {

@@ -1,19 +1,20 @@
 //! What is registered with httpd, and when.
 
 use std::ffi::c_int;
+use std::io;
 use std::ptr::{NonNull, null};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::bindings::{
     APR_HOOK_MIDDLE, HTTP_INTERNAL_SERVER_ERROR, OK, ap_find_linked_module, ap_hook_child_init, ap_hook_post_config,
-    ap_hook_pre_config, apr_pool_t, esauth_is_rehearsal, server_rec,
+    ap_hook_pre_config, ap_hook_pre_mpm, ap_scoreboard_e, apr_pool_t, esauth_is_rehearsal, server_rec,
 };
 use crate::boundary::guard;
 use crate::config;
 use crate::generation;
 use crate::log::{Level, here, log_server};
 use crate::pool::Pool;
-use crate::{VERSION, store};
+use crate::{VERSION, store, verdicts};
 
 /// httpd's call when the module is loaded.
 pub(crate) unsafe extern "C" fn register_hooks(pool: *mut apr_pool_t) {
@@ -23,6 +24,7 @@ pub(crate) unsafe extern "C" fn register_hooks(pool: *mut apr_pool_t) {
         unsafe {
             ap_hook_pre_config(Some(pre_config), null(), null(), middle);
             ap_hook_post_config(Some(post_config), null(), null(), middle);
+            ap_hook_pre_mpm(Some(pre_mpm), null(), null(), middle);
             ap_hook_child_init(Some(child_init), null(), null(), middle);
             generation::register_hooks(pool);
         }
@@ -41,6 +43,7 @@ static MOD_AUTH_BASIC: AtomicBool = AtomicBool::new(false);
 unsafe extern "C" fn pre_config(pool: *mut apr_pool_t, _log: *mut apr_pool_t, _temporary: *mut apr_pool_t) -> c_int {
     guard(HTTP_INTERNAL_SERVER_ERROR as c_int, || {
         config::forget_named_files();
+        verdicts::reset();
         // SAFETY: a C string; httpd's list of modules is complete.
         let found = unsafe { ap_find_linked_module(c"mod_auth_basic.c".as_ptr()) };
         MOD_AUTH_BASIC.store(!found.is_null(), Ordering::Relaxed);
@@ -50,7 +53,7 @@ unsafe extern "C" fn pre_config(pool: *mut apr_pool_t, _log: *mut apr_pool_t, _t
     })
 }
 
-/// Says at start-up that the module is at work.
+/// When the configuration is complete: makes the verified cache and says that the module is at work.
 unsafe extern "C" fn post_config(
     pool: *mut apr_pool_t,
     _log: *mut apr_pool_t,
@@ -63,6 +66,11 @@ unsafe extern "C" fn post_config(
         let (Some(main), Some(pool)) = (main, pool) else { return OK as c_int };
         // SAFETY: the main server.
         if unsafe { esauth_is_rehearsal(server) } == 0 {
+            // SAFETY: the process's pool and the configuration's, in the parent's only thread.
+            if let Err(error) = unsafe { verdicts::establish((*(*server).process).pool, pool) } {
+                no_memory(Some(main), pool, &error);
+                return HTTP_INTERNAL_SERVER_ERROR as c_int;
+            }
             let how: &[u8] = if mod_auth_basic_is_loaded() { b"beside" } else { b"in place of" };
             let text: [&[u8]; 5] = [
                 b"rust_esauth/",
@@ -75,6 +83,30 @@ unsafe extern "C" fn post_config(
         }
         OK as c_int
     })
+}
+
+/// httpd calls this after the configuration is complete, unless it restarts gracefully: then what is remembered stays.
+unsafe extern "C" fn pre_mpm(process: *mut apr_pool_t, _scoreboard: ap_scoreboard_e) -> c_int {
+    guard(HTTP_INTERNAL_SERVER_ERROR as c_int, || {
+        // SAFETY: the process's pool, in the parent's only thread.
+        match unsafe { verdicts::start_afresh(process) } {
+            Ok(()) => OK as c_int,
+            Err(error) => {
+                // SAFETY: as above.
+                if let Some(pool) = NonNull::new(process).map(|pool| unsafe { Pool::new(pool) }) {
+                    no_memory(None, pool, &error);
+                }
+                HTTP_INTERNAL_SERVER_ERROR as c_int
+            }
+        }
+    })
+}
+
+fn no_memory(server: Option<&server_rec>, pool: Pool<'_>, error: &io::Error) {
+    let reason = error.to_string();
+    let what = b"rust_esauth: the memory for the verified cache cannot be had: ";
+    let advice = b"; give httpd more, or lower EsAuthCacheSize";
+    log_server(here!(), Level::Error, 0, server, pool, &[what, reason.as_bytes(), advice]);
 }
 
 /// Reads the configured files when a child starts, with its rights, so that its first request need not.

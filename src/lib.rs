@@ -8,6 +8,7 @@
 //! * [`basic`]: the authentication hook, from the request's header to a status;
 //! * [`provider`]: the same look-up offered to other modules, as providers `esauth` and `file`;
 //! * [`store`]: the files of a child process;
+//! * [`verdicts`]: the verified cache of all of them;
 //! * [`generation`]: everything that differs between httpd 2.4 and 2.2, `Require group` among it;
 //! * [`request`], [`pool`], [`log`], [`boundary`]: httpd's objects made safe to use from here.
 
@@ -22,6 +23,7 @@ mod pool;
 mod provider;
 mod request;
 mod store;
+mod verdicts;
 mod words;
 
 use std::ffi::c_int;

@@ -17,8 +17,6 @@ pub(crate) enum Level {
     Warning,
     Notice,
     Info,
-    /// 2.2 has no line of this level.
-    #[cfg_attr(httpd = "2.2", expect(dead_code))]
     Debug,
 }
 

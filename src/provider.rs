@@ -5,6 +5,7 @@
 use std::ffi::{CStr, c_char};
 use std::ptr;
 
+use esauth_engine::cache::{self, Credential};
 use esauth_engine::hash;
 
 use crate::bindings::{
@@ -12,10 +13,11 @@ use crate::bindings::{
     request_rec,
 };
 use crate::boundary::guard_request;
-use crate::generation::tag;
+use crate::generation::{client_address, tag};
 use crate::log::{Level, log_request};
 use crate::request::{Request, c_str};
 use crate::store;
+use crate::verdicts;
 
 /// The group that authentication providers are registered in (`AUTHN_PROVIDER_GROUP`).
 pub(crate) const GROUP: &CStr = c"authn";
@@ -44,6 +46,8 @@ pub(crate) enum Verdict {
     UserFound,
     UserNotFound,
     Error,
+    /// Too many hashes are being waited for. Other modules only see an error.
+    Overloaded,
 }
 
 impl Verdict {
@@ -63,14 +67,14 @@ impl Verdict {
             Verdict::Denied => AUTH_DENIED,
             Verdict::UserFound => AUTH_USER_FOUND,
             Verdict::UserNotFound => AUTH_USER_NOT_FOUND,
-            Verdict::Error => AUTH_GENERAL_ERROR,
+            Verdict::Error | Verdict::Overloaded => AUTH_GENERAL_ERROR,
         }
     }
 }
 
 /// Whether `password` is the one of `user` in the section's password file.
 ///
-/// The verified cache will stand here, between the look-up and the hash.
+/// Every verdict comes through here, whoever asks: our own hook, or another module that calls us as its provider.
 pub(crate) fn check_password(request: Request<'_>, user: &CStr, password: &CStr) -> Verdict {
     let Some(path) = request.config().user_file() else {
         let text = b"AuthUserFile not specified in the configuration";
@@ -85,10 +89,40 @@ pub(crate) fn check_password(request: Request<'_>, user: &CStr, password: &CStr)
             return Verdict::Error;
         }
     };
-    match file.stored_hash(user.to_bytes()) {
-        None => Verdict::UserNotFound,
-        Some(stored) if hash::verify(password.to_bytes(), stored) => Verdict::Granted,
-        Some(_) => Verdict::Denied,
+    let stored = file.stored_hash(user.to_bytes());
+    let Some(cache) = verdicts::cache() else {
+        return match stored {
+            None => Verdict::UserNotFound,
+            Some(stored) if hash::verify(password.to_bytes(), stored) => Verdict::Granted,
+            Some(_) => Verdict::Denied,
+        };
+    };
+    let hash = match stored {
+        Some(hash) => hash,
+        // Where another provider may know the user, there is no secret in that this one does not.
+        None if !request.config().has_only_ours() => return Verdict::UserNotFound,
+        // An unknown user is to take as long as a wrong password.
+        None => match file.decoy(cache.decoy(user.to_bytes())) {
+            Some(hash) => hash,
+            None => return Verdict::UserNotFound,
+        },
+    };
+    let judgement = cache.judge(&Credential {
+        stored: hash,
+        password: password.to_bytes(),
+        known: stored.is_some(),
+        client: client_address(request).to_str().unwrap_or(""),
+    });
+    if let Some(duration) = judgement.hashed_for {
+        let duration = duration.as_micros().to_string();
+        let (for_user, took) = (b"rust_esauth: computed a hash for user ", b", microseconds: ");
+        log_request!(request, Level::Debug, 0, for_user, user.to_bytes(), took, duration.as_bytes());
+    }
+    match judgement.verdict {
+        cache::Verdict::Granted => Verdict::Granted,
+        cache::Verdict::Denied if stored.is_none() => Verdict::UserNotFound,
+        cache::Verdict::Denied => Verdict::Denied,
+        cache::Verdict::Overloaded => Verdict::Overloaded,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Everything that differs between httpd 2.4 and httpd 2.2; build.rs says which one this is built for.
 //!
-//! Both offer the same names: [`tag`], [`auth_type`], [`register_hooks`], [`register_providers`],
+//! Both offer the same names: [`tag`], [`auth_type`], [`client_address`], [`register_hooks`], [`register_providers`],
 //! [`verifies_by_digest`], [`check_by_digest`], `LINE_RULES` and `SPACES_BEFORE_CREDENTIALS`.
 
 #[cfg(httpd = "2.2")]

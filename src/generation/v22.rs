@@ -32,6 +32,12 @@ pub(crate) const fn tag(_tag: &str) -> &[u8] {
     b""
 }
 
+/// The client's address.
+pub(crate) fn client_address(request: Request<'_>) -> &CStr {
+    // SAFETY: a live request and its connection; null or a C string that lives as long.
+    unsafe { c_str((*(*request.as_ptr()).connection).remote_ip) }.unwrap_or(c"")
+}
+
 /// What `AUTH_TYPE` shows: always the same text.
 pub(crate) const fn auth_type(_written: &CStr) -> &'static CStr {
     c"Basic"

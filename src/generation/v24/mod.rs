@@ -32,6 +32,12 @@ pub(crate) const fn tag(tag: &str) -> &[u8] {
     tag.as_bytes()
 }
 
+/// The client's address: that of its user agent, where a proxy is trusted to tell it (mod_remoteip).
+pub(crate) fn client_address(request: Request<'_>) -> &CStr {
+    // SAFETY: a live request; null or a C string that lives as long.
+    unsafe { c_str((*request.as_ptr()).useragent_ip) }.unwrap_or(c"")
+}
+
 /// What `AUTH_TYPE` shows: the directive's own text.
 pub(crate) const fn auth_type(written: &CStr) -> &CStr {
     written
