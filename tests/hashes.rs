@@ -1,5 +1,5 @@
-//! Every hash that stock httpd accepts is accepted, and every other refused: hashes made by the real htpasswd and by the
-//! system's crypt(3), and broken ones, tried against the stock modules and ours through HTTP.
+//! Every hash that stock httpd accepts is accepted, and every other refused: hashes made by the real htpasswd and by
+//! the system's crypt(3), and broken ones, tried against the stock modules and ours through HTTP.
 
 // A test that cannot go on should stop, with the reason.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -67,7 +67,7 @@ fn malformed_hashes_are_mismatches_and_never_errors() {
     compare(&samples, &tries);
 }
 
-/// Asks both servers everything, and reports every try in which they disagree, with each other or with what is expected.
+/// Asks both servers everything, and reports every try in which they disagree, with each other or with the table.
 fn compare(samples: &[Sample], tries: &[Try]) {
     let folder = Scratch::new();
     let lines: Vec<u8> = samples
@@ -107,7 +107,8 @@ fn compare(samples: &[Sample], tries: &[Try]) {
                 (hash.escape_ascii(), password.escape_ascii(), tried.password.escape_ascii());
             let _ = writeln!(
                 wrong,
-                "{family}: hash {hash} of \"{password}\" tried with \"{tried_with}\": stock {stock}, ours {ours}, expected {:?}",
+                "{family}: hash {hash} of \"{password}\" tried with \"{tried_with}\": \
+                 stock {stock}, ours {ours}, expected {:?}",
                 tried.expected
             );
             count += 1;

@@ -1,7 +1,7 @@
 //! Ours against the stock modules: one table of cases, the same configuration, the same answers.
 //!
-//! What the stock modules answer is found out at run time; the table also says what is known beforehand, so that a set-up
-//! in which nothing works cannot pass.
+//! What the stock modules answer is found out at run time; the table also says what is known beforehand, so that a
+//! set-up in which nothing works cannot pass.
 
 // A test that cannot go on should stop, with the reason.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -16,7 +16,7 @@ use std::thread;
 use harness::backend::Backend;
 use harness::httpd::{self, Setup};
 use harness::scratch::Scratch;
-use table::run::{Files, Outcomes, run};
+use table::run::{Files, Outcome, Outcomes, run};
 use table::variant::{OTHERS, STOCK, Variant};
 use table::{report, start_up, table};
 
@@ -43,6 +43,7 @@ fn ours_answers_as_the_stock_modules_do() {
         found.extend(report::against_the_oracle(variant.name, table, &oracle, &outcomes));
     }
     found.extend(lines_that_never_occur(&oracle));
+    found.extend(what_is_never_seen(&oracle));
     let requests: usize = table.iter().map(|case| case.asks.len()).sum();
     println!("{} cases, {requests} requests, {} servers", table.len(), 1 + OTHERS.len());
     assert!(found.is_empty(), "{} disagreements:\n\n{}", found.len(), found.join("\n"));
@@ -95,4 +96,20 @@ fn lines_that_never_occur(oracle: &Outcomes) -> Vec<String> {
     let seen: HashSet<&str> = lines.filter_map(|line| line.split("AH").nth(1)?.get(..5)).collect();
     let missing = NUMBERS.iter().filter(|number| !seen.contains(&number[2..]));
     missing.map(|number| format!("no request made the stock modules log {number}\n")).collect()
+}
+
+/// Nor would it say much that two servers agree on a user name or challenge that neither ever shows.
+fn what_is_never_seen(oracle: &Outcomes) -> Vec<String> {
+    let any = |what: &str, seen: &dyn Fn(&Outcome) -> bool| {
+        (!oracle.values().any(seen)).then(|| format!("no answer of the stock modules has {what}\n"))
+    };
+    let challenge = |start: &'static str| move |it: &Outcome| it.challenges.iter().any(|text| text.starts_with(start));
+    let missing = [
+        any("the user alice", &|it| it.user.as_deref() == Some("alice")),
+        any("the type BASIC", &|it| it.auth_type.as_deref() == Some("BASIC")),
+        any("alice in the access log", &|it| it.accessed == ["200 alice 200 alice"]),
+        any("a realm", &challenge("www-authenticate: Basic realm=\"Elasticsearch server\"")),
+        any("a proxy's realm", &challenge("proxy-authenticate: Basic realm=\"Elasticsearch server\"")),
+    ];
+    missing.into_iter().flatten().collect()
 }

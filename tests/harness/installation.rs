@@ -58,7 +58,7 @@ impl Installation {
 }
 
 fn apxs() -> PathBuf {
-    if let Some(given) = std::env::var_os("APXS") {
+    if let Some(given) = std::env::var_os("APXS").filter(|given| !given.is_empty()) {
         return given.into();
     }
     let runs = |name: &&str| Command::new(name).args(["-q", "SBINDIR"]).output().is_ok();
@@ -76,6 +76,7 @@ fn query(apxs: &Path, name: &str) -> String {
 /// `$ESAUTH_MODULE`, else what `cargo build --release` makes.
 fn module_under_test() -> PathBuf {
     let path = std::env::var_os("ESAUTH_MODULE")
+        .filter(|given| !given.is_empty())
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/release/librust_esauth.so"), PathBuf::from);
     path.canonicalize().unwrap_or_else(|error| {
         panic!("the module under test, {}: {error}; run `cargo build --release` or set ESAUTH_MODULE", path.display())

@@ -6,17 +6,18 @@ use std::time::Duration;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Size {
-    pub(crate) resident_kib: u64,
+    pub(crate) memory_kib: u64,
     pub(crate) descriptors: usize,
     pub(crate) mappings: usize,
 }
 
 impl Size {
     fn of(process: u32) -> Self {
-        let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        // Memory that no file stands behind, page by page: VmRSS is counted in coarse steps.
+        let rollup = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap();
+        let anonymous = rollup.lines().find_map(|line| line.strip_prefix("Anonymous:")).unwrap();
         Size {
-            resident_kib: resident.trim().split(' ').next().unwrap().parse().unwrap(),
+            memory_kib: anonymous.trim().split(' ').next().unwrap().parse().unwrap(),
             descriptors: fs::read_dir(format!("/proc/{process}/fd")).unwrap().count(),
             mappings: fs::read_to_string(format!("/proc/{process}/maps")).unwrap().lines().count(),
         }
@@ -28,7 +29,7 @@ impl Size {
         for _ in 0..10 {
             sleep(Duration::from_millis(20));
             let now = Size::of(process);
-            least.resident_kib = least.resident_kib.min(now.resident_kib);
+            least.memory_kib = least.memory_kib.min(now.memory_kib);
             least.descriptors = least.descriptors.min(now.descriptors);
             least.mappings = least.mappings.min(now.mappings);
         }

@@ -10,9 +10,9 @@ pub(crate) const OTHER: &str = "{SHA}0JQeaNqPOBUf+Gph/Fn3xc+fyqI=";
 pub(crate) struct Case {
     /// Unique: the name of the virtual host and of the folder, and what marks the log lines.
     pub(crate) name: String,
-    /// The content of the case's virtual host. `@DIR@` stands for the case's folder, whose `htdocs` is the DocumentRoot;
-    /// `@BACKEND@` for the port of the echoing back end, `@PORT@` for that of the case, `@GROUP@` for the name of the
-    /// group that owns the files.
+    /// The content of the case's virtual host. `@DIR@` stands for the case's folder, whose `htdocs` is the
+    /// DocumentRoot; `@BACKEND@` for the port of the echoing back end, `@PORT@` for that of the case, `@GROUP@` for the
+    /// name of the group that owns the files.
     pub(crate) conf: String,
     /// For the main server's configuration, with the same placeholders.
     pub(crate) global: String,

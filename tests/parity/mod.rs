@@ -6,6 +6,7 @@ pub(crate) mod run;
 pub(crate) mod start_up;
 pub(crate) mod variant;
 
+mod folders;
 mod group_file;
 mod header;
 mod password_file;
@@ -25,6 +26,7 @@ pub(crate) fn table() -> Vec<Case> {
         group_file::cases(),
         header::cases(),
         sections::cases(),
+        folders::cases(),
         providers::cases(),
         requests::cases(),
         virtual_hosts::cases(),

@@ -10,6 +10,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.extend(by_digest());
     cases.extend(digest());
     cases.extend(socache());
+    cases.extend(served_by_ours());
     cases
 }
 
@@ -32,7 +33,8 @@ fn authoritative() -> Vec<Case> {
             .logs(&["AH01620", "AH01796"]),
         case(
             "not-authoritative-no-file",
-            "<Location />\nAuthType Basic\nAuthName x\nAuthBasicAuthoritative Off\nRequire valid-user\n</Location>\n",
+            "<Location />\nAuthType Basic\nAuthName x\nAuthBasicAuthoritative Off\n\
+Require valid-user\n</Location>\n",
         )
         .anonymous(401)
         .alice(500)
@@ -179,7 +181,12 @@ fn fake() -> Vec<Case> {
         behind("fake-expression", "AuthBasicFake %{HTTP:X-Name} pass-%{HTTP:X-Name}")
             .ask(file().header("X-Name: eve"), 200)
             .says("Authorization: Basic ZXZlOnBhc3MtZXZl")
-            .ask(file().basic("alice", "secret"), 200),
+            .ask(file().basic("alice", "secret"), 200)
+            .logs(&["AH02458"]),
+        behind("fake-expression-fails", "AuthBasicFake %{file:/nowhere/at/all}").alice(500).logs(&["AH02455"]),
+        behind("fake-password-expression-fails", "AuthBasicFake demo %{file:/nowhere/at/all}")
+            .alice(500)
+            .logs(&["AH02456"]),
         behind("fake-off", "AuthBasicFake Off").alice(200).says("Authorization: Basic YWxpY2U6c2VjcmV0"),
         behind(
             "fake-behind-authentication",
@@ -195,7 +202,7 @@ fn fake() -> Vec<Case> {
         behind("fake-inherited", "AuthBasicFake demo\n</Location>\n<Location /file.txt>\nAuthBasicAuthoritative On")
             .alice(200)
             .says("Authorization: Basic ZGVtbzpwYXNzd29yZA=="),
-        behind("fake-empty-password", "AuthBasicFake demo %{HTTP:X-None}").alice(200),
+        behind("fake-empty-password", "AuthBasicFake demo %{HTTP:X-None}").alice(200).logs(&["AH02459"]),
     ]
 }
 
@@ -222,12 +229,19 @@ fn by_digest() -> Vec<Case> {
         with("by-digest-file-named", "AuthBasicProvider file").alice(200),
         with("by-digest-missing-file", "").without("users").alice(500).logs(&["AH01622"]),
         with("by-digest-folder", "").odd("users", Oddity::Folder).alice(500).logs(&["AH00554", "AH01622"]),
-        case("by-digest-no-file", "<Location />\nAuthType Basic\nAuthName x\nAuthBasicUseDigestAlgorithm MD5\nRequire valid-user\n</Location>\n")
-            .alice(500)
-            .logs(&["AH01621"]),
+        case(
+            "by-digest-no-file",
+            "<Location />\nAuthType Basic\nAuthName x\nAuthBasicUseDigestAlgorithm MD5\n\
+Require valid-user\n</Location>\n",
+        )
+        .alice(500)
+        .logs(&["AH01621"]),
         with("by-digest-provider-without", "AuthBasicProvider anon\nAnonymous *").alice(500).logs(&["AH02493"]),
         with("by-digest-alias", "AuthBasicProvider esauth-test-digest")
-            .global("<AuthnProviderAlias file esauth-test-digest>\nAuthUserFile @DIR@/users\n</AuthnProviderAlias>\n")
+            .global(
+                "<AuthnProviderAlias file esauth-test-digest>\nAuthUserFile @DIR@/users\n\
+</AuthnProviderAlias>\n",
+            )
             .alice(200)
             .user("alice", "wrong", 401),
         with("by-digest-not-authoritative", "AuthBasicAuthoritative Off").alice(200).user("mallory", "x", 500),
@@ -235,7 +249,8 @@ fn by_digest() -> Vec<Case> {
     ]
 }
 
-/// As htdigest writes them: alice and dana have the password `secret` in the cases' realm, bob in another, and carol's line is cut off.
+/// As htdigest writes them: alice and dana have the password `secret` in the cases' realm, bob in another, and carol's
+/// line is cut off.
 pub(crate) const DIGESTS: &str = "\
 alice:Elasticsearch server:@HA1:alice:Elasticsearch server:secret@
 bob:elsewhere:@HA1:bob:elsewhere:secret@
@@ -248,8 +263,14 @@ dana:Elasticsearch server:@HA1:dana:Elasticsearch server:secret@:more
 /// mod_auth_digest, which asks the provider `file` for hashes only.
 fn digest() -> Vec<Case> {
     let with = |name: &str, more: &str| {
-        case(name, format!("<Location />\nAuthType Digest\nAuthName \"Elasticsearch server\"\nAuthDigestProvider file\n{more}\nRequire valid-user\n</Location>\n"))
-            .file("users", DIGESTS)
+        case(
+            name,
+            format!(
+                "<Location />\nAuthType Digest\nAuthName \"Elasticsearch server\"\n\
+AuthDigestProvider file\n{more}\nRequire valid-user\n</Location>\n"
+            ),
+        )
+        .file("users", DIGESTS)
     };
     vec![
         with("digest", "AuthUserFile @DIR@/users")
@@ -260,20 +281,33 @@ fn digest() -> Vec<Case> {
             .ask(file().header("@DIGEST:mallory:x@"), 401)
             .logs(&["AH01790"])
             .alice(401),
-        with("digest-missing-file", "AuthUserFile @DIR@/nothing").ask(file().header("@DIGEST:alice:secret@"), 500).logs(&["AH01622"]),
+        with("digest-missing-file", "AuthUserFile @DIR@/nothing")
+            .ask(file().header("@DIGEST:alice:secret@"), 500)
+            .logs(&["AH01622"]),
         with("digest-no-file", "").ask(file().header("@DIGEST:alice:secret@"), 500).logs(&["AH01621"]),
-        with("digest-and-group", "AuthUserFile @DIR@/users\nAuthGroupFile @DIR@/groups\n<RequireAll>\nRequire group staff\n</RequireAll>\n</Location>\n<Location /file.txt>\nAuthMerging And")
-            .file("groups", "staff: alice\n")
-            .ask(file().header("@DIGEST:alice:secret@"), 200)
-            .ask(file().header("@DIGEST:dana:secret@"), 401)
-            .logs(&["AH01666"]),
+        with(
+            "digest-and-group",
+            "AuthUserFile @DIR@/users\nAuthGroupFile @DIR@/groups\n<RequireAll>\n\
+Require group staff\n</RequireAll>\n</Location>\n<Location /file.txt>\n\
+AuthMerging And",
+        )
+        .file("groups", "staff: alice\n")
+        .ask(file().header("@DIGEST:alice:secret@"), 200)
+        .ask(file().header("@DIGEST:dana:secret@"), 401)
+        .logs(&["AH01666"]),
     ]
 }
 
 /// mod_authn_socache in front of the file: a hit there must not make the file's answer worse.
 fn socache() -> Vec<Case> {
     let with = |name: &str, more: &str| {
-        guarded(name, &format!("AuthBasicProvider socache file\nAuthnCacheProvideFor file\n{more}\nRequire valid-user"))
+        guarded(
+            name,
+            &format!(
+                "AuthBasicProvider socache file\nAuthnCacheProvideFor file\n{more}\n\
+Require valid-user"
+            ),
+        )
     };
     vec![
         with("socache-then-file", "")
@@ -288,5 +322,35 @@ fn socache() -> Vec<Case> {
             .file("users", users())
             .alice(401),
         with("socache-missing-file", "").without("users").alice(500),
+    ]
+}
+
+/// Whoever drives, and whatever else is loaded: the provider that answers is ours, which reads lines of any length.
+fn served_by_ours() -> Vec<Case> {
+    const WHY: &str = "stock httpd stops reading at a line of 8191 bytes; ours reads lines of any length";
+    let long = format!("long:{}\n", "x".repeat(9000));
+    let with = |name: &str, more: &str, users: &str| {
+        guarded(name, &format!("{more}\nRequire valid-user")).file("users", format!("{long}{users}"))
+    };
+    let alias = "<AuthnProviderAlias file esauth-test-seven>\nAuthUserFile @DIR@/users\n</AuthnProviderAlias>\n";
+    vec![
+        with("ours-in-a-list", "AuthBasicProvider file dbm\nAuthDBMUserFile @DIR@/users.dbm", &users())
+            .odd("users.dbm", Oddity::Dbm)
+            .user("bob", "secret", 401)
+            .but_ours(WHY, 200, &[])
+            .user("dana", "dbmsecret", 200),
+        with("ours-behind-an-alias", "AuthBasicProvider esauth-test-seven", &users())
+            .global(alias)
+            .user("bob", "secret", 401)
+            .but_ours(WHY, 200, &[]),
+        with("ours-by-digest", "AuthBasicUseDigestAlgorithm MD5", DIGESTS).alice(401).but_ours(WHY, 200, &[]),
+        with("ours-not-authoritative", "AuthBasicAuthoritative Off", &users()).user("bob", "secret", 500).but_ours(
+            WHY,
+            200,
+            &[],
+        ),
+        with("ours-asked-by-mod-auth-digest", "AuthType Digest\nAuthDigestProvider file", DIGESTS)
+            .ask(file().header("@DIGEST:alice:secret@"), 401)
+            .but_ours(WHY, 200, &[]),
     ]
 }

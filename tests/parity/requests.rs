@@ -13,11 +13,17 @@ pub(crate) fn cases() -> Vec<Case> {
 /// Subrequests and internal redirects: authentication must neither be skipped nor run (and log) twice.
 fn inside() -> Vec<Case> {
     let site = |name: &str, conf: &str| {
-        case(name, format!("<Directory \"@DIR@/htdocs\">\nOptions +Includes\nAllowOverride None\n</Directory>\nAddType text/html .shtml\nAddOutputFilter INCLUDES .shtml\n{conf}"))
-            .file("users", users())
-            .file("groups", "staff: alice\n")
-            .file("htdocs/in/file.txt", "inner")
-            .file("htdocs/page.shtml", "<!--#include virtual=\"/file.txt\" -->|<!--#include virtual=\"/in/file.txt\" -->")
+        case(
+            name,
+            format!(
+                "<Directory \"@DIR@/htdocs\">\nOptions +Includes\nAllowOverride None\n\
+</Directory>\nAddType text/html .shtml\nAddOutputFilter INCLUDES .shtml\n{conf}"
+            ),
+        )
+        .file("users", users())
+        .file("groups", "staff: alice\n")
+        .file("htdocs/in/file.txt", "inner")
+        .file("htdocs/page.shtml", "<!--#include virtual=\"/file.txt\" -->|<!--#include virtual=\"/in/file.txt\" -->")
     };
     let page = || Request::get("/page.shtml");
     let require = "Require valid-user";
@@ -186,19 +192,44 @@ fn seen_behind() -> Vec<Case> {
         .file("groups", "staff: alice\n")
     };
     vec![
-        behind("back-end-sees-authorization", "").alice(200).says("Authorization: Basic YWxpY2U6c2VjcmV0").user("alice", "wrong", 401),
-        behind("back-end-sees-user-header", "RequestHeader set X-Remote-User expr=%{REMOTE_USER}").alice(200).says("X-Remote-User: alice"),
-        behind("back-end-sees-user-by-rewrite", "RewriteEngine On\nRewriteCond %{REMOTE_USER} (.+)\nRewriteRule . - [E=RU:%1]\nRequestHeader set X-Remote-User %{RU}e")
+        behind("back-end-sees-authorization", "")
+            .alice(200)
+            .says("Authorization: Basic YWxpY2U6c2VjcmV0")
+            .user("alice", "wrong", 401),
+        behind("back-end-sees-user-header", "RequestHeader set X-Remote-User expr=%{REMOTE_USER}")
             .alice(200)
             .says("X-Remote-User: alice"),
-        behind("back-end-without-authorization", "RequestHeader unset Authorization").alice(200).says("GET /file.txt HTTP/1.1"),
-        behind("back-end-sees-type", "RequestHeader set X-Auth-Type expr=%{AUTH_TYPE}").alice(200).says("X-Auth-Type: Basic"),
-        case("back-end-refuses", format!("ProxyPass / http://127.0.0.1:1/\n{}", basic("/", "Require valid-user"))).file("users", users()).anonymous(401).alice(503),
-        case("document-shows-the-user", format!("<Directory \"@DIR@/htdocs\">\nOptions +Includes\n</Directory>\nAddType text/html .shtml\nAddOutputFilter INCLUDES .shtml\n{}", basic("/", "Require valid-user")))
+        behind(
+            "back-end-sees-user-by-rewrite",
+            "RewriteEngine On\nRewriteCond %{REMOTE_USER} (.+)\nRewriteRule . - [E=RU:%1]\n\
+RequestHeader set X-Remote-User %{RU}e",
+        )
+        .alice(200)
+        .says("X-Remote-User: alice"),
+        behind("back-end-without-authorization", "RequestHeader unset Authorization")
+            .alice(200)
+            .says("GET /file.txt HTTP/1.1"),
+        behind("back-end-sees-type", "RequestHeader set X-Auth-Type expr=%{AUTH_TYPE}")
+            .alice(200)
+            .says("X-Auth-Type: Basic"),
+        case("back-end-refuses", format!("ProxyPass / http://127.0.0.1:1/\n{}", basic("/", "Require valid-user")))
             .file("users", users())
-            .file("htdocs/who.shtml", "[<!--#echo var=\"REMOTE_USER\" -->][<!--#echo var=\"AUTH_TYPE\" -->]")
-            .ask(Request::get("/who.shtml").basic("alice", "secret"), 200)
-            .says("[alice][Basic]"),
-        case("keeps-the-name-as-written", basic("/", "Require valid-user")).file("users", format!("Alice M\u{fc}ller:{}\n", super::case::SECRET)).ask(file().basic("Alice M\u{fc}ller", "secret"), 200),
+            .anonymous(401)
+            .alice(503),
+        case(
+            "document-shows-the-user",
+            format!(
+                "<Directory \"@DIR@/htdocs\">\nOptions +Includes\n</Directory>\n\
+AddType text/html .shtml\nAddOutputFilter INCLUDES .shtml\n{}",
+                basic("/", "Require valid-user")
+            ),
+        )
+        .file("users", users())
+        .file("htdocs/who.shtml", "[<!--#echo var=\"REMOTE_USER\" -->][<!--#echo var=\"AUTH_TYPE\" -->]")
+        .ask(Request::get("/who.shtml").basic("alice", "secret"), 200)
+        .says("[alice][Basic]"),
+        case("keeps-the-name-as-written", basic("/", "Require valid-user"))
+            .file("users", format!("Alice M\u{fc}ller:{}\n", super::case::SECRET))
+            .ask(file().basic("Alice M\u{fc}ller", "secret"), 200),
     ]
 }

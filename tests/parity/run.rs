@@ -263,15 +263,28 @@ fn read_logs(server: &Httpd, files: &Files, outcomes: &mut Outcomes) {
     }
     let server_folder = server.folder().display().to_string();
     for line in log::parse(&server.error_log()) {
-        // What ours says without a number has no counterpart.
-        if line.module == "rust_esauth" && line.number().is_none() {
+        // What ours says without a number has no counterpart, bar what httpd says in the module's name.
+        let by_httpd = line.text.starts_with(EXPRESSION_FAILED);
+        if line.module == "rust_esauth" && line.number().is_none() && !by_httpd {
             continue;
         }
         let tag = if line.tag == "-" { first_request_of(&line, files) } else { Some(line.tag.clone()) };
         if let Some(outcome) = tag.and_then(|tag| outcomes.get_mut(&tag)) {
-            let text = without_fake_credentials(&line.text).replace(&server_folder, "SERVER");
+            let text = without_line_number(without_fake_credentials(&line.text)).replace(&server_folder, "SERVER");
             outcome.logged.push(format!("[{}] {} {text}", line.level, line.status));
         }
+    }
+}
+
+const EXPRESSION_FAILED: &str = "Evaluation of expression from ";
+
+/// Different modules take a different number of lines to load.
+fn without_line_number(text: &str) -> String {
+    match text.strip_prefix(EXPRESSION_FAILED).and_then(|rest| rest.split_once(':')) {
+        Some((file, rest)) => {
+            format!("{EXPRESSION_FAILED}{file}:LINE{}", rest.trim_start_matches(|byte: char| byte.is_ascii_digit()))
+        }
+        None => text.to_owned(),
     }
 }
 

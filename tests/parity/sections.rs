@@ -9,9 +9,6 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.extend(methods());
     cases.extend(requirements());
     cases.extend(expressions());
-    cases.extend(htaccess());
-    cases.extend(access());
-    cases.extend(file_group());
     cases
 }
 
@@ -106,8 +103,13 @@ fn kinds() -> Vec<Case> {
     };
     vec![
         everywhere("in-directory", "<Directory \"@DIR@/htdocs\">", "</Directory>").anonymous(401).alice(200),
-        everywhere("in-directory-match", "<DirectoryMatch \"^@DIR@/ht\">", "</DirectoryMatch>").anonymous(401).alice(200),
-        everywhere("in-files", "<Files file.txt>", "</Files>").anonymous(401).alice(200).ask(Request::get("/index.html"), 200),
+        everywhere("in-directory-match", "<DirectoryMatch \"^@DIR@/ht\">", "</DirectoryMatch>")
+            .anonymous(401)
+            .alice(200),
+        everywhere("in-files", "<Files file.txt>", "</Files>")
+            .anonymous(401)
+            .alice(200)
+            .ask(Request::get("/index.html"), 200),
         everywhere("in-files-match", "<FilesMatch \"\\.txt$\">", "</FilesMatch>").anonymous(401).alice(200),
         everywhere("in-location-match", "<LocationMatch \"^/f\">", "</LocationMatch>").anonymous(401).alice(200),
         everywhere("in-if", "<If \"%{HTTP:X-Guard} == 'yes'\">", "</If>")
@@ -116,37 +118,71 @@ fn kinds() -> Vec<Case> {
             .ask(file().header("X-Guard: yes").basic("alice", "secret"), 200)
             .ask(file().header("X-Guard: yes").basic("alice", "wrong"), 401)
             .logs(&["AH01617"]),
-        case("in-if-user-file", format!("<Location />\n{BASIC}\n{require}\n<If \"-n %{{HTTP:X-Other}}\">\nAuthUserFile @DIR@/others\n</If>\n</Location>\n"))
-            .file("users", users())
-            .file("others", format!("alice:{OTHER}\n"))
-            .alice(200)
-            .ask(file().header("X-Other: 1").basic("alice", "secret"), 401)
-            .ask(file().header("X-Other: 1").basic("alice", "other"), 200),
-        case("in-else", format!("<If \"%{{REQUEST_METHOD}} == 'OPTIONS'\">\nRequire all granted\n</If>\n<Else>\n{BASIC}\n{require}\n</Else>\n"))
-            .file("users", users())
-            .anonymous(401)
-            .alice(200)
-            .ask(Request::new("OPTIONS", "/file.txt"), 200),
-        case("in-proxy", format!("ProxyPass / http://127.0.0.1:@BACKEND@/\n<Proxy *>\n{BASIC}\n{require}\n</Proxy>\n"))
-            .file("users", users())
-            .anonymous(401)
-            .alice(200)
-            .says("Authorization: Basic"),
-        case("in-proxy-of-one-target", format!("ProxyPass /a/ http://127.0.0.1:@BACKEND@/\nProxyPass /b/ http://localhost:@BACKEND@/\n<Proxy \"http://localhost*\">\n{BASIC}\n{require}\n</Proxy>\n"))
-            .file("users", users())
-            .ask(Request::get("/a/"), 200)
-            .ask(Request::get("/b/"), 401)
-            .ask(Request::get("/b/").basic("alice", "secret"), 200),
-        case("in-proxy-match", format!("ProxyPass / http://127.0.0.1:@BACKEND@/\n<ProxyMatch \"^http://127\">\n{BASIC}\n{require}\n</ProxyMatch>\n"))
-            .file("users", users())
-            .anonymous(401)
-            .alice(200),
-        case("in-location-before-proxy", format!("ProxyPass / http://127.0.0.1:@BACKEND@/\n{}", basic("/_cluster", require)))
-            .file("users", users())
-            .ask(Request::get("/_cluster/health"), 401)
-            .ask(Request::get("/_cluster/health").basic("alice", "secret"), 200)
-            .says("GET /_cluster/health HTTP/1.1")
-            .ask(Request::get("/index"), 200),
+        case(
+            "in-if-user-file",
+            format!(
+                "<Location />\n{BASIC}\n{require}\n<If \"-n %{{HTTP:X-Other}}\">\n\
+AuthUserFile @DIR@/others\n</If>\n</Location>\n"
+            ),
+        )
+        .file("users", users())
+        .file("others", format!("alice:{OTHER}\n"))
+        .alice(200)
+        .ask(file().header("X-Other: 1").basic("alice", "secret"), 401)
+        .ask(file().header("X-Other: 1").basic("alice", "other"), 200),
+        case(
+            "in-else",
+            format!(
+                "<If \"%{{REQUEST_METHOD}} == 'OPTIONS'\">\nRequire all granted\n</If>\n<Else>\n\
+{BASIC}\n{require}\n</Else>\n"
+            ),
+        )
+        .file("users", users())
+        .anonymous(401)
+        .alice(200)
+        .ask(Request::new("OPTIONS", "/file.txt"), 200),
+        case(
+            "in-proxy",
+            format!(
+                "ProxyPass / http://127.0.0.1:@BACKEND@/\n<Proxy *>\n{BASIC}\n{require}\n\
+</Proxy>\n"
+            ),
+        )
+        .file("users", users())
+        .anonymous(401)
+        .alice(200)
+        .says("Authorization: Basic"),
+        case(
+            "in-proxy-of-one-target",
+            format!(
+                "ProxyPass /a/ http://127.0.0.1:@BACKEND@/\n\
+ProxyPass /b/ http://localhost:@BACKEND@/\n<Proxy \"http://localhost*\">\n\
+{BASIC}\n{require}\n</Proxy>\n"
+            ),
+        )
+        .file("users", users())
+        .ask(Request::get("/a/"), 200)
+        .ask(Request::get("/b/"), 401)
+        .ask(Request::get("/b/").basic("alice", "secret"), 200),
+        case(
+            "in-proxy-match",
+            format!(
+                "ProxyPass / http://127.0.0.1:@BACKEND@/\n<ProxyMatch \"^http://127\">\n\
+{BASIC}\n{require}\n</ProxyMatch>\n"
+            ),
+        )
+        .file("users", users())
+        .anonymous(401)
+        .alice(200),
+        case(
+            "in-location-before-proxy",
+            format!("ProxyPass / http://127.0.0.1:@BACKEND@/\n{}", basic("/_cluster", require)),
+        )
+        .file("users", users())
+        .ask(Request::get("/_cluster/health"), 401)
+        .ask(Request::get("/_cluster/health").basic("alice", "secret"), 200)
+        .says("GET /_cluster/health HTTP/1.1")
+        .ask(Request::get("/index"), 200),
         case("in-nothing", "DocumentRoot @DIR@/htdocs\n").anonymous(200).alice(200),
     ]
 }
@@ -166,19 +202,30 @@ fn methods() -> Vec<Case> {
             .ask(options(), 401)
             .anonymous(401)
             .alice(200),
-        limited("limit-except-options-both", "Require valid-user\n<LimitExcept OPTIONS>\nRequire valid-user\n</LimitExcept>")
-            .ask(options(), 401)
-            .alice(200),
+        limited(
+            "limit-except-options-both",
+            "Require valid-user\n<LimitExcept OPTIONS>\nRequire valid-user\n</LimitExcept>",
+        )
+        .ask(options(), 401)
+        .alice(200),
         limited("limit-except-options-group", "<LimitExcept OPTIONS>\nRequire group staff\n</LimitExcept>")
             .ask(options(), 200)
             .anonymous(401)
             .alice(200)
             .user("carol", "other", 401),
-        limited("limit-get", "<Limit GET>\nRequire valid-user\n</Limit>").anonymous(401).alice(200).ask(head(), 401).ask(options(), 200),
-        limited("limit-post", "<Limit POST PUT DELETE>\nRequire group admins\n</Limit>\n<LimitExcept POST PUT DELETE>\nRequire valid-user\n</LimitExcept>")
+        limited("limit-get", "<Limit GET>\nRequire valid-user\n</Limit>")
+            .anonymous(401)
             .alice(200)
-            .ask(Request::new("DELETE", "/file.txt").basic("alice", "secret"), 401)
-            .ask(Request::new("DELETE", "/file.txt").basic("bob", "secret"), 405),
+            .ask(head(), 401)
+            .ask(options(), 200),
+        limited(
+            "limit-post",
+            "<Limit POST PUT DELETE>\nRequire group admins\n</Limit>\n\
+<LimitExcept POST PUT DELETE>\nRequire valid-user\n</LimitExcept>",
+        )
+        .alice(200)
+        .ask(Request::new("DELETE", "/file.txt").basic("alice", "secret"), 401)
+        .ask(Request::new("DELETE", "/file.txt").basic("bob", "secret"), 405),
         limited("limit-user-file-inside", "<Limit GET>\nAuthUserFile @DIR@/others\nRequire valid-user\n</Limit>")
             .file("others", format!("alice:{OTHER}\n"))
             .alice(401)
@@ -195,43 +242,83 @@ fn requirements() -> Vec<Case> {
         guarded(name, require).file("groups", "staff: alice bob\nadmins: bob\nbanned: carol\n")
     };
     vec![
-        plain("require-user", "Require user alice bob").anonymous(401).alice(200).user("carol", "other", 401).logs(&["AH01631"]),
+        plain("require-user", "Require user alice bob")
+            .anonymous(401)
+            .alice(200)
+            .user("carol", "other", 401)
+            .logs(&["AH01631"]),
         plain("require-user-quoted", "Require user \"alice smith\"")
             .file("users", format!("alice smith:{SECRET}\nalice:{SECRET}\n"))
             .alice(401)
             .user("alice smith", "secret", 200),
-        plain("require-user-or-group", "Require user carol\nRequire group admins").alice(401).user("bob", "secret", 200).user("carol", "other", 200),
+        plain("require-user-or-group", "Require user carol\nRequire group admins")
+            .alice(401)
+            .user("bob", "secret", 200)
+            .user("carol", "other", 200),
         plain("require-all-granted", "Require all granted").anonymous(200).user("alice", "wrong", 200),
         plain("require-all-denied", "Require all denied").anonymous(403).alice(403),
-        plain("require-any", "<RequireAny>\nRequire group admins\nRequire user alice\n</RequireAny>").alice(200).user("bob", "secret", 200).user("carol", "other", 401),
-        plain("require-every", "<RequireAll>\nRequire group staff\nRequire group admins\n</RequireAll>").anonymous(401).alice(401).user("bob", "secret", 200),
-        plain("require-none", "<RequireAll>\nRequire valid-user\n<RequireNone>\nRequire group banned\n</RequireNone>\n</RequireAll>")
-            .anonymous(401)
+        plain("require-any", "<RequireAny>\nRequire group admins\nRequire user alice\n</RequireAny>")
             .alice(200)
+            .user("bob", "secret", 200)
             .user("carol", "other", 401),
+        plain("require-every", "<RequireAll>\nRequire group staff\nRequire group admins\n</RequireAll>")
+            .anonymous(401)
+            .alice(401)
+            .user("bob", "secret", 200),
+        plain(
+            "require-none",
+            "<RequireAll>\nRequire valid-user\n<RequireNone>\nRequire group banned\n\
+</RequireNone>\n</RequireAll>",
+        )
+        .anonymous(401)
+        .alice(200)
+        .user("carol", "other", 401),
         plain("require-not-group", "<RequireAll>\nRequire valid-user\nRequire not group banned\n</RequireAll>")
             .anonymous(401)
             .alice(200)
             .user("carol", "other", 401)
             .user("mallory", "x", 401),
-        plain("require-not-user", "<RequireAll>\nRequire group staff\nRequire not user bob\n</RequireAll>").alice(200).user("bob", "secret", 401),
-        plain("require-nested", "<RequireAny>\n<RequireAll>\nRequire group staff\nRequire not group admins\n</RequireAll>\nRequire user carol\n</RequireAny>")
+        plain("require-not-user", "<RequireAll>\nRequire group staff\nRequire not user bob\n</RequireAll>")
+            .alice(200)
+            .user("bob", "secret", 401),
+        plain(
+            "require-nested",
+            "<RequireAny>\n<RequireAll>\nRequire group staff\nRequire not group admins\n\
+</RequireAll>\nRequire user carol\n</RequireAny>",
+        )
+        .anonymous(401)
+        .alice(200)
+        .user("bob", "secret", 401)
+        .user("carol", "other", 200),
+        plain("require-ip-or-group", "<RequireAny>\nRequire ip 192.0.2.1\nRequire group staff\n</RequireAny>")
+            .anonymous(401)
+            .alice(200),
+        plain("require-local-or-group", "<RequireAny>\nRequire local\nRequire group staff\n</RequireAny>")
+            .anonymous(200)
+            .user("alice", "wrong", 200),
+        plain("require-local-and-group", "<RequireAll>\nRequire local\nRequire group staff\n</RequireAll>")
             .anonymous(401)
             .alice(200)
-            .user("bob", "secret", 401)
-            .user("carol", "other", 200),
-        plain("require-ip-or-group", "<RequireAny>\nRequire ip 192.0.2.1\nRequire group staff\n</RequireAny>").anonymous(401).alice(200),
-        plain("require-local-or-group", "<RequireAny>\nRequire local\nRequire group staff\n</RequireAny>").anonymous(200).user("alice", "wrong", 200),
-        plain("require-local-and-group", "<RequireAll>\nRequire local\nRequire group staff\n</RequireAll>").anonymous(401).alice(200).user("carol", "other", 401),
-        plain("require-elsewhere-and-group", "<RequireAll>\nRequire ip 192.0.2.1\nRequire group staff\n</RequireAll>").anonymous(403).alice(403),
+            .user("carol", "other", 401),
+        plain("require-elsewhere-and-group", "<RequireAll>\nRequire ip 192.0.2.1\nRequire group staff\n</RequireAll>")
+            .anonymous(403)
+            .alice(403),
         plain("require-env", "Require env let_in\nRequire group staff\nSetEnvIf X-Key open let_in")
             .anonymous(401)
             .ask(file().header("X-Key: open"), 200)
             .alice(200),
-        plain("require-expr-on-the-user", "Require expr %{REMOTE_USER} == 'alice'").alice(200).user("bob", "secret", 401),
+        plain("require-expr-on-the-user", "Require expr %{REMOTE_USER} == 'alice'")
+            .alice(200)
+            .user("bob", "secret", 401),
         plain("require-forbidden-user", "Require user bob\nAuthzSendForbiddenOnFailure On").alice(403).anonymous(401),
-        plain("require-forbidden-wrong-password", "Require group staff\nAuthzSendForbiddenOnFailure On").user("alice", "wrong", 401).user("carol", "other", 403),
-        plain("require-alias", "Require esauth-test-admins").global("<AuthzProviderAlias group esauth-test-admins admins>\nAuthGroupFile @DIR@/groups\n</AuthzProviderAlias>\n")
+        plain("require-forbidden-wrong-password", "Require group staff\nAuthzSendForbiddenOnFailure On")
+            .user("alice", "wrong", 401)
+            .user("carol", "other", 403),
+        plain("require-alias", "Require esauth-test-admins")
+            .global(
+                "<AuthzProviderAlias group esauth-test-admins admins>\n\
+AuthGroupFile @DIR@/groups\n</AuthzProviderAlias>\n",
+            )
             .alice(401)
             .user("bob", "secret", 200),
     ]
@@ -264,6 +351,11 @@ fn expressions() -> Vec<Case> {
             .user("bob", "secret", 401),
         plain("group-expression-in-no-group", "Require group %{HTTP:X-Group}")
             .ask(with("X-Group: staff", "carol"), 401),
+        plain("group-expression-fails", "Require group staff %{file:/nowhere/at/all}")
+            .alice(401)
+            .logs(&["AH02592", "AH01631"])
+            .user("carol", "other", 401)
+            .logs(&["AH01666"]),
         plain("group-from-function", "Require group %{tolower:STAFF}").alice(200),
         plain("group-percent", "Require group 100%").file("groups", "100%: alice\n").alice(200),
         plain(
@@ -276,133 +368,5 @@ fn expressions() -> Vec<Case> {
         .file("groups", "file: alice\nother: bob\n")
         .alice(200)
         .user("bob", "secret", 401),
-    ]
-}
-
-fn htaccess() -> Vec<Case> {
-    let allow = |name: &str, what: &str| {
-        case(name, format!("<Directory \"@DIR@/htdocs\">\nAllowOverride {what}\n</Directory>\n"))
-            .file("users", users())
-            .file("groups", "staff: alice\n")
-    };
-    let text = |require: &str| format!("{BASIC}\n{require}\n");
-    vec![
-        allow("htaccess", "AuthConfig")
-            .file("htdocs/.htaccess", text("Require valid-user"))
-            .anonymous(401)
-            .alice(200)
-            .user("alice", "wrong", 401)
-            .logs(&["AH01617"]),
-        allow("htaccess-group", "AuthConfig")
-            .file("htdocs/.htaccess", text("Require group staff"))
-            .alice(200)
-            .user("bob", "secret", 401)
-            .logs(&["AH01666"]),
-        allow("htaccess-all-directives", "AuthConfig")
-            .file("htdocs/.htaccess", text("AuthBasicProvider file\nAuthBasicAuthoritative Off\nRequire valid-user"))
-            .alice(200)
-            .user("mallory", "x", 500),
-        allow("htaccess-not-read", "None").file("htdocs/.htaccess", text("Require valid-user")).anonymous(200),
-        allow("htaccess-not-allowed", "Limit").file("htdocs/.htaccess", text("Require valid-user")).anonymous(500),
-        allow(
-            "htaccess-directive-list",
-            "None\nAllowOverrideList AuthType AuthName AuthUserFile AuthGroupFile Require",
-        )
-        .file("htdocs/.htaccess", text("Require valid-user"))
-        .anonymous(401)
-        .alice(200),
-        allow("htaccess-user-file-not-in-the-list", "None\nAllowOverrideList AuthType AuthName Require")
-            .file("htdocs/.htaccess", text("Require valid-user"))
-            .anonymous(500),
-        allow("htaccess-unknown-provider", "AuthConfig")
-            .file("htdocs/.htaccess", text("AuthBasicProvider nosuch\nRequire valid-user"))
-            .anonymous(500),
-        allow("htaccess-wrong-flag", "AuthConfig")
-            .file("htdocs/.htaccess", text("AuthBasicAuthoritative Perhaps"))
-            .anonymous(500),
-        allow("htaccess-nested", "AuthConfig")
-            .file("htdocs/.htaccess", text("Require valid-user"))
-            .file("htdocs/in/.htaccess", "AuthUserFile @DIR@/others\n")
-            .file("htdocs/in/file.txt", "inner")
-            .file("others", format!("alice:{OTHER}\n"))
-            .alice(200)
-            .ask(Request::get("/in/file.txt").basic("alice", "secret"), 401)
-            .ask(Request::get("/in/file.txt").basic("alice", "other"), 200),
-        allow("htaccess-replaces-the-user-file", &format!("AuthConfig\n{BASIC}\nRequire valid-user"))
-            .file("htdocs/.htaccess", "AuthUserFile @DIR@/others\n")
-            .file("others", format!("alice:{OTHER}\n"))
-            .alice(401)
-            .user("alice", "other", 200),
-    ]
-}
-
-/// mod_access_compat, whose directives the published text uses.
-fn access() -> Vec<Case> {
-    vec![
-        guarded("order-allow-all", "Order deny,allow\nAllow from all\nRequire valid-user").anonymous(401).alice(200),
-        guarded("order-deny-all", "Order allow,deny\nDeny from all\nRequire valid-user").anonymous(403).alice(403),
-        guarded("satisfy-any-denied-host", "Order deny,allow\nDeny from all\nSatisfy Any\nRequire valid-user")
-            .anonymous(401)
-            .alice(200)
-            .user("alice", "wrong", 401),
-        guarded("satisfy-any-allowed-host", "Order deny,allow\nAllow from all\nSatisfy Any\nRequire group staff")
-            .anonymous(200)
-            .user("alice", "wrong", 200),
-        guarded("satisfy-all", "Order deny,allow\nAllow from 127.0.0.1\nSatisfy All\nRequire group staff")
-            .anonymous(401)
-            .alice(200)
-            .user("carol", "other", 401),
-        guarded("satisfy-any-with-group", "Order deny,allow\nDeny from all\nSatisfy Any\nRequire group admins")
-            .alice(401)
-            .user("bob", "secret", 200),
-    ]
-}
-
-/// The group that owns the requested file.
-fn file_group() -> Vec<Case> {
-    let plain = |name: &str, require: &str, groups: &str| {
-        case(name, format!("<Directory \"@DIR@/htdocs\">\n{BASIC}\n{require}\n</Directory>\n"))
-            .file("users", users())
-            .file("groups", groups)
-    };
-    vec![
-        plain("file-group-member", "Require file-group", "@GROUP@: alice\nother: bob\n")
-            .anonymous(401)
-            .alice(200)
-            .user("bob", "secret", 401)
-            .logs(&["AH01671", "AH01631"])
-            .user("carol", "other", 401)
-            .logs(&["AH01670", "AH01631"]),
-        plain("file-group-or-group", "Require file-group\nRequire group other", "@GROUP@: alice\nother: bob\n")
-            .alice(200)
-            .user("bob", "secret", 200)
-            .user("carol", "other", 401),
-        plain(
-            "file-group-not",
-            "<RequireAll>\nRequire valid-user\nRequire not file-group\n</RequireAll>",
-            "@GROUP@: alice\nother: bob\n",
-        )
-        .alice(401)
-        .user("bob", "secret", 200),
-        plain("file-group-missing-document", "Require file-group", "@GROUP@: alice\n")
-            .ask(Request::get("/nowhere").basic("alice", "secret"), 401)
-            .logs(&["AH01639"]),
-        plain("file-group-file-missing", "Require file-group", "").without("groups").alice(401).logs(&["AH01669"]),
-        case(
-            "file-group-no-file",
-            "<Location />\nAuthType Basic\nAuthName realm\nAuthUserFile @DIR@/users\nRequire file-group\n</Location>\n",
-        )
-        .file("users", users())
-        .alice(401)
-        .logs(&["AH01668"]),
-        case(
-            "file-group-behind-a-proxy",
-            format!("ProxyPass / http://127.0.0.1:@BACKEND@/\n{}", basic("/", "Require file-group")),
-        )
-        .file("users", users())
-        .file("groups", "@GROUP@: alice\n")
-        .alice(401)
-        .logs(&["AH01639"]),
-        plain("file-owner", "Require file-owner", "@GROUP@: alice\n").alice(401),
     ]
 }

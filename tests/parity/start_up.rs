@@ -102,7 +102,8 @@ pub(crate) fn cases() -> Vec<StartUp> {
         ),
         bare(
             "alias-over-file",
-            "<AuthnProviderAlias file esauth-a>\nAuthUserFile /a\n</AuthnProviderAlias>\n<Location />\nAuthBasicProvider esauth-a\n</Location>",
+            "<AuthnProviderAlias file esauth-a>\nAuthUserFile /a\n</AuthnProviderAlias>\n\
+<Location />\nAuthBasicProvider esauth-a\n</Location>",
             None,
         ),
         bare(
@@ -117,7 +118,8 @@ pub(crate) fn cases() -> Vec<StartUp> {
         ),
         bare(
             "alias-over-group",
-            "<AuthzProviderAlias group esauth-c staff>\nAuthGroupFile /a\n</AuthzProviderAlias>\n<Location />\nRequire esauth-c\n</Location>",
+            "<AuthzProviderAlias group esauth-c staff>\nAuthGroupFile /a\n\
+</AuthzProviderAlias>\n<Location />\nRequire esauth-c\n</Location>",
             None,
         ),
     ]

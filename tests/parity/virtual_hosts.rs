@@ -21,8 +21,14 @@ pub(crate) fn cases() -> Vec<Case> {
         group_host("published-group-later-edition", required_twice(&with_users(&filled_in(GROUP)))).ask(options(), 401),
         host("corrected-user", required_inside(&filled_in(USER))).ask(options(), 200).says("OPTIONS /_cluster/health"),
         group_host("corrected-group", required_inside(&with_users(&filled_in(GROUP)))).ask(options(), 200),
+        host("shipped-user", shipped(include_str!("../../apache/elasticsearch-users-2.4.conf")))
+            .ask(options(), 200)
+            .says("OPTIONS /_cluster/health"),
+        group_host("shipped-group", shipped(include_str!("../../apache/elasticsearch-groups-2.4.conf")))
+            .ask(options(), 200)
+            .says("OPTIONS /_cluster/health"),
         host(
-            "published-user-with-esauth-directives-only",
+            "published-user-without-order-and-allow",
             filled_in(USER).replace("Order deny,allow\nAllow from all\n", ""),
         ),
         host(
@@ -67,6 +73,21 @@ fn required_twice(text: &str) -> String {
 /// Only what stands inside keeps the promise that OPTIONS needs no credentials.
 fn required_inside(text: &str) -> String {
     required_twice(text).replacen(requirement(text), "", 1)
+}
+
+/// What this project ships: the content of its TLS virtual host, without the TLS.
+fn shipped(text: &str) -> String {
+    let (_, rest) = text.split_once("<VirtualHost *:${ES_TLS_PORT}>\n").expect("a TLS virtual host");
+    let (inside, _) = rest.split_once("</VirtualHost>").expect("its end");
+    let lines = inside.lines().filter(|line| !line.trim_start().starts_with("SSL")).map(|line| format!("{line}\n"));
+    let filled_in = lines
+        .collect::<String>()
+        .replace("${ES_BACKEND}", "http://127.0.0.1:@BACKEND@")
+        .replace("${ES_USERS}", "@DIR@/users")
+        .replace("${ES_GROUPS}", "@DIR@/groups")
+        .replace("Require group elasticsearch", "Require group staff");
+    assert!(!filled_in.contains("${"), "a value that this test does not know: {filled_in}");
+    filled_in
 }
 
 fn health() -> Request {
