@@ -17,6 +17,7 @@ mod htpasswd;
 mod lines;
 mod source;
 mod sync;
+mod wipe;
 
 pub use file::ReadError;
 pub use groups::{Groups, Memberships};

@@ -167,6 +167,27 @@ impl Httpd {
         signal(self.process_id(), libc::SIGUSR1);
     }
 
+    /// Restarts gracefully and waits until the new children serve.
+    pub(crate) fn graceful(&self) {
+        self.signal_and_wait(libc::SIGUSR1);
+    }
+
+    /// Restarts without grace, and waits.
+    pub(crate) fn restart(&self) {
+        self.signal_and_wait(libc::SIGHUP);
+    }
+
+    fn signal_and_wait(&self, number: libc::c_int) {
+        let starts = || String::from_utf8_lossy(&self.error_log()).matches("resuming normal operations").count();
+        let before = starts();
+        signal(self.process_id(), number);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while starts() == before {
+            assert!(Instant::now() < deadline, "httpd does not restart");
+            sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Ends the server, so that its logs are complete.
     pub(crate) fn stop(&mut self) -> ExitStatus {
         if let Some(status) = self.has_ended() {

@@ -8,6 +8,8 @@
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroize;
 
+use crate::wipe::wipe_stack;
+
 /// Bytes of a key.
 pub(super) const KEY_BYTES: usize = 32;
 
@@ -18,6 +20,13 @@ pub(super) struct Digest(pub(super) [u64; 3]);
 impl Digest {
     /// Of the pair of a stored hash and a password.
     pub(super) fn of(key: &[u8; KEY_BYTES], stored: &[u8], password: &[u8]) -> Digest {
+        let digest = Digest::compute(key, stored, password);
+        wipe_stack::<4096>();
+        digest
+    }
+
+    #[inline(never)]
+    fn compute(key: &[u8; KEY_BYTES], stored: &[u8], password: &[u8]) -> Digest {
         let mut hasher = blake3::Hasher::new_keyed(key);
         for part in [stored, password] {
             hasher.update(&(part.len() as u64).to_le_bytes());

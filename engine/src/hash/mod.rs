@@ -11,17 +11,35 @@ mod sha1;
 
 use subtle::ConstantTimeEq;
 
+use crate::wipe::wipe_stack;
+
 /// True where `password` is the one that `stored` was made from.
 ///
 /// Both are bytes without NUL. Costs what the hash costs: from a microsecond for `{SHA}` to seconds for a high cost of
 /// bcrypt. Every copy made of the password is wiped before this returns.
 pub fn verify(password: &[u8], stored: &[u8]) -> bool {
+    if is_cheap(stored) {
+        let matches = verify_cheap(password, stored);
+        wipe_stack::<2048>();
+        matches
+    } else {
+        let matches = verify_slow(password, stored);
+        wipe_stack::<32_768>();
+        matches
+    }
+}
+
+#[inline(never)]
+fn verify_cheap(password: &[u8], stored: &[u8]) -> bool {
+    sha1::verify(password, stored)
+}
+
+#[inline(never)]
+fn verify_slow(password: &[u8], stored: &[u8]) -> bool {
     if bcrypt::is_bcrypt(stored) {
         bcrypt::verify(password, stored)
     } else if stored.starts_with(apr1::PREFIX) {
         apr1::verify(password, stored)
-    } else if stored.starts_with(sha1::PREFIX) {
-        sha1::verify(password, stored)
     } else {
         crypt::verify(password, stored)
     }

@@ -1,0 +1,423 @@
+//! The verified cache in a running server: how many hashes it computes, what it forgets and when, and what it survives.
+
+// A test that cannot go on should stop, with the reason.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod harness;
+
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, sleep};
+use std::time::{Duration, Instant};
+
+use harness::client::{self, Answer, Request};
+use harness::httpd::{self, Httpd, Mpm, Setup, Site};
+use harness::installation::Installation;
+
+/// Of "secret", bcrypt with cost 10: slow enough that requests meet while it is computed.
+const SECRET: &str = "$2y$10$MxDzrYMjXP895CsJ4dbfhOPC4mZP28RIUGQDSW.4lHttNZA60lCoG";
+/// Of "other", bcrypt with cost 8.
+const OTHER: &str = "$2y$08$3CqjybpMgh6DIpNVsR01F.S7rKJ8GIFmVVJz8kzKeApRH59Gbmio.";
+
+/// Room for 200 requests at once, whatever the MPM.
+fn roomy(mpm: Mpm) -> &'static str {
+    match mpm {
+        Mpm::Prefork => "ServerLimit 220\nMaxRequestWorkers 220\nStartServers 40\nMaxSpareServers 100\n",
+        Mpm::Event | Mpm::Worker => {
+            "ServerLimit 8\nStartServers 4\nThreadLimit 64\nThreadsPerChild 64\nMaxRequestWorkers 256\nMaxSpareThreads 256\n"
+        }
+    }
+}
+
+struct Server {
+    mpm: Mpm,
+    stock: &'static [&'static str],
+    /// For the section.
+    section: &'static str,
+    /// For the whole server.
+    global: String,
+}
+
+impl Server {
+    fn alone(mpm: Mpm) -> Self {
+        Server { mpm, stock: &[], section: "", global: String::new() }
+    }
+
+    fn global(mut self, lines: &str) -> Self {
+        self.global += lines;
+        self
+    }
+
+    fn start(&self) -> Httpd {
+        let installation = Installation::get();
+        let load = installation.load(&["authn_core", "authz_core", "authz_user"])
+            + &installation.load(self.stock)
+            + &installation.load_ours();
+        let configuration = |site: &Site<'_>| {
+            let folder = site.folder.display();
+            fs::write(site.folder.join("users"), format!("alice:{SECRET}\nbob:{OTHER}\n")).unwrap();
+            fs::write(site.folder.join("file.txt"), "file\n").unwrap();
+            format!(
+                "DocumentRoot {folder}\nLogLevel notice rust_esauth:debug\n{}\n<Location />\nAuthType Basic\n\
+                 AuthName realm\nAuthUserFile {folder}/users\nRequire valid-user\n{}\n</Location>\n",
+                self.global, self.section
+            )
+        };
+        Httpd::start(&Setup { mpm: self.mpm, load, ports: 1, configuration: &configuration })
+    }
+}
+
+fn ask(server: &Httpd, user: &str, password: &str) -> Answer {
+    let request = Request::get("/file.txt").header("Host: localhost").header("Connection: close").basic(user, password);
+    client::ask(server.port(), &request).unwrap()
+}
+
+fn status(server: &Httpd, user: &str, password: &str) -> u16 {
+    ask(server, user, password).status
+}
+
+/// How many hashes all children have computed for `user`.
+fn hashes(server: &Httpd, user: &str) -> usize {
+    let line = format!("rust_esauth: computed a hash for user {user},");
+    String::from_utf8_lossy(&server.error_log()).matches(&line).count()
+}
+
+mod counted {
+    use super::*;
+
+    #[test]
+    fn a_storm_of_200_first_requests_computes_one_hash_under_event() {
+        storm(Mpm::Event);
+    }
+
+    #[test]
+    fn a_storm_of_200_first_requests_computes_one_hash_under_worker() {
+        storm(Mpm::Worker);
+    }
+
+    #[test]
+    fn a_storm_of_200_first_requests_computes_one_hash_under_prefork() {
+        storm(Mpm::Prefork);
+    }
+
+    fn storm(mpm: Mpm) {
+        let server = Server::alone(mpm).global(roomy(mpm)).start();
+        let start = Barrier::new(200);
+        thread::scope(|scope| {
+            for _ in 0..200 {
+                scope.spawn(|| {
+                    start.wait();
+                    assert_eq!(status(&server, "alice", "secret"), 200);
+                });
+            }
+        });
+        assert_eq!(hashes(&server, "alice"), 1);
+        assert_eq!((status(&server, "alice", "wrong"), status(&server, "alice", "wrong")), (401, 401));
+        assert_eq!(hashes(&server, "alice"), 2, "a wrong password is remembered too");
+
+        server.graceful();
+        assert_eq!(status(&server, "alice", "secret"), 200);
+        assert_eq!(hashes(&server, "alice"), 2, "a graceful restart forgets nothing");
+
+        server.restart();
+        assert_eq!((status(&server, "alice", "secret"), status(&server, "alice", "secret")), (200, 200));
+        assert_eq!(hashes(&server, "alice"), 3, "any other restart forgets everything");
+    }
+
+    #[test]
+    fn an_unknown_user_costs_a_hash_as_a_wrong_password_does() {
+        let server = Server::alone(Mpm::Event).start();
+        for _ in 0..3 {
+            assert_eq!(status(&server, "nobody", "secret"), 401);
+        }
+        assert_eq!(hashes(&server, "nobody"), 1);
+    }
+
+    #[test]
+    fn as_a_provider_of_mod_auth_basic_it_computes_one_hash_too() {
+        let server = Server {
+            stock: &["auth_basic", "authn_file"],
+            section: "AuthBasicAuthoritative Off",
+            ..Server::alone(Mpm::Event)
+        }
+        .start();
+        for _ in 0..5 {
+            assert_eq!((status(&server, "alice", "secret"), status(&server, "alice", "wrong")), (200, 401));
+        }
+        assert_eq!(hashes(&server, "alice"), 2);
+    }
+
+    #[test]
+    fn behind_mod_authn_socache_it_computes_one_hash_too() {
+        let server = Server {
+            stock: &["auth_basic", "authn_file", "socache_shmcb", "authn_socache"],
+            section: "AuthBasicProvider socache file\nAuthnCacheProvideFor file",
+            ..Server::alone(Mpm::Event)
+        }
+        .start();
+        for _ in 0..5 {
+            assert_eq!((status(&server, "alice", "secret"), status(&server, "alice", "wrong")), (200, 401));
+        }
+        assert_eq!(hashes(&server, "alice"), 2);
+    }
+
+    #[test]
+    fn without_a_cache_every_request_computes_its_hash() {
+        let server = Server::alone(Mpm::Event).global("EsAuthCacheSize 0\n").start();
+        for _ in 0..3 {
+            assert_eq!((status(&server, "bob", "other"), status(&server, "bob", "wrong")), (200, 401));
+        }
+        assert_eq!(hashes(&server, "bob"), 6);
+    }
+
+    #[test]
+    fn a_verdict_is_forgotten_after_its_time() {
+        let server = Server::alone(Mpm::Event).global("EsAuthCacheTTL 1\n").start();
+        assert_eq!(status(&server, "bob", "other"), 200);
+        sleep(Duration::from_millis(2100));
+        assert_eq!(status(&server, "bob", "other"), 200);
+        assert_eq!(hashes(&server, "bob"), 2);
+    }
+}
+
+#[test]
+fn a_changed_or_removed_user_counts_at_the_next_request_although_remembered() {
+    let server = Server::alone(Mpm::Event).start();
+    let users = server.folder().join("users");
+    assert_eq!((status(&server, "bob", "other"), status(&server, "alice", "secret")), (200, 200));
+    fs::write(&users, format!("alice:{OTHER}\n")).unwrap();
+    assert_eq!((status(&server, "bob", "other"), status(&server, "alice", "secret")), (401, 401));
+    assert_eq!(status(&server, "alice", "other"), 200);
+    fs::write(&users, format!("alice:{SECRET}\nbob:{OTHER}\n")).unwrap();
+    assert_eq!((status(&server, "bob", "other"), status(&server, "alice", "secret")), (200, 200));
+}
+
+#[test]
+fn a_full_queue_is_answered_with_503_and_when_to_come_back() {
+    let server = Server::alone(Mpm::Event).global("EsAuthHashSlots 1\n").global(roomy(Mpm::Event)).start();
+    let answers: Vec<Answer> = thread::scope(|scope| {
+        let guess = |n| {
+            scope.spawn({
+                let server = &server;
+                move || ask(server, "bob", &format!("guess {n}"))
+            })
+        };
+        let guesses: Vec<_> = (0..180).map(guess).collect();
+        guesses.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let refused: Vec<_> = answers.iter().filter(|answer| answer.status == 503).collect();
+    assert!(!refused.is_empty() && refused.len() < answers.len(), "{} of {} refused", refused.len(), answers.len());
+    assert!(refused.iter().all(|answer| answer.header("retry-after").is_some()));
+    assert!(answers.iter().all(|answer| [401, 503].contains(&answer.status)));
+    assert_eq!(status(&server, "alice", "secret"), 200);
+}
+
+mod survives {
+    use super::*;
+
+    const KILLS: usize = 150;
+
+    #[test]
+    fn children_killed_at_random_under_event() {
+        children_killed_at_random(Mpm::Event);
+    }
+
+    #[test]
+    fn children_killed_at_random_under_worker() {
+        children_killed_at_random(Mpm::Worker);
+    }
+
+    #[test]
+    fn children_killed_at_random_under_prefork() {
+        children_killed_at_random(Mpm::Prefork);
+    }
+
+    /// Clients that know the truth, while children are killed: a connection may break, an answer may not be wrong.
+    fn children_killed_at_random(mpm: Mpm) {
+        let server = Server::alone(mpm).global("LogLevel crit\n").start();
+        let ends = AtomicBool::new(false);
+        let (answered, wrong) = thread::scope(|scope| {
+            let clients: Vec<_> = (0..6)
+                .map(|n| {
+                    scope.spawn({
+                        let (server, ends) = (&server, &ends);
+                        move || client_that_knows(server, n, ends)
+                    })
+                })
+                .collect();
+            let mut random = 88_172_645_463_325_252_u64;
+            for _ in 0..KILLS {
+                random ^= random << 13;
+                random ^= random >> 7;
+                random ^= random << 17;
+                let children = children(server.parent());
+                if !children.is_empty() {
+                    kill(children[random as usize % children.len()]);
+                }
+                sleep(Duration::from_millis(40));
+            }
+            ends.store(true, Ordering::Relaxed);
+            clients.into_iter().map(|client| client.join().unwrap()).fold(
+                (0, Vec::new()),
+                |(count, mut wrong), (n, bad)| {
+                    wrong.extend(bad);
+                    (count + n, wrong)
+                },
+            )
+        });
+        assert!(wrong.is_empty(), "{wrong:?}");
+        assert!(answered > 100, "only {answered} answers");
+        // Then it serves as before, also what nobody has asked for yet.
+        let began = Instant::now();
+        for n in 0..20 {
+            assert_eq!(status(&server, "bob", &format!("afterwards {n}")), 401);
+            assert_eq!(status(&server, "bob", "other"), 200);
+        }
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?} for 20 hashes", began.elapsed());
+    }
+
+    /// The number of answers, and the wrong ones.
+    fn client_that_knows(server: &Httpd, number: usize, ends: &AtomicBool) -> (usize, Vec<String>) {
+        let (mut answered, mut wrong) = (0, Vec::new());
+        for turn in 0.. {
+            if ends.load(Ordering::Relaxed) {
+                break;
+            }
+            let (user, password, truth) = match turn % 5 {
+                0 => ("bob", format!("guess {number} {turn}"), 401),
+                1 => ("alice", "secret".to_owned(), 200),
+                2 => ("alice", "wrong".to_owned(), 401),
+                3 => ("nobody", "secret".to_owned(), 401),
+                _ => ("bob", "other".to_owned(), 200),
+            };
+            let request = Request::get("/file.txt").header("Host: localhost").basic(user, &password);
+            // No answer: the child that had the request was killed.
+            let Ok(answer) = client::ask(server.port(), &request) else { continue };
+            answered += 1;
+            if answer.status != truth {
+                wrong.push(format!("{user} {password}: {}", answer.status));
+            }
+        }
+        (answered, wrong)
+    }
+
+    fn kill(process: u32) {
+        // SAFETY: a system call.
+        unsafe { libc::kill(process as i32, libc::SIGKILL) };
+    }
+}
+
+/// The processes that `parent` has started.
+fn children(parent: u32) -> Vec<u32> {
+    let path = format!("/proc/{parent}/task/{parent}/children");
+    fs::read_to_string(path).unwrap().split_whitespace().map(|id| id.parse().unwrap()).collect()
+}
+
+mod memory {
+    use super::*;
+
+    #[test]
+    fn no_child_holds_a_password_after_its_request() {
+        const PASSWORD: &str = "Xq7-correct-horse-battery-staple-9Z";
+        let server = Server::alone(Mpm::Event).start();
+        let hashed = Installation::get().program("htpasswd");
+        let users = server.folder().join("users");
+        for (user, kind) in [("bcrypt", "-B"), ("apr1", "-m"), ("sha1", "-s"), ("crypt", "-5"), ("des", "-d")] {
+            let made =
+                std::process::Command::new(&hashed).args(["-b", kind]).arg(&users).args([user, PASSWORD]).output();
+            assert!(made.unwrap().status.success());
+            for _ in 0..8 {
+                assert_eq!(status(&server, user, PASSWORD), 200, "{user}");
+                assert_eq!(status(&server, user, &format!("!{PASSWORD}")), 401, "{user}");
+            }
+        }
+        assert_eq!(status(&server, "nobody", PASSWORD), 401);
+        let children = children(server.parent());
+        assert!(!children.is_empty());
+        for child in children {
+            let found = occurrences(child, PASSWORD.as_bytes());
+            assert!(found.is_empty(), "process {child}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn the_shared_memory_stays_out_of_core_dumps() {
+        let server = Server::alone(Mpm::Event).start();
+        let text = fs::read_to_string(format!("/proc/{}/smaps", server.parent())).unwrap();
+        let mut large_shared = 0;
+        let mut within = false;
+        for line in text.lines() {
+            if line.contains("/dev/zero (deleted)") {
+                within = size_of_mapping(line) > 2_000_000;
+                large_shared += usize::from(within);
+            } else if let Some(flags) = line.strip_prefix("VmFlags:") {
+                assert!(!within || flags.split_whitespace().any(|flag| flag == "dd"), "{flags}");
+                within = false;
+            }
+        }
+        assert_eq!(large_shared, 1, "the cache's memory");
+    }
+
+    fn size_of_mapping(line: &str) -> u64 {
+        let (from, to) = range(line);
+        to - from
+    }
+
+    fn range(line: &str) -> (u64, u64) {
+        let (from, to) = line.split_whitespace().next().unwrap().split_once('-').unwrap();
+        (u64::from_str_radix(from, 16).unwrap(), u64::from_str_radix(to, 16).unwrap())
+    }
+
+    /// The mappings of `process` in which `text` stands.
+    fn occurrences(process: u32, text: &[u8]) -> Vec<String> {
+        let maps = fs::read_to_string(format!("/proc/{process}/maps")).unwrap();
+        let memory = fs::File::open(format!("/proc/{process}/mem")).unwrap();
+        let mut read = 0;
+        let found: Vec<String> = maps
+            .lines()
+            .filter(|line| line.split_whitespace().nth(1).is_some_and(|rights| rights.starts_with("rw")))
+            .filter(|line| {
+                let (from, to) = range(line);
+                let mut bytes = vec![0; (to - from) as usize];
+                // Some mappings cannot be read; they are the kernel's.
+                if memory.read_exact_at(&mut bytes, from).is_err() {
+                    return false;
+                }
+                read += bytes.len();
+                bytes.windows(text.len()).any(|window| window == text)
+            })
+            .map(str::to_owned)
+            .collect();
+        assert!(read > 1_000_000, "the memory of {process} was read");
+        found
+    }
+}
+
+#[test]
+fn a_directive_with_a_wrong_value_is_refused_with_what_is_allowed() {
+    let cases = [
+        ("EsAuthCacheSize -1", "EsAuthCacheSize: '-1' is not a whole number of entries from 0 to 16777216"),
+        ("EsAuthCacheSize many", "EsAuthCacheSize: 'many' is not a whole number of entries from 0 to 16777216"),
+        ("EsAuthCacheSize +5", "EsAuthCacheSize: '+5' is not a whole number of entries from 0 to 16777216"),
+        ("EsAuthCacheTTL 0", "EsAuthCacheTTL: '0' is not a whole number of seconds from 1 to 31536000"),
+        ("EsAuthHashSlots 0", "EsAuthHashSlots: '0' is not a whole number of hashes from 1 to 4096"),
+        ("EsAuthHashSlots 99999999999999999999", "EsAuthHashSlots: '99999999999999999999' is not a whole number"),
+        (
+            "<VirtualHost *:1>\nEsAuthCacheTTL 5\n</VirtualHost>",
+            "EsAuthCacheTTL cannot occur within <VirtualHost> section",
+        ),
+        ("<Location />\nEsAuthHashSlots 5\n</Location>", "EsAuthHashSlots not allowed"),
+    ];
+    let load = Installation::get().load(&["authn_core", "authz_core"]) + &Installation::get().load_ours();
+    let check = |lines: &str| {
+        let configuration = |_: &Site<'_>| lines.to_owned() + "\n";
+        httpd::check(&Setup { mpm: Mpm::Event, load: load.clone(), ports: 0, configuration: &configuration })
+    };
+    assert_eq!(check("EsAuthCacheSize 0\nEsAuthCacheTTL 1\nEsAuthHashSlots 1").0, Some(0));
+    for (lines, expected) in cases {
+        let (status, said) = check(lines);
+        assert!(status != Some(0) && said.contains(expected), "{lines}: {status:?} {said}");
+    }
+}
