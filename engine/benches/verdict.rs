@@ -1,0 +1,102 @@
+//! What a verdict costs, without httpd: `cargo bench -p esauth_engine`.
+//!
+//! Each figure is the median of many batches, since the machines that this runs on are seldom quiet.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "what fails while a benchmark is set up ends it")]
+
+use std::ffi::CString;
+use std::fs;
+use std::hint::black_box;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use esauth_engine::cache::{Cache, Credential, Settings};
+use esauth_engine::{LineRules, Passwords, Source, hash};
+
+/// Of "secret", cost 5.
+const STORED: &str = "$2y$05$HOV6x4X5rNNMQGIgrwEKXeqe4orHR15caxe1Ru8ueuYdLl3TVuG5C";
+const USERS: usize = 100_000;
+
+fn main() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("users");
+    let lines = (0..USERS).map(|n| format!("user{n}:{STORED}\n"));
+    fs::write(&path, lines.collect::<String>()).unwrap();
+    let users: Source<Passwords> = Source::new(&CString::new(path.as_os_str().as_bytes()).unwrap(), LineRules::Httpd24);
+    let cache = Cache::create(Settings { entries: 65536, ttl: 1200, slots: 2 }).unwrap();
+    // Until the clock has moved on from the file's last change, every look reads it again.
+    thread::sleep(Duration::from_millis(50));
+    users.current().snapshot.expect("the file can be read");
+
+    let warm = || cache.judge(&credential(STORED.as_bytes(), b"secret"));
+    let warm_denial = || cache.judge(&credential(STORED.as_bytes(), b"wrong"));
+    let with_file = || {
+        let file = users.current().snapshot.expect("the file can be read");
+        let stored = file.stored_hash(b"user99999").expect("the user is in it");
+        cache.judge(&credential(stored, b"secret"))
+    };
+    warm();
+    warm_denial();
+
+    println!("{:48} {:>12}", "", "median");
+    report("warm verdict, without the file check", 20_000, &mut || keep(warm()));
+    report("warm denial, without the file check", 20_000, &mut || keep(warm_denial()));
+    report("warm verdict, with the file check, 100,000 users", 20_000, &mut || keep(with_file()));
+    report("file check and look-up alone", 20_000, &mut || {
+        let file = users.current().snapshot.expect("the file can be read");
+        black_box(file.stored_hash(b"user99999"));
+    });
+    let mut number = 0;
+    report("cold verdict, bcrypt cost 5 (a miss)", 20, &mut || {
+        number += 1;
+        black_box(cache.judge(&credential(STORED.as_bytes(), format!("wrong {number}").as_bytes())));
+    });
+    report("the hash alone, bcrypt cost 5", 20, &mut || {
+        black_box(hash::verify(b"wrong", STORED.as_bytes()));
+    });
+    for threads in 1..=thread::available_parallelism().map_or(1, usize::from) {
+        contention(threads, &|| keep(with_file()));
+    }
+}
+
+/// Lets the compiler not find out that nobody looks at a result.
+fn keep<T>(result: T) {
+    black_box(result);
+}
+
+fn credential<'a>(stored: &'a [u8], password: &'a [u8]) -> Credential<'a> {
+    Credential { stored, password, known: true, client: "192.0.2.1" }
+}
+
+fn report(name: &str, per_batch: u32, work: &mut dyn FnMut()) {
+    const BATCHES: usize = 41;
+    let mut batches: Vec<Duration> = (0..BATCHES)
+        .map(|_| {
+            let began = Instant::now();
+            (0..per_batch).for_each(|_| work());
+            began.elapsed() / per_batch
+        })
+        .collect();
+    batches.sort_unstable();
+    println!("{name:48} {:>12.3?}", batches[BATCHES / 2]);
+}
+
+/// The same verdict from several threads at once: what each of them waits for one.
+fn contention(threads: usize, work: &(dyn Fn() + Sync)) {
+    const EACH: u32 = 300_000;
+    let start = Barrier::new(threads);
+    let times: Vec<Duration> = thread::scope(|scope| {
+        let run = || {
+            start.wait();
+            let began = Instant::now();
+            (0..EACH).for_each(|_| work());
+            began.elapsed() / EACH
+        };
+        let handles: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
+        handles.into_iter().map(|handle| handle.join().expect("a measuring thread")).collect()
+    });
+    let slowest = times.into_iter().max().unwrap_or_default();
+    println!("{:48} {slowest:>12.3?}", format!("warm verdict, with the file check, {threads} at once"));
+}
