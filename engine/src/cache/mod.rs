@@ -218,13 +218,28 @@ fn hash_giving_way(password: &[u8], stored: &[u8]) -> bool {
             unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 19) };
             hash::verify(password, stored)
         };
-        match thread::Builder::new().name("esauth-hash".into()).stack_size(256 * 1024).spawn_scoped(scope, work) {
+        let builder = thread::Builder::new().name("esauth-hash".into()).stack_size(256 * 1024);
+        match without_signals(|| builder.spawn_scoped(scope, work)) {
             // A panic in there is a mismatch.
             Ok(thread) => thread.join().unwrap_or(false),
             // No thread to be had: the hash is still owed.
             Err(_) => hash::verify(password, stored),
         }
     })
+}
+
+/// Runs `spawn` with all signals blocked, which the thread that it starts inherits: the process's signals are for the
+/// threads of its own.
+fn without_signals<T>(spawn: impl FnOnce() -> T) -> T {
+    // SAFETY: two signal sets on the stack, the first filled before it is used and the second by the call that is given it.
+    unsafe {
+        let (mut all, mut before) = (std::mem::zeroed(), std::mem::zeroed());
+        libc::sigfillset(&mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
+        let result = spawn();
+        libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
+        result
+    }
 }
 
 /// A clock that all processes share and nobody can set.
