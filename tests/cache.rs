@@ -275,7 +275,8 @@ mod survives {
             assert_eq!(status(&server, "bob", &format!("afterwards {n}")), 401);
             assert_eq!(status(&server, "bob", "other"), 200);
         }
-        assert!(began.elapsed() < Duration::from_secs(10), "{:?} for 20 hashes", began.elapsed());
+        // Not a measurement: who is stuck waits for half a minute.
+        assert!(began.elapsed() < Duration::from_secs(20), "{:?} for 20 hashes", began.elapsed());
     }
 
     /// The number of answers, and the wrong ones.
