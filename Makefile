@@ -2,13 +2,16 @@
 #
 #   APXS=/path/to/apxs   the httpd to build for and to test with (default: apxs, else apxs2)
 #   ES_URL=http://…      an Elasticsearch of yours for demo and tests, instead of one that is fetched and started
+#   HTTPS_PORT, HTTP_PORT, ES_PORT   the ports of demo and tests, in place of free ones
 #   DESTDIR=/path        put in front of every path by install and uninstall
 
 # Only what is set: to a program, a variable that is empty is not one that is absent.
 $(foreach name,APXS ES_URL DESTDIR HTTPS_PORT HTTP_PORT ES_PORT ESAUTH_MODULE,$(if $($(name)),$(eval export $(name))))
 
+scripts := $(wildcard scripts/*.sh tests/e2e/*.sh) .ci/run
+
 .DEFAULT_GOAL := all
-.PHONY: all deps deps-build demo test test-backends lint install uninstall clean help
+.PHONY: all deps deps-build demo test test-backends models bench lint install uninstall clean help
 
 all: deps-build ## Build target/release/librust_esauth.so
 	@cargo build --release --quiet
@@ -27,12 +30,20 @@ test: deps all ## Unit, integration and end-to-end tests
 	@scripts/e2e.sh elasticsearch-7
 
 test-backends: deps all ## The end-to-end tests on Elasticsearch 8 and OpenSearch 2
-	@scripts/e2e.sh elasticsearch-8
-	@scripts/e2e.sh opensearch-2
+	@env -u ES_URL scripts/e2e.sh elasticsearch-8
+	@env -u ES_URL scripts/e2e.sh opensearch-2
+
+models: ## Check the shared table's protocol in every order of events (loom)
+	@RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test --quiet --release -p esauth_engine --lib model::
+
+bench: deps all ## What authentication costs, ours and other servers', in numbers (BENCH="--quick": 3 minutes; --help: more)
+	@scripts/bench_deps.sh
+	@python3 benches/httpd $(BENCH)
 
 lint: deps-build ## Formatting and lints; warnings are errors
 	@cargo fmt --all --check
 	@cargo clippy --quiet --workspace --all-targets -- -D warnings
+	@if command -v shellcheck >/dev/null; then shellcheck -x -P scripts $(scripts); else echo "shellcheck is not installed; scripts are not checked"; fi
 
 install: ## Install mod_rust_esauth.so and its configuration where apxs says (run make first)
 	@scripts/install.sh install
@@ -45,3 +56,4 @@ clean: ## Remove everything built
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1 — /p' $(MAKEFILE_LIST)
+	@sed -n 's/^#   /  /p' $(MAKEFILE_LIST)

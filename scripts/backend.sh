@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2154 # what lib.sh and backend.sh set is used here
 # A real search engine on this machine, for demo and tests. Sourced after lib.sh.
 #
 #   backend_start KIND FOLDER   starts it; sets backend_url
@@ -19,59 +20,67 @@ backend_artifact() { # KIND
 }
 
 # Fetches the archive into the cache, once, and prints where it is.
-backend_archive() { # KIND
-    local artifact group name version archive log
-    artifact=$(backend_artifact "$1")
+backend_archive() { # KIND FOLDER
+    local artifact group name version archive log=$2/fetch
+    artifact=$(backend_artifact "$1") || exit 1
     IFS=: read -r group name version _ <<<"$artifact"
     archive=$cache/$name-$version.zip
     if [ ! -f "$archive" ]; then
         have mvn || die "$name $version is fetched with Maven, and mvn is missing: run 'make deps', or set ES_URL"
         mkdir -p "$cache"
-        log=$(mktemp)
         printf 'fetching %s %s (60 to 100 MB, once) ' "$name" "$version" >&2
-        quietly "$log" mvn -q -B dependency:copy -Dartifact="$artifact" -DoutputDirectory="$cache/partial" >&2 \
-            || die "Maven could not fetch $group:$name:$version (its last lines are above); is there a network?"
-        rm -f "$log"
+        if ! quietly "$log" mvn -q -B --strict-checksums dependency:copy -Dartifact="$artifact" \
+            -DoutputDirectory="$cache/partial" >&2; then
+            # The first line says it all; the rest is advice on Maven.
+            sed -n 's/^.*\[ERROR\] //p' "$log" | head -n 1 >&2
+            die "Maven could not fetch $group:$name:$version (its message is above); is there a network?"
+        fi
+        # Only a whole archive gets its name.
         mv "$cache/partial/$name-$version.zip" "$archive"
     fi
     say "$archive"
 }
 
 backend_settings() { # KIND PORT TRANSPORT_PORT
+    # Without the last line a disk that is nearly full would make every index read-only.
     cat <<SETTINGS
 discovery.type: single-node
 http.host: 127.0.0.1
 http.port: $2
 transport.host: 127.0.0.1
 transport.port: $3
+cluster.routing.allocation.disk.threshold_enabled: false
 SETTINGS
     if [ "$1" = elasticsearch-8 ]; then say 'xpack.security.enabled: false'; fi
 }
 
 backend_start() { # KIND FOLDER
-    local kind=$1 folder=$2 archive home port
+    local kind=$1 folder=$2 archive home port transport_port java
     if [ -n "${ES_URL:-}" ]; then
         backend_url=${ES_URL%/}
         curl -fsS -o /dev/null --max-time 10 "$backend_url/_cluster/health" \
             || die "ES_URL=$ES_URL does not answer GET /_cluster/health"
+        say "using $backend_url"
         return
     fi
-    have java || die "java is missing, which ${kind%-*} needs: run 'make deps', or set ES_URL to a server of yours"
-    archive=$(backend_archive "$kind") || exit 1
+    java=$(find_java) || die "there is no Java 17 to 23, which ${kind%-*} needs: run 'make deps', or set ES_URL to a server of yours"
     port=$(port_or_free ES_PORT "${ES_PORT:-}") || exit 1
-    mkdir -p "$folder"
-    unzip -q -o "$archive" -d "$folder"
+    transport_port=$(free_port) || exit 1
+    mkdir -p "$folder/tmp"
+    archive=$(backend_archive "$kind" "$folder") || exit 1
+    unzip -q -o "$archive" -d "$folder" || die "$archive is damaged; remove it, and it is fetched again"
     home=$(compgen -G "$folder/*search-*")
-    backend_settings "$kind" "$port" "$(free_port)" >"$home/config/${kind%-*}.yml"
+    backend_settings "$kind" "$port" "$transport_port" >"$home/config/${kind%-*}.yml"
     if [ "$(id -u)" -eq 0 ]; then chown -R "nobody:$(id -gn nobody)" "$folder"; fi
 
     backend_url=http://127.0.0.1:$port
     backend_log=$folder/log
     (
-        cd "$home"
-        JAVA_HOME=$(dirname "$(dirname "$(readlink -f "$(command -v java)")")")
-        export JAVA_HOME ES_JAVA_HOME=$JAVA_HOME OPENSEARCH_JAVA_HOME=$JAVA_HOME
+        cd "$home" || exit
+        export JAVA_HOME=$java ES_JAVA_HOME=$java OPENSEARCH_JAVA_HOME=$java
         export ES_JAVA_OPTS='-Xms512m -Xmx512m' OPENSEARCH_JAVA_OPTS='-Xms512m -Xmx512m'
+        # Else they leave folders in /tmp behind.
+        export ES_TMPDIR=$folder/tmp OPENSEARCH_TMPDIR=$folder/tmp CLI_JAVA_OPTS=-Djava.io.tmpdir=$folder/tmp
         unprivileged "bin/${kind%-*}"
     ) >"$backend_log" 2>&1 </dev/null &
     backend_pid=$!
@@ -91,7 +100,7 @@ backend_wait() {
         sleep 1
     done
     printf '\n'
-    grep -vE '^[[:space:]]+at ' "$backend_log" | tail -n 8 >&2
+    grep -vE '^[[:space:]]+(at|\.\.\.) |^Caused by' "$backend_log" | tail -n 8 >&2
     die "the back end did not come up; the last lines of its log are above"
 }
 

@@ -5,14 +5,18 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-# Lines of: what it is for, how to tell that it is there, Debian's package, Fedora's package.
+# Lines of: what it is for, what must be there, Debian's package, Fedora's package. Debian's apache2-bin is the server
+# without the service: the package apache2 would start one on port 80.
 needs() {
     cat <<'TABLE'
 build apxs apache2-dev httpd-devel
 build libclang libclang-dev clang-devel
+build clang-headers libclang-dev clang-devel
 build cc gcc gcc
+build stdio.h libc6-dev glibc-devel
 build crypt.h libcrypt-dev libxcrypt-devel
-all httpd apache2 httpd
+all httpd apache2-bin httpd
+all mod_ssl apache2-bin mod_ssl
 all htpasswd apache2-utils httpd-tools
 all htdbm apache2-utils httpd-tools
 all curl curl curl
@@ -23,58 +27,104 @@ all setpriv util-linux util-linux
 all perl perl perl
 all python3 python3 python3
 all venv python3-venv python3
-all java default-jre-headless java-17-openjdk-headless
+all java JAVA JAVA
 all mvn maven maven
 all node nodejs nodejs
 all npm npm npm
 TABLE
 }
 
-present() { # HOW
+present() { # WHAT
     case $1 in
-        apxs) "${APXS:-apxs}" -q INCLUDEDIR >/dev/null 2>&1 || apxs2 -q INCLUDEDIR >/dev/null 2>&1 ;;
-        libclang) compgen -G '/usr/lib*/llvm*/lib/libclang*.so*' || compgen -G '/usr/lib*/libclang*.so*' \
-            || compgen -G '/usr/lib/*/libclang*.so*' || [ -n "${LIBCLANG_PATH:-}" ] ;;
-        crypt.h) [ -f /usr/include/crypt.h ] ;;
-        httpd) [ -n "${APXS:-}" ] || have apache2 || have httpd ;;
+        apxs) "${APXS:-apxs}" -q INCLUDEDIR || { [ -z "${APXS:-}" ] && apxs2 -q INCLUDEDIR; } ;;
+        # libclang-cpp is another library, hence two patterns.
+        libclang) any_file "${LIBCLANG_PATH:-}" /usr/lib*/{,*/,llvm*/lib*/}libclang{,-[0-9]*}.so* ;;
+        clang-headers) any_file "${LIBCLANG_PATH:-}" /usr/lib*/{,llvm*/lib*/}clang/*/include/stddef.h ;;
+        stdio.h | crypt.h) [ -f "/usr/include/$1" ] ;;
+        # Not on the PATH of users without rights.
+        httpd) any_file "${APXS:-}" /usr/sbin/{apache2,httpd} ;;
+        mod_ssl) any_file "${APXS:-}" /usr/lib*/{apache2,httpd}/modules/mod_ssl.so ;;
         venv) python3 -c 'import venv, ensurepip' ;;
-        java) java -version 2>&1 | grep -Eq 'version "(1[1-9]|[2-9][0-9])' || [ -n "${ES_URL:-}" ] ;;
-        mvn) have mvn || [ -n "${ES_URL:-}" ] ;;
+        java) [ -n "${ES_URL:-}" ] || find_java ;;
+        mvn) [ -n "${ES_URL:-}" ] || have mvn ;;
         *) have "$1" ;;
     esac >/dev/null 2>&1
 }
 
-missing_packages() { # FOR COLUMN
-    needs | while read -r purpose how debian fedora; do
-        if [ "$purpose" = build ] || [ "$1" = all ]; then
-            present "$how" || if [ "$2" = debian ]; then say "$debian"; else say "$fedora"; fi
+any_file() { # PATH...
+    local path
+    for path in "$@"; do
+        if [ -e "$path" ]; then return; fi
+    done
+    return 1
+}
+
+missing_packages() { # PURPOSE
+    local purpose what debian fedora package
+    while read -r purpose what debian fedora; do
+        if [ "$purpose" != build ] && [ "$1" != all ]; then continue; fi
+        if present "$what"; then continue; fi
+        if [ "$system" = fedora ]; then package=$fedora; else package=$debian; fi
+        if [ "$package" = JAVA ]; then package=$(java_package); fi
+        say "$package"
+    done < <(needs) | sort -u
+}
+
+# A release that all back ends run on, of those that the distribution has.
+java_package() {
+    local version package
+    for version in 17 21; do
+        if [ "$system" = fedora ]; then package=java-$version-openjdk-headless; else package=openjdk-$version-jre-headless; fi
+        if apt-cache show "$package" >/dev/null 2>&1 || dnf -q info "$package" >/dev/null 2>&1; then
+            say "$package"
+            return
         fi
-    done | sort -u
+    done
+    if [ "$system" = fedora ]; then say java-17-openjdk-headless; else say default-jre-headless; fi
+}
+
+# Sets as_root to what goes in front of a command that needs root. The password is asked for here, since later output
+# goes to a file.
+become_root() {
+    as_root=()
+    [ "$(id -u)" -ne 0 ] || return 0
+    have sudo || die "these packages are missing, and installing them needs root (there is no sudo): ${packages[*]}"
+    sudo -n true 2>/dev/null || sudo -v || die "these packages are missing, and installing them needs root: ${packages[*]}"
+    as_root=(sudo)
+}
+
+# What the package manager printed is shown where it fails.
+install_packages() { # COMMAND...
+    printf 'installing %s ' "${packages[*]}"
+    quietly "$log" "$@" "${packages[@]}" && return
+    tail -n 15 "$log" >&2
+    die "the packages could not be installed (its last lines are above); is there a network?"
 }
 
 main() {
+    local purpose=${1:-all} system=other packages log as_root
     have cargo || die "cargo is missing: install Rust with your distribution's rustup package, or see https://rustup.rs"
-    local purpose=${1:-all} system packages log
-    if have apt-get; then system=debian; elif have dnf; then system=fedora; else system=other; fi
-    mapfile -t packages < <(missing_packages "$purpose" "$system")
+    [ -z "${APXS:-}" ] || present apxs || die "APXS=$APXS does not run; it must name httpd's apxs"
+    if have apt-get; then system=debian; elif have dnf; then system=fedora; fi
+    mapfile -t packages < <(missing_packages "$purpose")
     [ "${#packages[@]}" -gt 0 ] || return 0
-
+    [ "$system" != other ] \
+        || die "neither apt-get nor dnf is here; install by hand what these Debian packages bring: ${packages[*]}"
+    become_root
     log=$(mktemp)
-    trap 'rm -f "$log"' EXIT
-    [ "$(id -u)" -eq 0 ] || have sudo || die "these packages are missing and installing them needs root: ${packages[*]}"
-    printf 'installing %s ' "${packages[*]}"
-    case $system in
-        debian)
-            quietly "$log" as_root env DEBIAN_FRONTEND=noninteractive sh -c \
-                'apt-get update && apt-get install -y --no-install-recommends "$@"' sh "${packages[@]}" \
-                || die "apt-get could not install them (its last lines are above); is there a network?"
-            ;;
-        fedora)
-            quietly "$log" as_root dnf install -y "${packages[@]}" \
-                || die "dnf could not install them (its last lines are above); is there a network?"
-            ;;
-        *) die "neither apt-get nor dnf is here; install by hand what these packages bring: ${packages[*]}" ;;
-    esac
+    # shellcheck disable=SC2064 # log is local
+    trap "rm -f '$log'" EXIT
+    if [ "$system" = debian ]; then
+        printf 'reading the lists of packages '
+        quietly "$log" "${as_root[@]}" apt-get update || say "(apt-get update failed; going on with the lists that are here)"
+        # Only now is known which packages there are.
+        mapfile -t packages < <(missing_packages "$purpose")
+        install_packages "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends
+    else
+        install_packages "${as_root[@]}" dnf install -y
+    fi
+    mapfile -t packages < <(missing_packages "$purpose")
+    [ "${#packages[@]}" -eq 0 ] || die "what these packages should have brought is still missing: ${packages[*]}"
 }
 
 main "$@"

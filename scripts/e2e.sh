@@ -8,20 +8,23 @@ set -euo pipefail
 . "$(dirname "$0")/front.sh"
 
 kind=${1:-elasticsearch-7}
-folder=$(mktemp -d "${TMPDIR:-/tmp}/esauth-e2e.XXXXXX")
+# Not "folder": a trap sees the local variables of the function that it interrupts.
+scratch=$(scratch_folder e2e)
 clients=$root/target/e2e/$kind
 passed=0
 failed=0
 
 clean_up() {
-    trap - EXIT INT TERM
+    trap - EXIT
+    trap '' INT TERM HUP
     front_stop
     backend_stop
-    rm -rf "$folder"
+    rm -rf "$scratch"
 }
 trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
+trap 'exit 129' HUP
 
 # The clients of the server's major version, pinned.
 python_client() {
@@ -40,54 +43,78 @@ javascript_client() {
 }
 
 install_clients() {
-    local log=$folder/install
     mkdir -p "$clients"
     if [ "$(cat "$clients/python.done" 2>/dev/null)" != "$(python_client)" ]; then
-        printf 'installing %s for Python ' "$(python_client)"
         rm -rf "$clients/python"
-        python3 -m venv "$clients/python"
-        quietly "$log" "$clients/python/bin/pip" install --quiet --disable-pip-version-check "$(python_client)" \
-            || die "pip could not install $(python_client) (its last lines are above); is there a network?"
+        python3 -m venv "$clients/python" || die "python3 could not make a venv (its message is above); run 'make deps'"
+        install_client Python "$(python_client)" \
+            "$clients/python/bin/pip" install --quiet --disable-pip-version-check "$(python_client)"
         python_client >"$clients/python.done"
     fi
     if [ "$(cat "$clients/javascript.done" 2>/dev/null)" != "$(javascript_client)" ]; then
-        printf 'installing %s for JavaScript ' "$(javascript_client)"
+        rm -rf "$clients/javascript"
         mkdir -p "$clients/javascript"
         say '{ "private": true }' >"$clients/javascript/package.json"
-        quietly "$log" npm --prefix "$clients/javascript" install --silent --no-audit --no-fund "$(javascript_client)" \
-            || die "npm could not install $(javascript_client) (its last lines are above); is there a network?"
+        install_client JavaScript "$(javascript_client)" npm --prefix "$clients/javascript" install \
+            --no-package-lock --no-audit --no-fund --loglevel=error "$(javascript_client)"
         javascript_client >"$clients/javascript.done"
     fi
 }
 
-# Each suite prints a line for each test, "ok NAME" or "not ok NAME: why", and ends with status 0 if all went well.
+install_client() { # LANGUAGE CLIENT COMMAND...
+    local language=$1 client=$2 log=$scratch/install
+    shift 2
+    printf 'installing %s for %s ' "$client" "$language"
+    quietly "$log" "$@" && return
+    tail -n 10 "$log" >&2
+    die "$client could not be installed (the last lines are above); is there a network?"
+}
+
+# Each suite prints how many tests it has, "1..N", and for each a line "ok NAME" or "not ok NAME: why". One that ends
+# before its last test has failed, whatever its status.
 run_suite() { # NAME COMMAND...
-    local name=$1 status=0 output
+    local name=$1 status=0 output ok not_ok planned
     shift
-    output=$("$@" 2>&1) || status=$?
-    passed=$((passed + $(grep -c '^ok ' <<<"$output" || true)))
-    local not_ok
-    not_ok=$(grep -c '^not ok ' <<<"$output" || true)
-    if [ "$status" -ne 0 ] && [ "$not_ok" -eq 0 ]; then not_ok=1; fi
+    output=$(timeout 300 "$@" 2>&1) || status=$?
+    ok=$(grep -c '^ok ' <<<"$output" || true)
+    planned=$(sed -n 's/^1\.\.\([0-9][0-9]*\)$/\1/p' <<<"$output")
+    not_ok=$((${planned:-0} - ok))
+    if [ "$not_ok" -le 0 ] && { [ "$status" -ne 0 ] || [ "${planned:-0}" -ne "$ok" ] || [ "$ok" -eq 0 ]; }; then not_ok=1; fi
+    passed=$((passed + ok))
     failed=$((failed + not_ok))
-    if [ "$status" -ne 0 ] || [ "$not_ok" -gt 0 ]; then
-        printf '%s✗%s %s on %s\n%s\n' "$red" "$plain" "$name" "$kind" "$output"
+    if [ "$not_ok" -gt 0 ]; then
+        printf '%s✗%s %s (status %s)\n%s\n' "$red" "$plain" "$name" "$status" "$output"
     else
-        printf '%s✓%s %s on %s\n' "$green" "$plain" "$name" "$kind"
+        printf '%s✓%s %s: %d\n' "$green" "$plain" "$name" "$ok"
     fi
 }
 
-main() {
-    chmod a+rx "$folder"
-    install_clients
-    backend_start "$kind" "$folder/backend"
-    front_start "$folder/front"
-    export ESAUTH_URL=$front_url ESAUTH_CA=$front_certificate ESAUTH_PLAIN_URL=http://127.0.0.1:$plain_port
+# All suites, through the virtual hosts of one kind, as a user whom they let in.
+run_suites() { # VARIANT USER:PASSWORD REFUSED-USER:PASSWORD...
+    local variant=$1 user=$2
+    shift 2
+    front_start "$variant" "$scratch/$variant"
+    export ESAUTH_USER=$user ESAUTH_REFUSED=$*
+    export ESAUTH_URL=$front_url ESAUTH_CA=$front_certificate ESAUTH_PLAIN_URL=$plain_url
     export NODE_PATH=$clients/javascript/node_modules
-    run_suite curl bash "$root/tests/e2e/curl.sh"
-    run_suite "$(python_client)" "$clients/python/bin/python" "$root/tests/e2e/client.py"
-    run_suite "$(javascript_client)" node "$root/tests/e2e/client.js"
-    if [ "$failed" -gt 0 ]; then tail -n 20 "$folder/front/logs/error"; fi
+    run_suite "$kind, $variant: curl" bash "$root/tests/e2e/curl.sh"
+    run_suite "$kind, $variant: $(python_client)" "$clients/python/bin/python" "$root/tests/e2e/client.py"
+    run_suite "$kind, $variant: $(javascript_client)" node "$root/tests/e2e/client.js"
+    front_stop
+}
+
+main() {
+    backend_artifact "$kind" >/dev/null
+    front_check
+    need_commands python3 node npm
+    [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 18 ] \
+        || die "node is $(node --version); the JavaScript clients need 18 or later"
+    install_clients
+    backend_start "$kind" "$scratch/backend"
+    # bob, who is in no group, is refused where the group is asked for and nowhere else.
+    run_suites groups alice:secret alice:wrong mallory:secret bob:geheim
+    run_suites users bob:geheim bob:secret mallory:geheim
+    if [ "$failed" -gt 0 ]; then tail -n 20 "$scratch"/*/logs/error; fi
     printf 'e2e: %d passed, %d failed\n' "$passed" "$failed"
     [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
 }

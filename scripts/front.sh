@@ -1,102 +1,138 @@
 # shellcheck shell=bash
-# A real httpd with this module and the shipped TLS virtual host in front of $backend_url. Sourced after lib.sh.
+# shellcheck disable=SC2154 # what lib.sh and backend.sh set is used here
+# A real httpd with this module and a shipped virtual host in front of $backend_url. Sourced after lib.sh and backend.sh.
 #
-#   front_start FOLDER   starts it; sets front_url (https) and front_certificate
+#   front_check                  says what is missing, before anything slow is started
+#   front_start VARIANT FOLDER   starts it with the virtual hosts for "users" or "groups"
 #   front_stop
 #
-# The virtual host is the shipped one for groups, as it is: alice (secret) is in the group, bob (geheim) is not.
+# Sets front_url (https), plain_url and front_certificate. An httpd without mod_ssl, which a self-built one may be, has
+# only the plain port: then front_certificate is empty and front_url is plain_url.
+#
+# alice (secret) and bob (geheim) are users; only alice is in the group.
 
 front_pid=''
 
-front_start() { # FOLDER
-    local folder=$1 apxs httpd generation
+front_check() {
     need_module
+    need_commands htpasswd openssl curl
+    find_apxs >/dev/null
+    port_or_free HTTPS_PORT "${HTTPS_PORT:-}" >/dev/null
+    port_or_free HTTP_PORT "${HTTP_PORT:-}" >/dev/null
+}
+
+front_start() { # VARIANT FOLDER
+    local variant=$1 folder=$2 apxs httpd generation modules port plain_port
     apxs=$(find_apxs) || exit 1
     httpd=$(httpd_program "$apxs")
-    generation=$(httpd_generation "$apxs")
     [ -x "$httpd" ] || die "$httpd is missing, which $apxs names; run 'make deps'"
-    front_port=$(port_or_free HTTPS_PORT "${HTTPS_PORT:-}") || exit 1
+    generation=$(httpd_generation "$apxs") || exit 1
+    modules=$("$apxs" -q LIBEXECDIR)
+    port=$(port_or_free HTTPS_PORT "${HTTPS_PORT:-}") || exit 1
     plain_port=$(port_or_free HTTP_PORT "${HTTP_PORT:-}") || exit 1
-    front_certificate=$folder/certificate.pem
 
     mkdir -p "$folder/logs"
-    chmod a+rx "$folder"
-    make_certificate "$folder"
-    make_credentials "$folder"
-    front_configuration "$folder" "$apxs" "$generation" >"$folder/httpd.conf"
-    "$httpd" -t -f "$folder/httpd.conf" >"$folder/configtest" 2>&1 || {
-        cat "$folder/configtest" >&2
-        die "httpd refuses the configuration $folder/httpd.conf"
+    plain_url=http://127.0.0.1:$plain_port
+    if has_module ssl; then
+        make_certificate
+        front_certificate=$folder/certificate.pem
+        front_url=https://localhost:$port
+    else
+        say "$httpd has no mod_ssl: using its plain port"
+        front_certificate=''
+        front_url=$plain_url
+    fi
+    make_credentials
+    front_configuration >"$folder/httpd.conf"
+    "$httpd" -t -f "$folder/httpd.conf" >"$folder/logs/out" 2>&1 || {
+        cat "$folder/logs/out" >&2
+        die "httpd refuses the configuration (its message is above)"
     }
     "$httpd" -f "$folder/httpd.conf" -DFOREGROUND >"$folder/logs/out" 2>&1 </dev/null &
     front_pid=$!
-    front_url=https://localhost:$front_port
-    front_wait "$folder"
+    front_wait
 }
 
-make_certificate() { # FOLDER
+# Is a module there, as a file or built in? The functions from here on read front_start's variables.
+has_module() { # NAME
+    [ -f "$modules/mod_$1.so" ] || "$httpd" -l | grep -q "mod_$1\.c"
+}
+
+make_certificate() {
     openssl req -x509 -newkey rsa:2048 -nodes -days 7 -subj /CN=localhost \
         -addext subjectAltName=DNS:localhost,IP:127.0.0.1 \
-        -keyout "$1/key.pem" -out "$1/certificate.pem" 2>/dev/null
+        -keyout "$folder/key.pem" -out "$folder/certificate.pem" >"$folder/logs/openssl" 2>&1 || {
+        cat "$folder/logs/openssl" >&2
+        die "openssl could not make a certificate (its message is above)"
+    }
 }
 
-make_credentials() { # FOLDER
-    htpasswd -cbB -C 5 "$1/users" alice secret 2>/dev/null
-    htpasswd -bB -C 5 "$1/users" bob geheim 2>/dev/null
-    say 'elasticsearch: alice' >"$1/groups"
-    chmod a+r "$1/users" "$1/groups"
+make_credentials() {
+    if ! htpasswd -cbB -C 5 "$folder/users" alice secret >"$folder/logs/htpasswd" 2>&1 ||
+        ! htpasswd -bB -C 5 "$folder/users" bob geheim >"$folder/logs/htpasswd" 2>&1; then
+        cat "$folder/logs/htpasswd" >&2
+        die "htpasswd could not make the users (its message is above)"
+    fi
+    say 'elasticsearch: alice' >"$folder/groups"
+    chmod a+r "$folder/users" "$folder/groups"
 }
 
-front_configuration() { # FOLDER APXS GENERATION
-    local folder=$1 modules name
-    modules=$("$2" -q LIBEXECDIR)
+front_configuration() {
+    local name
     cat <<CONF
 ServerRoot "$folder"
 ServerName localhost
 PidFile "$folder/pid"
 ErrorLog "$folder/logs/error"
 LogLevel warn
-Listen 127.0.0.1:$front_port
 CONF
+    if [ -n "$front_certificate" ]; then say "Listen 127.0.0.1:$port"; fi
     if [ "$(id -u)" -eq 0 ]; then say "User nobody" && say "Group $(id -gn nobody)"; fi
-    for name in mpm_event authn_core authz_core authz_user unixd ssl proxy proxy_http; do
+    for name in mpm_event authn_core authz_core authz_host authz_user unixd ssl proxy proxy_http; do
         # Whatever is built into httpd has no file of its own.
         if [ -f "$modules/mod_$name.so" ]; then say "LoadModule ${name}_module \"$modules/mod_$name.so\""; fi
     done
-    cat <<CONF
-LoadModule rust_esauth_module "$module"
-CONF
-    case $3 in
+    say "LoadModule rust_esauth_module \"$module\""
+    virtual_hosts
+}
+
+virtual_hosts() {
+    local shipped=$root/apache/elasticsearch-$variant-$generation.conf
+    case $generation in
         2.4)
             cat <<CONF
-Define ES_BACKEND $backend_url
-Define ES_TLS_PORT $front_port
+Define ES_BACKEND "$backend_url"
+Define ES_TLS_PORT $port
 Define ES_PLAIN_ADDRESS 127.0.0.1:$plain_port
 Define ES_CERTIFICATE "$folder/certificate.pem"
 Define ES_CERTIFICATE_KEY "$folder/key.pem"
 Define ES_USERS "$folder/users"
 Define ES_GROUPS "$folder/groups"
-Include "$root/apache/elasticsearch-groups-2.4.conf"
 CONF
+            if [ -n "$front_certificate" ]; then say "Include \"$shipped\""; else without_tls_host <"$shipped"; fi
             ;;
         2.2)
             # 2.2 substitutes no variables that a configuration defines, so the values are put in.
-            sed -e "s|\*:443|*:$front_port|" -e "s|127.0.0.1:8080|127.0.0.1:$plain_port|" \
+            sed -e "s|\*:443|*:$port|" -e "s|127.0.0.1:8080|127.0.0.1:$plain_port|" \
                 -e "s|http://127.0.0.1:9200|$backend_url|" \
                 -e "s|/etc/pki/tls/certs/localhost.crt|$folder/certificate.pem|" \
                 -e "s|/etc/pki/tls/private/localhost.key|$folder/key.pem|" \
-                -e "s|/etc/httpd/conf/elasticsearch\.|$folder/|" "$root/apache/elasticsearch-groups-2.2.conf"
+                -e "s|/etc/httpd/conf/elasticsearch\.|$folder/|" "$shipped" \
+                | if [ -n "$front_certificate" ]; then cat; else without_tls_host; fi
             ;;
     esac
 }
 
-front_wait() { # FOLDER
+# Without mod_ssl the virtual host for TLS goes, and the plain one stays as it is.
+without_tls_host() { sed '/^<VirtualHost \*:/,/^<\/VirtualHost>/d'; }
+
+front_wait() {
     for _ in $(seq 100); do
-        if curl -s -o /dev/null --cacert "$front_certificate" "$front_url/"; then return; fi
+        if curl -s -o /dev/null --max-time 5 ${front_certificate:+--cacert "$front_certificate"} "$front_url/"; then return; fi
         kill -0 "$front_pid" 2>/dev/null || break
         sleep 0.1
     done
-    cat "$1/logs/out" "$1/logs/error" >&2 || true
+    cat "$folder/logs/out" "$folder/logs/error" >&2 || true
     die "httpd did not come up; its log is above"
 }
 

@@ -11,10 +11,13 @@ libexecdir=$("$apxs" -q LIBEXECDIR)
 sysconfdir=$("$apxs" -q SYSCONFDIR)
 file=mod_rust_esauth.so
 load_line="LoadModule rust_esauth_module $libexecdir/$file"
+load_pattern='^[[:space:]]*LoadModule[[:space:]]\+rust_esauth_module[[:space:]]'
 
 # How this httpd is told what to load: Debian's mods-available, Red Hat's conf.modules.d, or httpd.conf itself.
 layout() {
-    if [ -d "$sysconfdir/mods-available" ]; then
+    # A machine that builds packages may have Debian's apxs without the folder.
+    if [ -d "$sysconfdir/mods-available" ] || [ -d "$destdir$sysconfdir/mods-available" ] ||
+        { [ -f /etc/debian_version ] && [ "$sysconfdir" = /etc/apache2 ]; }; then
         say debian
     elif [ -d "$(dirname "$sysconfdir")/conf.modules.d" ]; then
         say redhat
@@ -38,6 +41,13 @@ install_configuration() { # TEXT FILE
     fi
 }
 
+# Says what is wrong before the first file is touched.
+need_rights() { # FOLDER
+    local folder=$1
+    while [ ! -e "$folder" ]; do folder=$(dirname "$folder"); done
+    [ -w "$folder" ] || die "$folder cannot be written to: use sudo make ${action}, or DESTDIR"
+}
+
 install_all() {
     need_module
     install -D -m 644 "$module" "$destdir$libexecdir/$file"
@@ -57,50 +67,69 @@ install_all() {
         plain)
             local configuration
             configuration=$(main_configuration)
-            if [ -f "$configuration" ] && ! grep -q '^[[:space:]]*LoadModule[[:space:]]\+rust_esauth_module' "$configuration"; then
-                add_load_line "$configuration"
-                say "added the LoadModule line to $configuration"
-            elif [ ! -f "$configuration" ]; then
+            if [ ! -f "$configuration" ]; then
                 say "add to httpd's configuration: $load_line"
+            elif ! grep -qi "$load_pattern" "$configuration"; then
+                add_load_line "$configuration"
+                say "added the LoadModule line to $configuration; as it was before: $configuration.bak"
             fi
             say "next: restart httpd"
             ;;
     esac
 }
 
-# Behind the last LoadModule line, or at the end where there is none.
+# Behind the last LoadModule line that stands in no section (one in an <IfModule> does not always count), or at the top
+# where there is none: it must come before the first directive of the module. The file itself is written, so that its
+# owner, mode and links stay.
 add_load_line() { # FILE
     local text
+    cp -p "$1" "$1.bak"
     text=$(awk -v line="$load_line" '
-        /^[[:space:]]*LoadModule[[:space:]]/ { last = NR }
+        /^[[:space:]]*<\// { depth-- }
+        /^[[:space:]]*<[^\/]/ { depth++ }
+        /^[[:space:]]*LoadModule[[:space:]]/ && !depth { last = NR }
         { lines[NR] = $0 }
         END {
-            for (i = 1; i <= NR; i++) { print lines[i]; if (i == last) print line }
             if (!last) print line
-        }' "$1")
+            for (i = 1; i <= NR; i++) { print lines[i]; if (i == last) print line }
+        }' "$1.bak")
     printf '%s\n' "$text" >"$1"
 }
 
 uninstall_all() {
     case $(layout) in
         debian)
-            local directory
-            for directory in mods-enabled mods-available; do
-                remove "$destdir$sysconfdir/$directory/rust_esauth.load"
-                remove "$destdir$sysconfdir/$directory/rust_esauth.conf"
-            done
+            # With its own record of what is enabled; where a2dismod is missing, its links are removed below.
+            if [ -z "$destdir" ] && have a2dismod && [ -e "$sysconfdir/mods-available/rust_esauth.load" ]; then
+                a2dismod -q -f -p rust_esauth >/dev/null 2>&1 || true
+            fi
+            remove "$destdir$sysconfdir/mods-enabled/rust_esauth.load"
+            remove "$destdir$sysconfdir/mods-enabled/rust_esauth.conf"
+            remove "$destdir$sysconfdir/mods-available/rust_esauth.load"
+            remove_configuration "$(cat "$root/apache/rust_esauth.conf")" "$destdir$sysconfdir/mods-available/rust_esauth.conf"
             ;;
         redhat) remove "$(redhat_file)" ;;
         plain)
-            local configuration
+            local configuration text
             configuration=$(main_configuration)
-            if [ -f "$configuration" ]; then
-                sed -i '/^[[:space:]]*LoadModule[[:space:]]\+rust_esauth_module[[:space:]]/d' "$configuration"
+            if [ -f "$configuration" ] && grep -qi "$load_pattern" "$configuration"; then
+                text=$(grep -vi "$load_pattern" "$configuration")
+                printf '%s\n' "$text" >"$configuration"
+                say "took the LoadModule line out of $configuration"
             fi
             ;;
     esac
     remove "$destdir$libexecdir/$file"
     say "next: restart httpd; sections with AuthType Basic need mod_auth_basic, mod_authn_file and mod_authz_groupfile again"
+}
+
+# What the administrator has changed is theirs.
+remove_configuration() { # TEXT FILE
+    if [ -f "$2" ] && [ "$(cat "$2")" != "$1" ]; then
+        say "kept $2, which differs from ours"
+    else
+        remove "$2"
+    fi
 }
 
 remove() { # FILE
@@ -110,7 +139,11 @@ remove() { # FILE
     fi
 }
 
-case ${1:-} in
+action=${1:-}
+case $action in
+    install | uninstall) need_rights "$destdir$libexecdir" ;;
+esac
+case $action in
     install) install_all ;;
     uninstall) uninstall_all ;;
     *) die "usage: scripts/install.sh install|uninstall" ;;

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2034 # what is set here is used by the scripts that source this file
 # What the scripts share. Sourced, never run.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -6,45 +7,60 @@ module=${ESAUTH_MODULE:-$root/target/release/librust_esauth.so}
 cache=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/rust_esauth
 
 if [ -t 1 ]; then
-    bold=$'\e[1m' green=$'\e[32m' red=$'\e[31m' plain=$'\e[0m'
+    green=$'\e[32m' red=$'\e[31m' plain=$'\e[0m'
 else
-    bold='' green='' red='' plain=''
+    green='' red='' plain=''
 fi
 
 say() { printf '%s\n' "$*"; }
-step() { printf '%s==>%s %s\n' "$bold" "$plain" "$*"; }
 die() {
     printf '%serror:%s %s\n' "$red" "$plain" "$*" >&2
     exit 1
 }
 have() { command -v "$1" >/dev/null 2>&1; }
 
-# Runs a command that takes long: its output goes to a file, and a dot every two seconds tells that it is alive. What it
-# printed is shown where it fails.
-quietly() { # LOG COMMAND...
-    local log=$1 pid status=0
+need_commands() { # COMMAND...
+    local command
+    for command in "$@"; do have "$command" || die "$command is missing; run 'make deps'"; done
+}
+
+# Runs a command that takes long: its output goes to a file, and a dot every two seconds tells that it is alive. A
+# signal ends the command too: what a script starts in the background ignores Ctrl-C unless it is told not to.
+quietly() ( # FILE COMMAND...
+    local output=$1 pid ticks=0 status=0 signal
     shift
-    "$@" >"$log" 2>&1 </dev/null &
+    env --default-signal=INT "$@" >"$output" 2>&1 </dev/null &
     pid=$!
+    # Dying by the same signal tells the caller that this was no failure of the command.
+    for signal in INT TERM HUP; do
+        # shellcheck disable=SC2064 # the values of now are meant
+        trap "kill $pid 2>/dev/null; trap - $signal; kill -$signal \$BASHPID" "$signal"
+    done
     while kill -0 "$pid" 2>/dev/null; do
-        sleep 2 &
-        wait -n "$pid" $! 2>/dev/null || true
-        kill -0 "$pid" 2>/dev/null && printf '.'
+        sleep 0.25
+        ticks=$((ticks + 1))
+        if [ $((ticks % 8)) -eq 0 ]; then printf '.'; fi
     done
     wait "$pid" || status=$?
     printf '\n'
-    [ "$status" -eq 0 ] || tail -n 30 "$log" >&2
-    return "$status"
-}
+    exit "$status"
+)
 
-as_root() {
-    if [ "$(id -u)" -eq 0 ]; then
-        "$@"
-    elif have sudo; then
-        sudo "$@"
-    else
-        return 1
-    fi
+# A new folder that the user httpd and the back end run as can enter, also where TMPDIR is for its owner alone.
+scratch_folder() { # NAME
+    local parent made
+    for parent in "${TMPDIR:-/tmp}" /tmp /var/tmp; do
+        # The search engines' start scripts can't bear a blank.
+        [[ $parent != *[[:space:]]* ]] || continue
+        made=$(mktemp -d "$parent/esauth-$1.XXXXXX") || continue
+        chmod a+rx "$made"
+        if (unprivileged test -x "$made") 2>/dev/null; then
+            say "$made"
+            return
+        fi
+        rmdir "$made"
+    done
+    die "no folder for temporary files can be made in ${TMPDIR:-/tmp}, /tmp or /var/tmp"
 }
 
 # Runs a command as a user without rights where we are root: Elasticsearch refuses to be root.
@@ -56,6 +72,20 @@ unprivileged() {
     fi
 }
 
+# Prints the home of a Java that all back ends run on. Java 24 took away what Elasticsearch 7 needs.
+find_java() {
+    local java properties version
+    for java in ${JAVA_HOME:+"$JAVA_HOME/bin/java"} java /usr/lib/jvm/*/bin/java; do
+        properties=$("$java" -XshowSettings:properties -version 2>&1) || continue
+        version=$(sed -n 's/^ *java\.specification\.version = //p' <<<"$properties")
+        if [[ $version =~ ^[0-9]+$ ]] && [ "$version" -ge 17 ] && [ "$version" -le 23 ]; then
+            sed -n 's/^ *java\.home = //p' <<<"$properties"
+            return
+        fi
+    done
+    return 1
+}
+
 free_port() {
     python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
@@ -64,6 +94,8 @@ free_port() {
 port_or_free() { # NAME VALUE
     if [ -z "$2" ]; then
         free_port
+    elif ! [[ $2 =~ ^[0-9]{1,5}$ ]] || [ "$2" -lt 1 ] || [ "$2" -gt 65535 ]; then
+        die "$1=$2 is not a port: name a number from 1 to 65535, or none for a free one"
     elif (exec 3<>"/dev/tcp/127.0.0.1/$2") 2>/dev/null; then
         die "$1=$2: this port is in use on 127.0.0.1; name another one, or none for a free one"
     else
@@ -73,14 +105,15 @@ port_or_free() { # NAME VALUE
 
 # The apxs that stands for the httpd to work with.
 find_apxs() {
-    local candidate
-    for candidate in ${APXS:-apxs apxs2}; do
+    local candidate candidates=(apxs apxs2)
+    if [ -n "${APXS:-}" ]; then candidates=("$APXS"); fi
+    for candidate in "${candidates[@]}"; do
         if "$candidate" -q INCLUDEDIR >/dev/null 2>&1; then
             printf '%s\n' "$candidate"
             return
         fi
     done
-    die "apxs does not run (tried: ${APXS:-apxs apxs2}). Run 'make deps', or set APXS to httpd's apxs"
+    die "apxs does not run (tried: ${candidates[*]}). Run 'make deps', or set APXS to httpd's apxs"
 }
 
 httpd_program() { # APXS
