@@ -1,0 +1,111 @@
+"""64 connections that guess passwords, beside clients whose credential is right and has been seen before."""
+
+import os
+import statistics
+import time
+from dataclasses import dataclass
+
+from credentials import USER, authorization
+from load import Failed, NoAnswer, check_protected, measure, round_length, start_guessing
+from servers import EVERY_SERVER, Caddy, LighttpdCache, Ours, Stock
+
+CACHED_CONNECTIONS = 8
+GUESSING_CONNECTIONS = 64
+LEAD_SECONDS = 1
+QUICK_SERVERS = (Stock, Ours, LighttpdCache, Caddy)
+
+
+@dataclass
+class Round:
+    """What the clients with the right password had without the flood and under it."""
+
+    calm_rate: float
+    calm_p99: float
+    flooded_rate: float
+    flooded_p99: float | None
+    guesses: float
+
+    def kept(self):
+        """The share of the throughput that is left."""
+        return self.flooded_rate / self.calm_rate
+
+    def p99_ratio(self):
+        """How much longer the slowest hundredth takes; None where nothing was answered."""
+        return self.flooded_p99 / self.calm_p99 if self.flooded_p99 else None
+
+
+def guesses_made(log):
+    """How many guesses were answered."""
+    with open(log) as lines:
+        return sum(int(line.split()[1]) for line in lines if line.startswith("GUESSES "))
+
+
+def under_flood(server, url, seconds, word, folder):
+    """The clients' load during the flood, or None where none of them was answered, and the guesses per second."""
+    log = os.path.join(folder, f"guesses-{server.key}-{word}")
+    length = seconds + LEAD_SECONDS + 1
+    flood = start_guessing(url, USER, word, length, GUESSING_CONNECTIONS, log)
+    try:
+        time.sleep(LEAD_SECONDS)
+        try:
+            load = measure(url, seconds, authorization(), CACHED_CONNECTIONS)
+        except NoAnswer:
+            load = None
+        if flood.ended() and not guesses_made(log):
+            raise Failed(f"no guess was answered: {flood.log_tail()}")
+        flood.popen.wait(length + 90)
+    finally:
+        flood.stop()
+        server.process.settle()
+    return load, guesses_made(log) / length
+
+
+def one_round(server, seconds, word, folder):
+    """The flood between two calm measurements."""
+    url = server.url("bcrypt10")
+    request_seconds = check_protected(url)
+    calm_seconds = round_length(seconds, request_seconds, CACHED_CONNECTIONS)
+    flood_seconds = round_length(seconds, request_seconds, CACHED_CONNECTIONS + GUESSING_CONNECTIONS)
+    before = measure(url, calm_seconds, authorization(), CACHED_CONNECTIONS)
+    server.process.settle()
+    load, guesses = under_flood(server, url, flood_seconds, word, folder)
+    after = measure(url, calm_seconds, authorization(), CACHED_CONNECTIONS)
+    server.process.settle()
+    return Round((before.rate + after.rate) / 2, (before.p99 + after.p99) / 2,
+                 load.rate if load else 0.0, load.p99 if load else None, guesses)
+
+
+def one_server(server, bench):
+    """The medians of all rounds."""
+    rounds = [one_round(server, bench.flood_seconds, f"guess{number}", bench.folder)
+              for number in range(bench.flood_rounds)]
+    ratios = [found.p99_ratio() for found in rounds]
+    return {"label": server.label, "kept": statistics.median(found.kept() for found in rounds),
+            "p99_ratio": None if None in ratios else statistics.median(ratios),
+            "calm_rate": statistics.median(found.calm_rate for found in rounds),
+            "guesses_per_second": statistics.median(found.guesses for found in rounds),
+            "rounds": [{**vars(found), "kept": found.kept(), "p99_ratio": found.p99_ratio()} for found in rounds]}
+
+
+def told(result):
+    """The ratio of the latencies in words."""
+    return "no answer" if result["p99_ratio"] is None else f"p99 × {result['p99_ratio']:.1f}"
+
+
+def run(bench):
+    """Every server in turn, alone."""
+    results = {}
+    for server_class in QUICK_SERVERS if bench.quick else EVERY_SERVER:
+        if "bcrypt10" not in server_class.cases:
+            continue
+        for server in bench.start_servers([server_class]):
+            try:
+                result = one_server(server, bench)
+                bench.progress(f"flood: {server.label}: keeps {result['kept']:.1%} of {result['calm_rate']:,.0f}/s, "
+                               f"{told(result)}, {result['guesses_per_second']:,.0f} guesses/s")
+            except Failed as problem:
+                result = {"label": server.label, "failed": str(problem)}
+                bench.progress(f"flood: {server.label}: FAILED: {problem}")
+            results[server.key] = result
+            bench.stop_servers([server])
+    return results

@@ -1,0 +1,95 @@
+"""Requests: single ones that check an answer, and wrk's many."""
+
+import http.client
+import math
+import os
+import subprocess
+import time
+import urllib.parse
+from dataclasses import dataclass
+
+from credentials import authorization
+from processes import Process, find_program
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+class Failed(Exception):
+    """A measurement that means nothing, and why."""
+
+
+class NoAnswer(Failed):
+    """Not one request was answered within the round."""
+
+
+@dataclass
+class Load:
+    """What a round of wrk found: requests per second, and latencies in milliseconds."""
+
+    rate: float
+    p50: float
+    p99: float
+
+
+def status(url, header=None, timeout=60):
+    """The status code of a GET request."""
+    parts = urllib.parse.urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
+    try:
+        connection.request("GET", parts.path, headers={"Authorization": header} if header else {})
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status
+    except (OSError, http.client.HTTPException) as problem:
+        raise Failed(f"no answer: {problem}") from problem
+    finally:
+        connection.close()
+
+
+def expect(url, wanted, header=None):
+    """Fails unless the answer has this status code."""
+    got = status(url, header)
+    if got != wanted:
+        raise Failed(f"{got} instead of {wanted} {'with' if header else 'without'} credentials")
+
+
+def check_protected(url):
+    """Fails unless the URL refuses requests without credentials and with wrong ones, and serves ours.
+
+    Returns how many seconds a request takes when it is not the first one."""
+    expect(url, 401)
+    expect(url, 401, authorization(password="wrong"))
+    expect(url, 200, authorization())
+    begin = time.perf_counter()
+    expect(url, 200, authorization())
+    return time.perf_counter() - begin
+
+
+def round_length(seconds, request_seconds, connections):
+    """The length of a round, longer where that many connections would have few answers in it."""
+    return max(seconds, math.ceil(2.5 * connections * request_seconds / os.cpu_count()))
+
+
+def measure(url, seconds, header=None, connections=16):
+    """Loads a URL with wrk; any answer but 2xx makes it fail."""
+    command = [find_program("wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s",
+               "-s", os.path.join(HERE, "result.lua")]
+    if header:
+        command += ["-H", "Authorization: " + header]
+    done = subprocess.run(command + [url], capture_output=True, text=True, check=False)
+    lines = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+    if done.returncode != 0 or not lines:
+        raise Failed(f"wrk failed: {(done.stderr or done.stdout).strip()[-200:]}")
+    requests, micros, wrong, broken, late, p50, p99 = map(int, lines[0])
+    if wrong or broken or late:
+        raise Failed(f"of {requests} answers {wrong} were errors; {broken} connections broke, {late} timed out")
+    if requests == 0:
+        raise NoAnswer("no answer within the round")
+    return Load(requests / (micros / 1e6), p50 / 1e3, p99 / 1e3)
+
+
+def start_guessing(url, user, word, seconds, connections, log):
+    """Starts connections that guess a distinct wrong password each time."""
+    command = [find_program("wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "60s",
+               "-s", os.path.join(HERE, "guesses.lua"), url, "--", user, word]
+    return Process(command, log, HERE, as_nobody=False)

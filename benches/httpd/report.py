@@ -1,0 +1,122 @@
+"""The tables, for a terminal or as Markdown."""
+
+from credentials import CASES
+
+DASH = "–"
+
+
+def percent(share):
+    """A share with as many digits as tell something."""
+    if share >= 0.1:
+        return f"{share:.1%}"
+    return f"{share:.2%}"
+
+
+def cell(found):
+    """A median and its spread, or what stands in its place."""
+    if found is None:
+        return DASH
+    if "failed" in found:
+        return "failed"
+    if len(found["shares"]) < 2:
+        return percent(found["share"])
+    return f"{percent(found['share'])} ({percent(found['lowest'])}–{percent(found['highest'])})"
+
+
+def table(header, rows, markdown):
+    """Lines with aligned columns, the first to the left and the others to the right."""
+    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+
+    def line(cells):
+        padded = [text.ljust(width) if column == 0 else text.rjust(width)
+                  for column, (text, width) in enumerate(zip(cells, widths))]
+        return "| " + " | ".join(padded) + " |" if markdown else "  ".join(padded)
+
+    if markdown:
+        rule = "|" + "|".join("-" * (width + 1) + ("-" if column == 0 else ":") for column, width in enumerate(widths)) + "|"
+    else:
+        rule = "  ".join("-" * width for width in widths)
+    return [line(header), rule, *map(line, rows)]
+
+
+def shares_table(found, cases, markdown):
+    """One row a server, one column a case."""
+    header = ["server", "open, requests/s", *[CASES[case][0] for case in cases]]
+    rows = []
+    for server in found.values():
+        rate = f"{server['open_rate']:,.0f}" if server["open_rate"] else DASH
+        rows.append([server["label"], rate, *[cell(server["cases"].get(case)) for case in cases]])
+    return table(header, rows, markdown)
+
+
+def cold_lines(found, markdown):
+    """One row for both servers."""
+    if "failed" in found or not found:
+        return [found.get("failed", "not measured")]
+    median = found["median_ms"]
+    return table(["first requests", "stock, median", "ours, median", "ratio of medians", "ratio of totals"],
+                 [[str(found["users"]), f"{median['stock']:.1f} ms", f"{median['ours']:.1f} ms",
+                   f"{found['ratio_of_medians']:.3f}", f"{found['ratio_of_totals']:.3f}"]], markdown)
+
+
+def storm_lines(found, markdown):
+    """One row a server."""
+    rows = [[server["label"], "failed" if "failed" in server else f"{server['seconds']:.2f} s",
+             str(server.get("hashes", DASH))] for server in found.values()]
+    return table(["server", "last answer after", "hashes"], rows, markdown)
+
+
+def flood_lines(found, markdown):
+    """One row a server."""
+    rows = []
+    for server in found.values():
+        if "failed" in server:
+            rows.append([server["label"], *["failed"] * 4])
+        else:
+            rows.append([server["label"], f"{server['calm_rate']:,.0f}", percent(server["kept"]),
+                         DASH if server["p99_ratio"] is None else f"× {server['p99_ratio']:.1f}", f"{server['guesses_per_second']:,.0f}"])
+    return table(["server", "calm, requests/s", "kept", "p99", "guesses/s"], rows, markdown)
+
+
+def failures(results):
+    """A line for each measurement that failed."""
+    for part in ("static", "backend"):
+        for server in results.get(part, {}).values():
+            for case, found in server["cases"].items():
+                if "failed" in found:
+                    yield f"{part}, {server['label']}, {CASES[case][0]}: {found['failed']}"
+    for part in ("storm", "flood"):
+        for server in results.get(part, {}).values():
+            if "failed" in server:
+                yield f"{part}, {server['label']}: {server['failed']}"
+
+
+def text(results, markdown):
+    """Everything that was measured."""
+    clients = next((server["clients"] for server in results.get("storm", {}).values() if "clients" in server), 200)
+    parts = [
+        ("static", "A static file: share of the server's own rate without authentication",
+         lambda found: shares_table(found, list(CASES), markdown)),
+        ("backend", "In front of Elasticsearch 7.17.28, /_cluster/health: share of the rate without authentication",
+         lambda found: shares_table(found, ["bcrypt5", "bcrypt10", "apr1"], markdown)),
+        ("cold", "A first request, bcrypt 10", lambda found: cold_lines(found, markdown)),
+        ("storm", f"{clients} simultaneous first requests with one credential, bcrypt 10",
+         lambda found: storm_lines(found, markdown)),
+        ("flood", "Clients with the right password beside 64 connections that guess, bcrypt 10",
+         lambda found: flood_lines(found, markdown)),
+    ]
+    lines = []
+    for part, title, make in parts:
+        if results.get(part):
+            lines += ["", f"**{title}**" if markdown else title, "", *make(results[part])]
+    machine = results["machine"]
+    notes = [f"skipped: {name}: {reason}" for name, reason in results["skipped"].items()]
+    notes += [f"failed: {line}" for line in failures(results)]
+    if machine["load_before"] > 0.5:
+        notes.append(f"the load average was {machine['load_before']:.1f} before the run: others were at work, "
+                     "and the numbers are worth less")
+    if notes:
+        lines += ["", *[f"- {note}" if markdown else note for note in notes]]
+    lines += ["", f"{machine['processors']} processors, {machine['system']}; {results['rounds']} rounds of "
+                  f"{results['seconds']} s, median (lowest–highest)" + ("; a quick run: rough" if results["quick"] else "")]
+    return "\n".join(lines)

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Installs what `make bench` compares with (Debian and Ubuntu; elsewhere what is missing is skipped, except wrk). None of
+# it is started as a service, now or at the next boot.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+services=(nginx lighttpd haproxy caddy)
+
+missing_packages() {
+    local program
+    for program in wrk "${services[@]}"; do
+        if ! PATH=$PATH:/usr/sbin:/sbin have "$program" && apt-cache show "$program" >/dev/null 2>&1; then say "$program"; fi
+    done
+}
+
+# Runs a command while packages may not start services.
+without_services() { # COMMAND...
+    local policy=/usr/sbin/policy-rc.d status=0
+    # One that is there is somebody's own.
+    if [ -e "$policy" ]; then
+        "$@"
+        return
+    fi
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+    "${as_root[@]}" chmod 755 "$policy"
+    "$@" || status=$?
+    "${as_root[@]}" rm -f "$policy"
+    return "$status"
+}
+
+main() {
+    local packages log as_root=() package
+    have apt-get || return 0
+    mapfile -t packages < <(missing_packages)
+    [ "${#packages[@]}" -gt 0 ] || return 0
+    if [ "$(id -u)" -ne 0 ]; then
+        if ! have sudo || ! { sudo -n true 2>/dev/null || sudo -v; }; then
+            say "not installed, since that needs root: ${packages[*]}"
+            return 0
+        fi
+        as_root=(sudo)
+    fi
+    log=$(mktemp)
+    # shellcheck disable=SC2064 # log is local
+    trap "rm -f '$log'" EXIT
+    for package in "${packages[@]}"; do
+        printf 'installing %s ' "$package"
+        without_services quietly "$log" "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+            apt-get install -y --no-install-recommends "$package" || say "$package could not be installed: $(tail -n 1 "$log")"
+        if [[ " ${services[*]} " == *" $package "* ]] && [ -d /run/systemd/system ]; then
+            "${as_root[@]}" systemctl disable --quiet --now "$package" 2>/dev/null || true
+        fi
+    done
+}
+
+main
