@@ -38,7 +38,7 @@ models: ## Check the shared table's protocol in every order of events (loom)
 
 bench: deps all ## What authentication costs, ours and other servers', in numbers (BENCH="--quick": 3 minutes; --help: more)
 	@scripts/bench_deps.sh
-	@python3 benches/httpd $(BENCH)
+	@python3 -B benches/httpd $(BENCH)
 
 lint: deps-build ## Formatting and lints; warnings are errors
 	@cargo fmt --all --check

@@ -17,7 +17,7 @@ import static_part
 import storm_part
 from credentials import write_password_files
 from processes import Unavailable, find_program, scratch_folder
-from servers import Site
+from servers import Ours, Site
 
 ROOT = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 PARTS = {"static": static_part.run, "backend": backend_part.run, "cold": cold_part.run, "storm": storm_part.run,
@@ -30,10 +30,10 @@ class Bench:
     def __init__(self, options):
         self.seconds = options.seconds or (1 if options.quick else 2)
         self.rounds = options.rounds or (1 if options.quick else 3)
-        self.warm_up_seconds = 3 if options.quick else 10
+        self.warm_up_slices = 2 if options.quick else 15
         self.cold_users = 10 if options.quick else 60
         self.storm_clients = 40 if options.quick else 200
-        self.flood_seconds = 1 if options.quick else 3
+        self.flood_seconds = 1 if options.quick else 2
         self.flood_rounds = 1 if options.quick else 2
         self.quick = options.quick
         self.begin = time.monotonic()
@@ -79,9 +79,10 @@ def parse_options():
     parser.add_argument("--only", choices=list(PARTS), action="append", help="this part; may be repeated")
     parser.add_argument("--seconds", type=int, help="length of a round (default 2)")
     parser.add_argument("--rounds", type=int, help="how many rounds (default 3)")
-    parser.add_argument("--json", default=os.path.join(ROOT, "target", "bench", "results.json"), help="file for all numbers")
-    parser.add_argument("--svg", default=os.path.join(ROOT, "docs", "benchmark.svg"),
-                        help="file for the chart; a quick run draws none unless this is given")
+    parser.add_argument("--json", default=os.path.join(ROOT, "target", "bench", "results.json"),
+                        help="file for all numbers")
+    parser.add_argument("--svg", help="file for the chart (default docs/benchmark.svg; "
+                                      "a quick run draws none unless this is given)")
     parser.add_argument("--markdown", action="store_true", help="print the tables as Markdown")
     parser.add_argument("--module", default=os.environ.get("ESAUTH_MODULE") or
                         os.path.join(ROOT, "target", "release", "librust_esauth.so"), help="the module to measure")
@@ -118,10 +119,13 @@ def main():
     results["duration"] = time.monotonic() - bench.begin
     write(options.json, json.dumps(results, indent=2) + "\n")
     print(report.text(results, markdown=options.markdown))
-    if results.get("static") and (not options.quick or "--svg" in " ".join(sys.argv[1:])):
-        write(options.svg, chart.draw(results))
-        bench.progress(f"chart: {options.svg}")
+    if results.get("static") and (options.svg or not options.quick):
+        path = options.svg or os.path.join(ROOT, "docs", "benchmark.svg")
+        write(path, chart.draw(results))
+        bench.progress(f"chart: {path}")
     bench.progress(f"numbers: {options.json}")
+    if Ours.label in bench.skipped or any(report.failures(results)):
+        sys.exit("error: something failed; see above")
 
 
 if __name__ == "__main__":

@@ -33,7 +33,8 @@ def table(header, rows, markdown):
         return "| " + " | ".join(padded) + " |" if markdown else "  ".join(padded)
 
     if markdown:
-        rule = "|" + "|".join("-" * (width + 1) + ("-" if column == 0 else ":") for column, width in enumerate(widths)) + "|"
+        rule = "|" + "|".join("-" * (width + 1) + ("-" if column == 0 else ":")
+                              for column, width in enumerate(widths)) + "|"
     else:
         rule = "  ".join("-" * width for width in widths)
     return [line(header), rule, *map(line, rows)]
@@ -41,6 +42,7 @@ def table(header, rows, markdown):
 
 def shares_table(found, cases, markdown):
     """One row a server, one column a case."""
+    cases = [case for case in cases if any(case in server["cases"] for server in found.values())]
     header = ["server", "open, requests/s", *[CASES[case][0] for case in cases]]
     rows = []
     for server in found.values():
@@ -85,6 +87,8 @@ def failures(results):
             for case, found in server["cases"].items():
                 if "failed" in found:
                     yield f"{part}, {server['label']}, {CASES[case][0]}: {found['failed']}"
+    if "failed" in results.get("cold", {}):
+        yield f"cold: {results['cold']['failed']}"
     for part in ("storm", "flood"):
         for server in results.get(part, {}).values():
             if "failed" in server:
@@ -93,7 +97,7 @@ def failures(results):
 
 def text(results, markdown):
     """Everything that was measured."""
-    clients = next((server["clients"] for server in results.get("storm", {}).values() if "clients" in server), 200)
+    clients = max((server.get("clients", 0) for server in results.get("storm", {}).values()), default=0)
     parts = [
         ("static", "A static file: share of the server's own rate without authentication",
          lambda found: shares_table(found, list(CASES), markdown)),

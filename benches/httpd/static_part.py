@@ -8,7 +8,7 @@ from servers import EVERY_SERVER
 
 
 CONNECTIONS = 16
-QUICK_CASES = ("bcrypt10", "sha", "sha-many", "bcrypt10-many")
+QUICK_CASES = ("bcrypt10", "sha-many", "bcrypt10-many")
 
 
 def share_result(shares, rates, problem):
@@ -43,9 +43,12 @@ class Shares:
                 rate = None if case in self.problems else self.case(case, seconds, progress)
                 if rate is None:
                     continue
-                opened.append(measure(url, open_seconds).rate)
+                before = opened[-1]
+                # Where next to nothing is left, another second of the open URL tells nothing.
+                if rate > before / 2:
+                    opened.append(measure(url, open_seconds).rate)
                 self.rates[case].append(rate)
-                self.shares[case].append(rate / statistics.mean(opened[-2:]))
+                self.shares[case].append(rate / statistics.mean([before, opened[-1]]))
                 told.append(f", {CASES[case][0]} {self.shares[case][-1]:.2%}")
         except Failed as problem:
             progress(f"{server.label}: FAILED without authentication: {problem}")
