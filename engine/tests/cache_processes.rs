@@ -100,17 +100,17 @@ fn count(counter: &AtomicU64, judgement: &Judgement) {
     counter.fetch_add(u64::from(judgement.hashed_for.is_some()), Ordering::Relaxed);
 }
 
+/// One request with the slow hash, whose verdict is known, and whose hash is counted if it computes one.
+fn expect(cache: &Cache, password: &[u8], verdict: Verdict, hashes: &AtomicU64) {
+    let judgement = cache.judge(&credential(SLOW, password, "192.0.2.1"));
+    assert_eq!(judgement.verdict, verdict);
+    count(hashes, &judgement);
+}
+
 fn storm_of_processes() {
     let (cache, counters) = (cache(2), shared_counters());
-    let children: Vec<_> = (0..200)
-        .map(|_| {
-            child(|| {
-                let judgement = cache.judge(&credential(SLOW, b"secret", "192.0.2.1"));
-                assert_eq!(judgement.verdict, Verdict::Granted);
-                count(&counters.0[0], &judgement);
-            })
-        })
-        .collect();
+    let children: Vec<_> =
+        (0..200).map(|_| child(|| expect(&cache, b"secret", Verdict::Granted, &counters.0[0]))).collect();
     assert!(children.into_iter().all(ended_well));
     assert_eq!(counters.0[0].load(Ordering::Relaxed), 1);
 }
@@ -119,11 +119,7 @@ fn storm_of_threads() {
     let (cache, counters) = (cache(2), shared_counters());
     thread::scope(|scope| {
         for _ in 0..200 {
-            scope.spawn(|| {
-                let judgement = cache.judge(&credential(SLOW, b"wrong", "192.0.2.1"));
-                assert_eq!(judgement.verdict, Verdict::Denied);
-                count(&counters.0[0], &judgement);
-            });
+            scope.spawn(|| expect(&cache, b"wrong", Verdict::Denied, &counters.0[0]));
         }
     });
     assert_eq!(counters.0[0].load(Ordering::Relaxed), 1);
@@ -140,15 +136,8 @@ fn killed_leader() {
     }
     thread::sleep(Duration::from_millis(10));
     let began = Instant::now();
-    let followers: Vec<_> = (0..8)
-        .map(|_| {
-            child(|| {
-                let judgement = cache.judge(&credential(SLOW, b"secret", "192.0.2.1"));
-                assert_eq!(judgement.verdict, Verdict::Granted);
-                count(&counters.0[0], &judgement);
-            })
-        })
-        .collect();
+    let followers: Vec<_> =
+        (0..8).map(|_| child(|| expect(&cache, b"secret", Verdict::Granted, &counters.0[0]))).collect();
     kill(leader);
     ended_well(leader);
     assert!(followers.into_iter().all(ended_well));
