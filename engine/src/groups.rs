@@ -6,6 +6,7 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use memchr::memchr;
 
+use crate::file::ReadError;
 use crate::lines::{Line, LineCutter, LineRules, is_space};
 use crate::source::Parse;
 
@@ -61,7 +62,7 @@ impl Memberships<'_> {
 }
 
 impl Parse for Groups {
-    fn parse(text: Vec<u8>, rules: LineRules) -> Self {
+    fn parse(text: Vec<u8>, rules: LineRules) -> Result<Self, ReadError> {
         let keys = RandomState::new();
         let mut group_names = Names::default();
         let mut member_names = Names::default();
@@ -81,7 +82,7 @@ impl Parse for Groups {
                 hash,
                 |a, b| c_string(cutter.text(), a).eq_ignore_ascii_case(c_string(cutter.text(), b)),
                 |offset| hash_folded(&keys, c_string(cutter.text(), offset)),
-            );
+            )?;
             loop {
                 let hash = keys.hash_one(c_string(cutter.text(), member));
                 let id = member_names.intern(
@@ -89,7 +90,8 @@ impl Parse for Groups {
                     hash,
                     |a, b| c_string(cutter.text(), a) == c_string(cutter.text(), b),
                     |offset| keys.hash_one(c_string(cutter.text(), offset)),
-                );
+                )?;
+                memberships.try_reserve(1)?;
                 memberships.push(u64::from(id) << 32 | u64::from(group));
                 match words.next(cutter.text_mut()) {
                     Some(next) => member = next,
@@ -100,9 +102,12 @@ impl Parse for Groups {
         let stopped_at = cutter.too_long();
         memberships.sort_unstable();
         memberships.dedup();
-        let starts = starts_of_members(&memberships, member_names.offsets.len());
-        let group_ids = memberships.iter().map(|&pair| pair as u32).collect();
-        Groups { text: cutter.into_text(), keys, group_names, member_names, starts, group_ids, stopped_at }
+        let starts = starts_of_members(&memberships, member_names.offsets.len())?;
+        let mut group_ids = Vec::new();
+        group_ids.try_reserve_exact(memberships.len())?;
+        group_ids.extend(memberships.iter().map(|&pair| pair as u32));
+        let group_ids = group_ids.into_boxed_slice();
+        Ok(Groups { text: cutter.into_text(), keys, group_names, member_names, starts, group_ids, stopped_at })
     }
 
     fn stock_stops_at(&self) -> Option<usize> {
@@ -110,15 +115,16 @@ impl Parse for Groups {
     }
 }
 
-fn starts_of_members(memberships: &[u64], members: usize) -> Box<[u32]> {
-    let mut starts = Vec::with_capacity(members + 1);
+fn starts_of_members(memberships: &[u64], members: usize) -> Result<Box<[u32]>, ReadError> {
+    let mut starts = Vec::new();
+    starts.try_reserve_exact(members + 1)?;
     for (place, pair) in memberships.iter().enumerate() {
         if starts.len() as u64 == pair >> 32 {
             starts.push(place as u32);
         }
     }
     starts.push(memberships.len() as u32);
-    starts.into_boxed_slice()
+    Ok(starts.into_boxed_slice())
 }
 
 /// Distinct names, numbered in the order of their first appearance.
@@ -135,10 +141,18 @@ impl Names {
     }
 
     /// The number of the name at `offset`, a new one where no name before it is the `same`.
-    fn intern(&mut self, offset: u32, hash: u64, same: impl Fn(u32, u32) -> bool, hash_at: impl Fn(u32) -> u64) -> u32 {
+    fn intern(
+        &mut self,
+        offset: u32,
+        hash: u64,
+        same: impl Fn(u32, u32) -> bool,
+        hash_at: impl Fn(u32) -> u64,
+    ) -> Result<u32, ReadError> {
         let Names { offsets, numbers } = self;
+        offsets.try_reserve(1)?;
+        numbers.try_reserve(1, |&number| hash_at(offsets[number as usize])).map_err(|_| ReadError::NO_MEMORY)?;
         let known = |&number: &u32| same(offsets[number as usize], offset);
-        match numbers.entry(hash, known, |&number| hash_at(offsets[number as usize])) {
+        Ok(match numbers.entry(hash, known, |&number| hash_at(offsets[number as usize])) {
             Entry::Occupied(place) => *place.get(),
             Entry::Vacant(place) => {
                 let number = offsets.len() as u32;
@@ -146,7 +160,7 @@ impl Names {
                 offsets.push(offset);
                 number
             }
-        }
+        })
     }
 }
 
@@ -224,11 +238,12 @@ fn hash_folded(keys: &RandomState, name: &[u8]) -> u64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "what fails while a test is set up fails the test")]
 mod tests {
     use super::*;
 
     fn parse(text: &[u8]) -> Groups {
-        Groups::parse(text.to_vec(), LineRules::Httpd24)
+        Groups::parse(text.to_vec(), LineRules::Httpd24).unwrap()
     }
 
     fn is_in(groups: &Groups, user: &str, group: &str) -> bool {

@@ -7,6 +7,7 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use memchr::memchr2;
 
+use crate::file::ReadError;
 use crate::lines::{LineCutter, LineRules};
 use crate::source::Parse;
 
@@ -42,14 +43,25 @@ impl Passwords {
         Some(word(&self.text, fields).0)
     }
 
-    /// The hash field of `user` in `realm`, from the file's first line for both, as `htdigest` writes it.
-    pub fn realm_hash(&self, user: &[u8], realm: &[u8]) -> Option<&[u8]> {
-        let table = self.by_user_and_realm.get_or_init(|| self.index_by_realm());
+    /// The hash field of `user` in `realm`, from the file's first line for both, as `htdigest` writes it. `None` where the
+    /// file has no such line.
+    ///
+    /// Fails where there is not enough memory for the index that the first call makes.
+    pub fn realm_hash(&self, user: &[u8], realm: &[u8]) -> Result<Option<&[u8]>, ReadError> {
+        let table = match self.by_user_and_realm.get() {
+            Some(table) => table,
+            None => {
+                let table = self.index_by_realm()?;
+                self.by_user_and_realm.get_or_init(|| table)
+            }
+        };
         let hash = self.keys.hash_one((user, realm));
-        let offset = *table.find(hash, |&offset| user_and_realm(&self.text, offset) == (user, realm))?;
-        let (_, rest) = word(&self.text, offset as usize);
-        let (_, rest) = word(&self.text, rest);
-        Some(word(&self.text, rest).0)
+        let found = table.find(hash, |&offset| user_and_realm(&self.text, offset) == (user, realm));
+        Ok(found.map(|&offset| {
+            let (_, rest) = word(&self.text, offset as usize);
+            let (_, rest) = word(&self.text, rest);
+            word(&self.text, rest).0
+        }))
     }
 
     /// The password field of some user, the same one for the same `number`: what it takes to verify a password against it
@@ -75,23 +87,25 @@ impl Passwords {
         self.text.len() + self.by_user.allocation_size() + self.repeated.capacity() * size_of::<u32>()
     }
 
-    fn index_by_realm(&self) -> HashTable<u32> {
-        let mut offsets: Vec<u32> = self.by_user.iter().chain(&self.repeated).copied().collect();
+    fn index_by_realm(&self) -> Result<HashTable<u32>, ReadError> {
+        let mut offsets = Vec::new();
+        offsets.try_reserve_exact(self.by_user.len() + self.repeated.len())?;
+        offsets.extend(self.by_user.iter().chain(&self.repeated));
         offsets.sort_unstable();
-        let mut table = HashTable::with_capacity(offsets.len());
+        let mut table = table_for(offsets.len())?;
         for offset in offsets {
             let key = user_and_realm(&self.text, offset);
             insert_first(&mut table, offset, &self.keys, |other| user_and_realm(&self.text, other), key);
         }
-        table
+        Ok(table)
     }
 }
 
 impl Parse for Passwords {
-    fn parse(text: Vec<u8>, rules: LineRules) -> Self {
+    fn parse(text: Vec<u8>, rules: LineRules) -> Result<Self, ReadError> {
         let keys = RandomState::new();
         // One allocation of the right size instead of a series of doublings that would each hash all names again.
-        let mut by_user = HashTable::with_capacity(memchr::memchr_iter(b'\n', &text).count() + 1);
+        let mut by_user = table_for(memchr::memchr_iter(b'\n', &text).count() + 1)?;
         let mut repeated = Vec::new();
         let mut decoys = Decoys { offsets: Vec::new(), offered: 0, stride: 1 };
         let mut cutter = LineCutter::new(text, rules, STOCK_LINE_BUFFER - 1);
@@ -101,6 +115,7 @@ impl Parse for Passwords {
             if insert_first(&mut by_user, offset, &keys, |other| word(cutter.text(), other as usize).0, user) {
                 decoys.offer(offset);
             } else {
+                repeated.try_reserve(1)?;
                 repeated.push(offset);
             }
         }
@@ -110,15 +125,8 @@ impl Parse for Passwords {
             by_user.shrink_to_fit(|&offset| keys.hash_one(word(&text, offset as usize).0));
         }
         repeated.shrink_to_fit();
-        Passwords {
-            text,
-            keys,
-            by_user,
-            repeated,
-            by_user_and_realm: OnceLock::new(),
-            decoys: decoys.offsets,
-            stock_stops_at,
-        }
+        let by_user_and_realm = OnceLock::new();
+        Ok(Passwords { text, keys, by_user, repeated, by_user_and_realm, decoys: decoys.offsets, stock_stops_at })
     }
 
     fn stock_stops_at(&self) -> Option<usize> {
@@ -149,6 +157,14 @@ impl Decoys {
             });
         }
     }
+}
+
+/// An empty table with room for `count` offsets.
+fn table_for(count: usize) -> Result<HashTable<u32>, ReadError> {
+    let mut table = HashTable::new();
+    // Nothing is in it yet that could be hashed.
+    table.try_reserve(count, |_| 0).map_err(|_| ReadError::NO_MEMORY)?;
+    Ok(table)
 }
 
 /// Adds `offset`, whose key is `key`, unless an offset with the same key is there. True where it was added.
@@ -186,11 +202,12 @@ fn user_and_realm(text: &[u8], offset: u32) -> (&[u8], &[u8]) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "what fails while a test is set up fails the test")]
 mod tests {
     use super::*;
 
     fn parse(text: &[u8]) -> Passwords {
-        Passwords::parse(text.to_vec(), LineRules::Httpd24)
+        Passwords::parse(text.to_vec(), LineRules::Httpd24).unwrap()
     }
 
     #[test]
@@ -244,11 +261,11 @@ mod tests {
     #[test]
     fn digest_hashes_are_found_by_user_and_realm() {
         let file = parse(b"alice:one:h1\nalice:two:h2\nalice:two:h3\nbob:two:h4\ncarol:h5\n");
-        assert_eq!(file.realm_hash(b"alice", b"one"), Some(&b"h1"[..]));
-        assert_eq!(file.realm_hash(b"alice", b"two"), Some(&b"h2"[..]));
-        assert_eq!(file.realm_hash(b"bob", b"two"), Some(&b"h4"[..]));
-        assert_eq!(file.realm_hash(b"bob", b"one"), None);
-        assert_eq!(file.realm_hash(b"carol", b"h5"), Some(&b""[..]));
+        assert_eq!(file.realm_hash(b"alice", b"one"), Ok(Some(&b"h1"[..])));
+        assert_eq!(file.realm_hash(b"alice", b"two"), Ok(Some(&b"h2"[..])));
+        assert_eq!(file.realm_hash(b"bob", b"two"), Ok(Some(&b"h4"[..])));
+        assert_eq!(file.realm_hash(b"bob", b"one"), Ok(None));
+        assert_eq!(file.realm_hash(b"carol", b"h5"), Ok(Some(&b""[..])));
     }
 
     #[test]
@@ -265,6 +282,6 @@ mod tests {
     fn an_empty_file_names_nobody() {
         let file = parse(b"");
         assert!(file.is_empty());
-        assert_eq!((file.stored_hash(b""), file.realm_hash(b"", b"")), (None, None));
+        assert_eq!((file.stored_hash(b""), file.realm_hash(b"", b"")), (None, Ok(None)));
     }
 }
