@@ -76,8 +76,16 @@ struct WatchedFile {
     /// Tells which file it is.
     stamp: Stamp,
     watch: Watch,
-    /// Number of events when the content was read that the current snapshot is of.
-    events_read: u64,
+    /// What had happened when the content was read that the current snapshot is of. `None` where it is of another file.
+    read_at: Option<Activity>,
+}
+
+/// What a thread has seen of a file that it waits for.
+struct Wait {
+    began: Instant,
+    /// The file as it was last seen, and since when it has been so.
+    seen: Option<(Stamp, Instant)>,
+    readings: usize,
 }
 
 /// A file's content as it was at one moment. Dereferences to the parsed file.
@@ -179,12 +187,11 @@ impl<T: Parse> Source<T> {
 
     /// Looks at the file, which may have changed, until there is an answer. Takes an error for one after `blink`.
     fn look_until(&self, blink: Duration, reader: &mut Reader) -> Result<Arc<Snapshot<T>>, ReadError> {
-        let began = Instant::now();
-        let mut readings = 0;
+        let mut wait = Wait::default();
         loop {
-            match self.look(began, &mut readings, reader) {
+            match self.look(&mut wait, reader) {
                 Ok(Some(snapshot)) => return Ok(snapshot),
-                Err(error) if began.elapsed() >= blink => {
+                Err(error) if wait.began.elapsed() >= blink => {
                     // What can't be read now must not answer later requests, and its memory is better given back.
                     self.publish(None);
                     reader.stop_watching(&self.watcher);
@@ -196,12 +203,7 @@ impl<T: Parse> Source<T> {
     }
 
     /// The file's content as of now, or `None` where it is better to look again in a moment.
-    fn look(
-        &self,
-        began: Instant,
-        readings: &mut usize,
-        reader: &mut Reader,
-    ) -> Result<Option<Arc<Snapshot<T>>>, ReadError> {
+    fn look(&self, wait: &mut Wait, reader: &mut Reader) -> Result<Option<Arc<Snapshot<T>>>, ReadError> {
         let stamp = Stamp::of_path(&self.path)?;
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner).clone();
         let is_current = |stamp: &Stamp| current.as_ref().is_some_and(|current| current.stamp == *stamp);
@@ -215,16 +217,18 @@ impl<T: Parse> Source<T> {
         let activity = reader.activity(&file.stamp, &self.watcher);
         let written_since = activity.and_then(|activity| activity.written_since);
         if written_since.is_some_and(|since| since.elapsed() < WRITER_PATIENCE) {
-            return Ok(current);
+            // Not the current snapshot where a writer before this one has left a content that was never read.
+            return Ok(current.filter(|_| reader.has_read_what_was_before(activity)));
         }
-        let is_quiet = file.stamp.age_of_content(SystemTime::now()).max(Some(began.elapsed())) >= Some(QUIET);
-        // An empty file is what a writer begins with, an instant before that is reported.
-        let is_complete = reader.has_been_told(activity) && !file.stamp.is_of_empty_file();
-        if !(is_current(&file.stamp) || is_quiet || is_complete) {
+        let is_complete = match file.stamp.is_of_empty_file() {
+            true => wait.is_quiet_and_empty(&file.stamp, current.is_none() || reader.has_been_rewritten(activity)),
+            false => reader.has_been_told(activity) || wait.is_quiet(&file.stamp),
+        };
+        if !is_complete && !is_current(&file.stamp) {
             return Ok(None);
         }
-        *readings += 1;
-        self.read(&mut file, activity, *readings == READ_ATTEMPTS, reader)
+        wait.readings += 1;
+        self.read(&mut file, activity, wait.readings >= READ_ATTEMPTS, reader)
     }
 
     /// Reads a file of which `activity` is known; `None` where it changed meanwhile, unless it is to be taken as it is.
@@ -277,6 +281,38 @@ impl<T: Parse> Source<T> {
     }
 }
 
+impl Default for Wait {
+    fn default() -> Self {
+        Wait { began: Instant::now(), seen: None, readings: 0 }
+    }
+}
+
+impl Wait {
+    /// True where the file with this stamp has been left alone for long enough, or has been waited for too long.
+    fn is_quiet(&mut self, stamp: &Stamp) -> bool {
+        let is_old = stamp.age_of_content(SystemTime::now()).is_some_and(|age| age >= QUIET);
+        is_old || self.has_been_seen_for(QUIET, stamp) || self.is_too_long()
+    }
+
+    /// The same for an empty file, which is rarely meant: a writer begins by emptying the file, a while before that is
+    /// reported and the file's times are set (as long as the file system takes).
+    fn is_quiet_and_empty(&mut self, stamp: &Stamp, is_expected: bool) -> bool {
+        self.has_been_seen_for(QUIET, stamp) && is_expected || self.is_too_long()
+    }
+
+    fn has_been_seen_for(&mut self, duration: Duration, stamp: &Stamp) -> bool {
+        let since = match self.seen {
+            Some((seen, since)) if seen == *stamp => since,
+            _ => self.seen.insert((*stamp, Instant::now())).1,
+        };
+        since.elapsed() >= duration
+    }
+
+    fn is_too_long(&self) -> bool {
+        self.began.elapsed() >= WRITER_PATIENCE
+    }
+}
+
 impl Reader {
     /// What has happened to the file with this stamp. `None` where it is not watched.
     fn activity(&self, stamp: &Stamp, watcher: &Watcher) -> Option<Activity> {
@@ -284,17 +320,30 @@ impl Reader {
         watcher.activity(watched.watch)
     }
 
-    /// True where the file's content was read after everything that has happened to it, and its file system is known to
-    /// report what happens.
+    /// True where the content of the file with this stamp was read after everything that has happened to it, and its file
+    /// system is known to report what happens.
     fn would_know_of_a_change(&self, stamp: &Stamp, watcher: &Watcher) -> bool {
         let activity = self.activity(stamp, watcher);
-        activity.is_some_and(|activity| activity.events > 0) && !self.has_been_told(activity)
+        activity.is_some_and(|activity| activity.events > 0 && self.read_at() == Some(activity))
     }
 
-    /// True where something was reported since the file was read.
+    /// True where something was reported of the watched file since it was read.
     fn has_been_told(&self, activity: Option<Activity>) -> bool {
-        let events_read = self.watched.map(|watched| watched.events_read);
-        activity.is_some_and(|activity| Some(activity.events) != events_read)
+        activity.is_some_and(|activity| activity.events > self.read_at().map_or(0, |read_at| read_at.events))
+    }
+
+    /// True where a writer has changed the watched file and closed it since it was read.
+    fn has_been_rewritten(&self, activity: Option<Activity>) -> bool {
+        self.read_at().zip(activity).is_some_and(|(read_at, activity)| read_at.contents < activity.contents)
+    }
+
+    /// True where the watched file was read after the last writer before the one that is at it now.
+    fn has_read_what_was_before(&self, activity: Option<Activity>) -> bool {
+        self.read_at().zip(activity).is_some_and(|(read_at, activity)| read_at.contents == activity.contents)
+    }
+
+    fn read_at(&self) -> Option<Activity> {
+        self.watched?.read_at
     }
 
     /// Watches the file with this stamp, to which `path` leads, in place of the one watched before.
@@ -305,9 +354,7 @@ impl Reader {
         self.stop_watching(watcher);
         match watcher.watch(path) {
             Ok(watch) => {
-                // Another path may have had this file watched before.
-                let events_read = watcher.activity(watch).map_or(0, |activity| activity.events);
-                self.watched = Some(WatchedFile { stamp: *stamp, watch, events_read });
+                self.watched = Some(WatchedFile { stamp: *stamp, watch, read_at: None });
                 self.unwatchable = false;
             }
             // Gone already, which the next look will find.
@@ -331,8 +378,8 @@ impl Reader {
     }
 
     fn note_read(&mut self, activity: Option<Activity>) {
-        if let (Some(watched), Some(activity)) = (&mut self.watched, activity) {
-            watched.events_read = activity.events;
+        if let Some(watched) = &mut self.watched {
+            watched.read_at = activity;
         }
     }
 

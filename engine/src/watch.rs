@@ -44,6 +44,8 @@ struct Watched {
 pub(crate) struct Activity {
     /// Number of events. Where it has not changed, neither has the file.
     pub(crate) events: u64,
+    /// Number of writers that have changed the file and closed it.
+    pub(crate) contents: u64,
     /// When a writer began that has not closed the file yet.
     pub(crate) written_since: Option<Instant>,
 }
@@ -144,7 +146,8 @@ impl Activity {
     fn note(&mut self, happened: ReadFlags) {
         self.events += 1;
         if happened.contains(ReadFlags::CLOSE_WRITE) {
-            self.written_since = None;
+            // Without a change before it, there was nothing but an open file.
+            self.contents += u64::from(self.written_since.take().is_some());
         } else if happened.contains(ReadFlags::MODIFY) {
             self.written_since.get_or_insert_with(Instant::now);
         }
