@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
+use rustix::mm::{Advice, madvise};
 
 /// Offsets into a snapshot are 32 bits wide, and a NUL is added behind the text.
 const LARGEST_FILE: u64 = u32::MAX as u64 - 1;
@@ -104,6 +105,22 @@ impl Stamp {
     }
 }
 
+/// Asks for large pages for the room of a large file: it is filled in less time, and searched in less.
+fn prefer_large_pages(bytes: &mut Vec<u8>) {
+    const WORTH_IT: usize = 4 * 1024 * 1024;
+    /// A multiple of the page size, whatever that is.
+    const ALIGNMENT: usize = 64 * 1024;
+    let room = bytes.spare_capacity_mut();
+    let skipped = room.as_ptr().align_offset(ALIGNMENT);
+    if room.len() < WORTH_IT || skipped > room.len() {
+        return;
+    }
+    let room = &mut room[skipped..];
+    let length = room.len() / ALIGNMENT * ALIGNMENT;
+    // SAFETY: memory of the vector's own, whose content this advice does not change. Without it, all works as well.
+    let _ = unsafe { madvise(room.as_mut_ptr().cast(), length, Advice::LinuxHugepage) };
+}
+
 /// Seconds and nanoseconds since 1970 as a time. `None` for one that has no place in the clock's range.
 fn time((seconds, nanoseconds): (i64, u64)) -> Option<SystemTime> {
     let whole = Duration::from_secs(seconds.unsigned_abs());
@@ -155,6 +172,7 @@ impl Opened {
         // Room for the text, the end-of-file probe of `read_to_end` and the NUL that the parser adds, without growing
         // twice.
         bytes.try_reserve_exact(self.stamp.size as usize + 33)?;
+        prefer_large_pages(&mut bytes);
         Read::by_ref(&mut self.file).take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > LARGEST_FILE { Err(ReadError::TooLarge) } else { Ok(bytes) }
     }

@@ -14,6 +14,9 @@ use crate::source::Parse;
 /// mod_authz_groupfile, which counts the LF too).
 const TOO_LONG_LINE: usize = 16 * 1024 * 1024;
 
+/// Room for this many members is made beforehand, at most: a file may be large and say little.
+const MOST_RESERVED: usize = 4 * 1024 * 1024;
+
 /// The groups of one group file. Whether a user is in a group is answered in constant time, whatever the number of
 /// groups and of members (in the logarithm of the number of the user's own groups).
 pub struct Groups {
@@ -45,6 +48,12 @@ impl Groups {
         Some(Memberships { groups: self, ids })
     }
 
+    /// Bytes of memory held.
+    pub fn memory(&self) -> usize {
+        let words = self.starts.len() + self.group_ids.len();
+        self.text.len() + words * size_of::<u32>() + self.group_names.memory() + self.member_names.memory()
+    }
+
     /// Number of users who are in at least one group.
     pub fn members(&self) -> usize {
         self.member_names.offsets.len()
@@ -68,6 +77,10 @@ impl Parse for Groups {
         let mut member_names = Names::default();
         // Pairs of member and group as one number each, which sorts faster than a pair.
         let mut memberships: Vec<u64> = Vec::new();
+        // At least as many words as there are; what is too much is given back. Growing would hash all names again and again.
+        let most_members = text.iter().filter(|&&byte| is_space(byte)).count().min(MOST_RESERVED);
+        member_names.reserve(most_members)?;
+        memberships.try_reserve(most_members)?;
         let mut cutter = LineCutter::new(text, rules, TOO_LONG_LINE);
         while let Some(line) = cutter.next_content() {
             if cutter.too_long().is_some() {
@@ -100,6 +113,7 @@ impl Parse for Groups {
             }
         }
         let stopped_at = cutter.too_long();
+        member_names.shrink(|offset| keys.hash_one(c_string(cutter.text(), offset)));
         memberships.sort_unstable();
         memberships.dedup();
         let starts = starts_of_members(&memberships, member_names.offsets.len())?;
@@ -136,6 +150,25 @@ struct Names {
 }
 
 impl Names {
+    fn memory(&self) -> usize {
+        self.offsets.capacity() * size_of::<u32>() + self.numbers.allocation_size()
+    }
+
+    fn reserve(&mut self, count: usize) -> Result<(), ReadError> {
+        self.offsets.try_reserve(count)?;
+        // Nothing is in it yet that could be hashed.
+        self.numbers.try_reserve(count, |_| 0).map_err(|_| ReadError::NO_MEMORY)
+    }
+
+    /// Gives back what was reserved for far more names than there are.
+    fn shrink(&mut self, hash_at: impl Fn(u32) -> u64) {
+        let Names { offsets, numbers } = self;
+        offsets.shrink_to_fit();
+        if numbers.len() < numbers.capacity() / 4 {
+            numbers.shrink_to_fit(|&number| hash_at(offsets[number as usize]));
+        }
+    }
+
     fn find(&self, hash: u64, is_name: impl Fn(u32) -> bool) -> Option<u32> {
         self.numbers.find(hash, |&number| is_name(self.offsets[number as usize])).copied()
     }

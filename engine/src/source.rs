@@ -27,6 +27,9 @@ const WRITER_PATIENCE: Duration = Duration::from_secs(2);
 /// How long a change that nobody reported must have been the last one.
 const QUIET: Duration = Duration::from_millis(20);
 
+/// How long an empty file must have been empty, where its writer has closed it: the next one may be about to begin.
+const EMPTY: Duration = Duration::from_millis(500);
+
 /// How long a file that was there a moment ago may be missing or unreadable: editors move the old one away before they
 /// write the new one.
 const BLINK: Duration = Duration::from_millis(20);
@@ -220,8 +223,9 @@ impl<T: Parse> Source<T> {
             // Not the current snapshot where a writer before this one has left a content that was never read.
             return Ok(current.filter(|_| reader.has_read_what_was_before(activity)));
         }
-        let is_complete = match file.stamp.is_of_empty_file() {
-            true => wait.is_quiet_and_empty(&file.stamp, current.is_none() || reader.has_been_rewritten(activity)),
+        let is_emptied = file.stamp.is_of_empty_file() && current.is_some();
+        let is_complete = match is_emptied {
+            true => wait.is_quiet_and_empty(&file.stamp, reader.has_been_rewritten(activity)),
             false => reader.has_been_told(activity) || wait.is_quiet(&file.stamp),
         };
         if !is_complete && !is_current(&file.stamp) {
@@ -294,10 +298,10 @@ impl Wait {
         is_old || self.has_been_seen_for(QUIET, stamp) || self.is_too_long()
     }
 
-    /// The same for an empty file, which is rarely meant: a writer begins by emptying the file, a while before that is
-    /// reported and the file's times are set (as long as the file system takes).
+    /// The same for a file that has become empty, which is rarely meant: a writer begins by emptying the file, a while before
+    /// that is reported and the file's times are set (as long as the file system takes).
     fn is_quiet_and_empty(&mut self, stamp: &Stamp, is_expected: bool) -> bool {
-        self.has_been_seen_for(QUIET, stamp) && is_expected || self.is_too_long()
+        self.has_been_seen_for(EMPTY, stamp) && is_expected || self.is_too_long()
     }
 
     fn has_been_seen_for(&mut self, duration: Duration, stamp: &Stamp) -> bool {

@@ -160,9 +160,9 @@ fn until_a_slow_writer_has_closed_the_file_what_it_held_before_is_the_answer() {
         for number in 1..=4 {
             let mut file = File::create(&users).unwrap();
             thread::sleep(Duration::from_millis(100));
-            write!(file, "alice:{number}\n").unwrap();
+            writeln!(file, "alice:{number}").unwrap();
             thread::sleep(Duration::from_millis(100));
-            write!(file, "bob:{number}\n").unwrap();
+            writeln!(file, "bob:{number}").unwrap();
             thread::sleep(Duration::from_millis(50));
             drop(file);
             closed.store(number, Ordering::SeqCst);
