@@ -4,7 +4,6 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::OnceLock;
 
 use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
 use memchr::memchr2;
 
 use crate::file::ReadError;
@@ -29,7 +28,7 @@ pub struct Passwords {
     repeated: Vec<u32>,
     /// Offsets of the first line of each user and realm; made when Digest first asks.
     by_user_and_realm: OnceLock<HashTable<u32>>,
-    /// Offsets of some users' lines from all over the file, for [`Passwords::decoy`].
+    /// Offsets of some lines from all over the file, for [`Passwords::decoy`].
     decoys: Vec<u32>,
     stock_stops_at: Option<usize>,
 }
@@ -95,7 +94,7 @@ impl Passwords {
         let mut table = table_for(offsets.len())?;
         for offset in offsets {
             let key = user_and_realm(&self.text, offset);
-            insert_first(&mut table, offset, &self.keys, |other| user_and_realm(&self.text, other), key);
+            insert_first(&mut table, self.keys.hash_one(key), offset, |other| user_and_realm(&self.text, other) == key);
         }
         Ok(table)
     }
@@ -104,25 +103,26 @@ impl Passwords {
 impl Parse for Passwords {
     fn parse(text: Vec<u8>, rules: LineRules) -> Result<Self, ReadError> {
         let keys = RandomState::new();
-        // One allocation of the right size instead of a series of doublings that would each hash all names again.
-        let mut by_user = table_for(memchr::memchr_iter(b'\n', &text).count() + 1)?;
-        let mut repeated = Vec::new();
+        let mut lines = Vec::new();
+        lines.try_reserve_exact(memchr::memchr_iter(b'\n', &text).count() + 1)?;
         let mut decoys = Decoys { offsets: Vec::new(), offered: 0, stride: 1 };
         let mut cutter = LineCutter::new(text, rules, STOCK_LINE_BUFFER - 1);
         while let Some(line) = cutter.next_content() {
             let offset = line.start as u32; // Fits: `file::read` refuses files whose offsets would not.
-            let user = word(cutter.text(), line.start).0;
-            if insert_first(&mut by_user, offset, &keys, |other| word(cutter.text(), other as usize).0, user) {
-                decoys.offer(offset);
-            } else {
-                repeated.try_reserve(1)?;
-                repeated.push(offset);
-            }
+            lines.push(Hashed { hash: keys.hash_one(word(cutter.text(), line.start).0), offset });
+            decoys.offer(offset);
         }
         let stock_stops_at = cutter.too_long();
         let text = cutter.into_text();
-        if by_user.len() < by_user.capacity() / 4 {
-            by_user.shrink_to_fit(|&offset| keys.hash_one(word(&text, offset as usize).0));
+        // One allocation of the right size instead of a series of doublings that would each move all entries.
+        let mut by_user = table_for(lines.len())?;
+        let mut repeated = Vec::new();
+        for Hashed { hash, offset } in near_by_near(lines, by_user.num_buckets())? {
+            let user = |offset| word(&text, offset as usize).0;
+            if !insert_first(&mut by_user, hash, offset, |other| user(other) == user(offset)) {
+                repeated.try_reserve(1)?;
+                repeated.push(offset);
+            }
         }
         repeated.shrink_to_fit();
         let by_user_and_realm = OnceLock::new();
@@ -167,22 +167,51 @@ fn table_for(count: usize) -> Result<HashTable<u32>, ReadError> {
     Ok(table)
 }
 
-/// Adds `offset`, whose key is `key`, unless an offset with the same key is there. True where it was added.
-fn insert_first<'t, K: Eq + std::hash::Hash>(
-    table: &mut HashTable<u32>,
+/// A line and the hash of its user.
+#[derive(Clone, Copy, Default)]
+struct Hashed {
+    hash: u64,
     offset: u32,
-    keys: &RandomState,
-    key_at: impl Fn(u32) -> K + 't,
-    key: K,
-) -> bool {
-    let hash = keys.hash_one(&key);
-    match table.entry(hash, |&other| key_at(other) == key, |&other| keys.hash_one(key_at(other))) {
-        Entry::Occupied(_) => false,
-        Entry::Vacant(place) => {
-            place.insert(offset);
-            true
-        }
+}
+
+/// The lines of a large file in an order in which those that follow each other have their places in a table of `buckets`
+/// near each other: filling it in the order of the file would wait for memory at every entry. Lines with the same hash
+/// stay in the order of the file.
+fn near_by_near(lines: Vec<Hashed>, buckets: usize) -> Result<Vec<Hashed>, ReadError> {
+    const PARTS: usize = 256;
+    /// Below, the table is near enough as a whole.
+    const WORTH_IT: usize = 32_768;
+    if lines.len() < WORTH_IT {
+        return Ok(lines);
     }
+    // hashbrown takes an entry's place from the low bits of its hash.
+    let part = |line: &Hashed| (line.hash as usize & (buckets - 1)) / (buckets / PARTS);
+    let mut ends = [0; PARTS];
+    lines.iter().for_each(|line| ends[part(line)] += 1);
+    let mut total = 0;
+    for end in &mut ends {
+        // Where its part starts for now: the end once all of the part is in place.
+        (*end, total) = (total, total + *end);
+    }
+    let mut ordered = Vec::new();
+    ordered.try_reserve_exact(lines.len())?;
+    ordered.resize(lines.len(), Hashed::default());
+    for line in lines {
+        let end = &mut ends[part(&line)];
+        ordered[*end] = line;
+        *end += 1;
+    }
+    Ok(ordered)
+}
+
+/// Adds `offset` with `hash`, unless one that is the `same` is there. True where it was added.
+fn insert_first(table: &mut HashTable<u32>, hash: u64, offset: u32, same: impl Fn(u32) -> bool) -> bool {
+    if table.find(hash, |&other| same(other)).is_some() {
+        return false;
+    }
+    // The hash of others would be needed if the table grew, but it was made large enough for all.
+    table.insert_unique(hash, offset, |_| 0);
+    true
 }
 
 /// The word from `from` to the next `:` or the line's end, and where the word after it starts. A run of `:` counts as
