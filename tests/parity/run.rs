@@ -14,7 +14,7 @@ use super::variant::Variant;
 use crate::harness::backend::Backend;
 use crate::harness::client::{self, Answer, Request};
 use crate::harness::httpd::{Httpd, Setup, Site};
-use crate::harness::installation::{Installation, group_name};
+use crate::harness::installation::{Generation, Installation, group_name};
 use crate::harness::log::{self, Line};
 use crate::harness::md5;
 use crate::harness::scratch::Scratch;
@@ -137,7 +137,9 @@ pub(crate) fn run(variant: &Variant, table: &[Case], files: &Files, backend: &Ba
                 while let Some(case) = table.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let port = port(case);
                     for (number, ask) in case.asks.iter().enumerate() {
-                        if !variant.is_ours() && ask.ours.as_ref().is_some_and(|difference| difference.only_ours) {
+                        if !variant.is_ours()
+                            && ask.answers().ours.as_ref().is_some_and(|difference| difference.only_ours)
+                        {
                             continue;
                         }
                         let tag = tag(case, number);
@@ -161,14 +163,20 @@ fn configuration(variant: &Variant, table: &[Case], files: &Files, backend: &Bac
     let mut text = variant.log_level();
     let _ = write!(
         text,
-        "ErrorLogFormat \"{}\"\n\
-         LogFormat \"%{{X-Case}}i|%<s %<u %>s %>u\" parity\nCustomLog {folder}/access.log parity\n\
-         Header always set X-Seen-User \"expr=%{{REMOTE_USER}}\" \"expr=! %{{REMOTE_USER}} =~ /[[:cntrl:]]/\"\n\
-         Header always set X-Seen-Type \"expr=%{{AUTH_TYPE}}\"\n\
-         TypesConfig /dev/null\nAddType text/plain .txt\nDirectoryIndex index.html\nAuthnCacheEnable\n\
+        "{}LogFormat \"%{{X-Case}}i|%<s %<u %>s %>u\" parity\nCustomLog {folder}/access.log parity\n\
+         TypesConfig /dev/null\nAddType text/plain .txt\nDirectoryIndex index.html\n\
          <Directory />\nAllowOverride None\n</Directory>\n",
-        log::FORMAT
+        log::format()
     );
+    text.push_str(&match Installation::get().generation {
+        Generation::V24 => {
+            "Header always set X-Seen-User \"expr=%{REMOTE_USER}\" \"expr=! %{REMOTE_USER} =~ /[[:cntrl:]]/\"\n\
+             Header always set X-Seen-Type \"expr=%{AUTH_TYPE}\"\nAuthnCacheEnable\n"
+                .to_owned()
+        }
+        // Its headers know no expressions, and an address has only one virtual host unless it is told otherwise.
+        Generation::V22 => format!("NameVirtualHost 127.0.0.1:{}\n", site.ports[0]),
+    });
     let mut own_ports = site.ports[1..].iter();
     for case in table {
         let port = if case.own_port { own_ports.next().unwrap() } else { &site.ports[0] };
@@ -194,6 +202,9 @@ fn send(tag: &str, case: &Case, ask: &Ask, port: u16, backend: &Backend) -> Answ
     let mut request =
         Request::new(&ask.request.method, &ask.request.target.replace("@BACKEND@", &backend.port().to_string()));
     request = request.header(format!("Host: {}.test", case.name)).header(format!("X-Case: {tag}"));
+    if Installation::get().is_22() {
+        request = request.header(log::tag(tag));
+    }
     for header in &ask.request.headers {
         request = match header.strip_prefix(b"@DIGEST:") {
             Some(credentials) => {
