@@ -1,7 +1,7 @@
 //! What a row of the table is made of.
 
 use crate::harness::client::Request;
-use crate::harness::installation::Installation;
+use crate::harness::installation::{Generation, Installation};
 
 /// `secret` and `other`, as `htpasswd -s` stores them.
 pub(crate) const SECRET: &str = "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=";
@@ -23,8 +23,8 @@ pub(crate) struct Case {
     pub(crate) asks: Vec<Ask>,
     /// Has a port to itself rather than a name on the common one: a forward proxy is told other hosts' names.
     pub(crate) own_port: bool,
-    /// About something that 2.4 has given up.
-    pub(crate) only_22: bool,
+    /// About something that only this generation has.
+    only: Option<Generation>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -125,7 +125,7 @@ pub(crate) fn case(name: impl Into<String>, conf: impl Into<String>) -> Case {
         oddities: Vec::new(),
         asks: Vec::new(),
         own_port: false,
-        only_22: false,
+        only: None,
     }
 }
 
@@ -232,8 +232,12 @@ impl Case {
 
     /// Why this httpd cannot be asked this.
     pub(crate) fn is_missing(&self) -> Option<&'static str> {
-        if !Installation::get().is_22() {
-            return self.only_22.then_some("only 2.2 has it");
+        let generation = Installation::get().generation;
+        match self.only {
+            Some(Generation::V22) if generation == Generation::V24 => return Some("only 2.2 has it"),
+            Some(Generation::V24) if generation == Generation::V22 => return Some("it is written for 2.4"),
+            _ if generation == Generation::V24 => return None,
+            _ => {}
         }
         let texts = [&self.conf, &self.global].into_iter().map(String::as_bytes);
         let files = self.files.iter().filter(|(name, _)| name.ends_with(".htaccess")).map(|(_, text)| text.as_slice());
@@ -244,9 +248,13 @@ impl Case {
             .map(|(why, _)| *why)
     }
 
-    /// For 2.2 alone.
     pub(crate) fn only_22(mut self) -> Self {
-        self.only_22 = true;
+        self.only = Some(Generation::V22);
+        self
+    }
+
+    pub(crate) fn only_24(mut self) -> Self {
+        self.only = Some(Generation::V24);
         self
     }
 

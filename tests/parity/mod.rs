@@ -9,6 +9,7 @@ pub(crate) mod variant;
 mod folders;
 mod group_file;
 mod header;
+mod only_22;
 mod password_file;
 mod providers;
 mod requests;
@@ -30,6 +31,7 @@ pub(crate) fn table() -> (Vec<Case>, BTreeMap<&'static str, Vec<String>>) {
         providers::cases(),
         requests::cases(),
         virtual_hosts::cases(),
+        only_22::cases(),
     ];
     let table: Vec<Case> = parts.into_iter().flatten().collect();
     let mut names = HashSet::new();
