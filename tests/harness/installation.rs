@@ -92,6 +92,14 @@ impl Installation {
         )
     }
 
+    /// `LoadModule` for what every guarded section needs besides the modules that this one stands in for.
+    pub(crate) fn load_core(&self) -> String {
+        self.load(match self.generation {
+            Generation::V24 => &["authn_core", "authz_core", "authz_user"],
+            Generation::V22 => &["authz_user"],
+        })
+    }
+
     /// `LoadModule` for the module under test.
     pub(crate) fn load_ours(&self) -> String {
         format!("LoadModule rust_esauth_module {}\n", module_under_test().display())
@@ -101,10 +109,15 @@ impl Installation {
         self.compiled_in.iter().any(|there| there == module) || self.modules.join(format!("mod_{module}.so")).exists()
     }
 
-    /// One of httpd's support programs, such as `htpasswd`.
+    /// One of httpd's support programs, such as `htdbm`.
     pub(crate) fn program(&self, name: &str) -> PathBuf {
         let mut places = self.programs.iter().map(|folder| folder.join(name));
         places.find(|path| path.exists()).unwrap_or_else(|| PathBuf::from(name))
+    }
+
+    /// The `htpasswd` that knows all hashes: 2.2's knows neither bcrypt nor the C library's.
+    pub(crate) fn htpasswd(&self) -> PathBuf {
+        if self.is_22() { PathBuf::from("htpasswd") } else { self.program("htpasswd") }
     }
 }
 

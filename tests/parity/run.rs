@@ -1,12 +1,13 @@
 //! Runs the whole table against one server.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 use std::{ffi::CString, fs, thread};
 
 use super::case::{Ask, Case, Oddity};
@@ -151,9 +152,10 @@ pub(crate) fn run(variant: &Variant, table: &[Case], files: &Files, backend: &Ba
         }
     });
 
+    let mut outcomes = outcomes.into_inner().unwrap();
+    wait_for_the_access_log(&server, &outcomes);
     let ended = server.stop();
     assert!(ended.success(), "{}: httpd ended with {ended}", variant.name);
-    let mut outcomes = outcomes.into_inner().unwrap();
     read_logs(&server, files, &mut outcomes);
     outcomes
 }
@@ -260,6 +262,21 @@ fn without_nonce(challenge: &str) -> String {
     match challenge.split_once("nonce=\"") {
         Some((before, after)) => format!("{before}nonce=…{}", after.split_once('"').map_or("", |(_, rest)| rest)),
         None => challenge.to_owned(),
+    }
+}
+
+/// A child logs a request after it has answered, and one of 2.2's prefork dies in between when it is told to end.
+fn wait_for_the_access_log(server: &Httpd, outcomes: &Outcomes) {
+    let path = server.folder().join("access.log");
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while Instant::now() < deadline {
+        let log = fs::read(&path).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let logged: HashSet<&str> = log.lines().filter_map(|line| Some(line.split_once('|')?.0)).collect();
+        if outcomes.keys().all(|tag| logged.contains(tag.as_str())) {
+            return;
+        }
+        thread::sleep(Duration::from_millis(10));
     }
 }
 
