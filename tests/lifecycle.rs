@@ -155,9 +155,11 @@ mod restarts {
     }
 
     fn assert_no_worse(mpm: Mpm, stock: &Losses, ours: &Losses) {
-        // A load that hardly asks anything would prove nothing.
+        // A load that hardly asks anything would prove nothing. 2.2's worker has few children to spare while the old ones
+        // take seconds to end.
+        let enough = if Installation::get().is_22() { 300 } else { 2000 };
         for (name, losses) in [("stock", stock), ("ours", ours)] {
-            assert!(losses.answered > 2000, "{mpm:?}: only {} requests were answered by {name}", losses.answered);
+            assert!(losses.answered > enough, "{mpm:?}: only {} requests were answered by {name}", losses.answered);
         }
         assert_eq!(ours.wrong, 0, "{mpm:?}: answers with a wrong status: {:?}", ours.examples);
         assert!(
