@@ -24,3 +24,4 @@ pub use groups::{Groups, Memberships};
 pub use htpasswd::Passwords;
 pub use lines::LineRules;
 pub use source::{News, Parse, Reading, Snapshot, Source};
+pub use wipe::wipe_registers;
