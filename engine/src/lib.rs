@@ -26,3 +26,4 @@ pub use htpasswd::Passwords;
 pub use lines::LineRules;
 pub use source::{News, Parse, Reading, Snapshot, Source};
 pub use watch::Watcher;
+pub use wipe::wipe_registers;
