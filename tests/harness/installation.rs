@@ -45,6 +45,11 @@ impl Installation {
         )
     }
 
+    /// True where `load` would find it.
+    pub(crate) fn has(&self, module: &str) -> bool {
+        self.compiled_in.iter().any(|there| there == module) || self.modules.join(format!("mod_{module}.so")).exists()
+    }
+
     /// `LoadModule` for the module under test.
     pub(crate) fn load_ours(&self) -> String {
         format!("LoadModule rust_esauth_module {}\n", module_under_test().display())
