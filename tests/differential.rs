@@ -103,7 +103,7 @@ fn differences(
 
 /// None where the difference does not come again.
 fn small(variant: &Variant, found: &Configuration, difference: Difference, backend: &Backend) -> Option<String> {
-    let smallest = shrink(variant, found, difference, backend, TIME_TO_SHRINK);
+    let smallest = shrink(variant, found, difference, backend, TIME_TO_SHRINK)?;
     let taken = batch::run(variant, &with_twins(vec![smallest.clone()]), backend);
     let difference = judge(&smallest, &taken, &mut Tally::default())?;
     Some(report::difference(variant.name, &smallest, &taken, difference))

@@ -204,7 +204,7 @@ fn outcome(answered: Answered, name: &str, server: &Httpd, place: &Place) -> Out
             body: text(&String::from_utf8_lossy(&answer.body)),
             ..Outcome::default()
         },
-        Err(why) => Outcome { body: why, ..Outcome::default() },
+        Err(why) => Outcome { body: why.to_owned(), ..Outcome::default() },
     }
 }
 
@@ -220,13 +220,13 @@ fn without_chance(name: &str, value: &str) -> String {
         methods.sort_unstable();
         return methods.join(",");
     }
-    let mut value = value.to_owned();
-    for field in ["nonce=\"", "rspauth=\""] {
-        if let Some((before, after)) = value.clone().split_once(field) {
-            value = format!("{before}{field}…\"{}", after.split_once('"').map_or("", |(_, rest)| rest));
-        }
-    }
-    value
+    // A challenge may come twice in one header.
+    let without = |text: &str, field: &str| {
+        let mut parts = text.split(field);
+        let first = parts.next().unwrap_or_default().to_owned();
+        parts.fold(first, |text, part| format!("{text}{field}…{}", &part[part.find('"').unwrap_or(0)..]))
+    };
+    without(&without(value, "nonce=\""), "rspauth=\"")
 }
 
 fn read_logs(server: &Httpd, place: &Place, served: &mut Served, side: impl Fn(&mut Both) -> &mut Outcome) {

@@ -16,7 +16,8 @@ pub(crate) fn configuration(seed: u64, number: usize, http2: bool) -> Configurat
     let mut sections = vec![outermost(random, proxied)];
     for _ in 0..random.below(4) {
         let place = random.weighted(PLACES);
-        sections.push(section(place, section_text(random, 0, place)));
+        let fullness = if random.chance(25) { 94 } else { 0 };
+        sections.push(section(place, section_text(random, fullness, place)));
     }
     if random.chance(25) {
         random.shuffle(&mut sections);
@@ -45,7 +46,6 @@ fn surroundings(random: &mut Random, own_port: bool) -> Vec<Node> {
         (10, "AllowOverride AuthConfig"),
         (4, "AllowOverride All"),
         (3, "AllowOverride AuthConfig Limit FileInfo"),
-        (1, "AllowOverride Limit"),
         (1, "AllowOverride None\nAllowOverrideList AuthType AuthName AuthUserFile AuthGroupFile Require"),
         (1, "AllowOverride Nonfatal=AuthConfig"),
     ]);
@@ -131,7 +131,7 @@ fn outermost(random: &mut Random, proxied: bool) -> Node {
     } else {
         random.weighted(&[(10, r#"Location "/""#), (6, r#"Directory "@DIR@/htdocs""#), (1, r#"LocationMatch "^/""#)])
     };
-    section(place, section_text(random, 93, place))
+    section(place, section_text(random, 97, place))
 }
 
 const PLACES: &[(usize, &str)] = &[
@@ -159,8 +159,7 @@ const PLACES: &[(usize, &str)] = &[
 /// The inside of a section; `fullness` is how likely the directives are without which nothing works.
 fn section_text(random: &mut Random, fullness: usize, place: &str) -> Vec<Node> {
     let mut nodes = directives(random, fullness);
-    let sparse = fullness.max(8);
-    if random.chance(sparse) {
+    if random.chance(if fullness > 50 { 99 } else { 25 }) {
         let mut satisfy = access(random, 8);
         satisfy.extend(limited(random));
         nodes.extend(satisfy);
@@ -189,7 +188,7 @@ fn section_text(random: &mut Random, fullness: usize, place: &str) -> Vec<Node> 
 
 /// The directives of one section or .htaccess file, without its requirements.
 fn directives(random: &mut Random, fullness: usize) -> Vec<Node> {
-    let sparse = fullness.max(14);
+    let sparse = fullness.max(8);
     let mut nodes = Vec::new();
     let mut add = |random: &mut Random, percent: usize, texts: &[(usize, &'static str)]| {
         if random.chance(percent) {
@@ -204,7 +203,13 @@ fn directives(random: &mut Random, fullness: usize) -> Vec<Node> {
     add(random, 9, &[(3, "AuthBasicAuthoritative Off"), (1, "AuthBasicAuthoritative On")]);
     add(random, 4, FAKES);
     add(random, 3, &[(3, "AuthBasicUseDigestAlgorithm MD5"), (1, "AuthBasicUseDigestAlgorithm Off")]);
-    add(random, 100 / sparse + 2, &[(3, "AuthMerging And"), (3, "AuthMerging Or"), (1, "AuthMerging Off")]);
+    add(
+        random,
+        if fullness > 50 { 3 } else { 16 },
+        &[(3, "AuthMerging And"), (3, "AuthMerging Or"), (1, "AuthMerging Off")],
+    );
+    // For all modules alike: a level for one of them names either ours or the stock one.
+    add(random, 3, &[(3, "LogLevel info"), (1, "LogLevel error"), (1, "LogLevel crit")]);
     add(random, 8, &[(4, "AuthzSendForbiddenOnFailure On"), (1, "AuthzSendForbiddenOnFailure Off")]);
     nodes
 }

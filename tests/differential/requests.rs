@@ -7,7 +7,7 @@ use crate::harness::base64::encode;
 use crate::harness::client::credentials;
 
 /// How many requests a configuration is asked.
-const ASKS: usize = 50;
+const ASKS: usize = 60;
 
 pub(crate) fn talks(random: &mut Random, forward: bool, http2: bool) -> Vec<Talk> {
     let mut talks = Vec::new();
@@ -16,7 +16,7 @@ pub(crate) fn talks(random: &mut Random, forward: bool, http2: bool) -> Vec<Talk
     let edits = random.chance(20);
     while number < ASKS {
         let (how, most) =
-            random.weighted(&[(60, (How::KeptAlive, 8)), (25, (How::Pipelined, 6)), (6, (How::Http2, 6))]);
+            random.weighted(&[(60, (How::KeptAlive, 8)), (25, (How::Pipelined, 6)), (10, (How::Http2, 6))]);
         let edit = (edits && !talks.is_empty() && random.chance(25)).then(|| files::edit(random));
         let count = random.between(1, most.min(ASKS - number));
         let mut asks: Vec<Ask> = (number..number + count).map(|number| ask(random, number, forward)).collect();
@@ -136,7 +136,8 @@ const OTHER_HEADERS: &[(usize, &[&str])] = &[
     (10, &["X-Key: open", "X-Key: shut"]),
     (8, &["X-Type: Basic", "X-Type: Other"]),
     (3, &["Connection: close"]),
-    (3, &["If-Modified-Since: Sat, 01 Jan 2050 00:00:00 GMT", "Range: bytes=1-2", "If-None-Match: *"]),
+    // No Range: what httpd makes of it depends on how a back end's answer arrives.
+    (3, &["If-Modified-Since: Sat, 01 Jan 2050 00:00:00 GMT", "If-None-Match: *"]),
     (2, &["Accept: text/html", "X-Forwarded-User: root", "Cookie: a=b"]),
 ];
 

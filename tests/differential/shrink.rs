@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::batch;
+use super::batch::{self, OUTSIDE};
 use super::judge::{Difference, Tally, judge, with_twins};
 use super::model::{Configuration, How, Talk};
 use crate::harness::backend::Backend;
@@ -11,20 +11,17 @@ use crate::variant::Variant;
 /// As many candidates are served together.
 const TOGETHER: usize = 40;
 
-/// The smallest configuration that was found in `time`.
+/// The smallest configuration that was found in `time`; None if the difference does not come again.
 pub(crate) fn shrink(
     variant: &Variant,
     found: &Configuration,
     difference: Difference,
     backend: &Backend,
     time: Duration,
-) -> Configuration {
+) -> Option<Configuration> {
     let deadline = Instant::now() + time;
     let differs = |candidates: Vec<Configuration>| first_that_differs(variant, candidates, difference, backend);
-    let mut smallest = found.clone();
-    if let Some(smaller) = differs(fewer_requests(found, difference)) {
-        smallest = smaller;
-    }
+    let mut smallest = differs(fewer_requests(found, difference))?;
     let mut size = smallest.parts() / 2;
     while size > 0 {
         let parts = smallest.parts();
@@ -33,7 +30,7 @@ pub(crate) fn shrink(
         let mut smaller = None;
         for together in candidates.chunks(TOGETHER) {
             if Instant::now() > deadline {
-                return smallest;
+                return Some(smallest);
             }
             smaller = differs(together.to_vec());
             if smaller.is_some() {
@@ -48,7 +45,7 @@ pub(crate) fn shrink(
             None => size /= 2,
         }
     }
-    smallest
+    Some(smallest)
 }
 
 /// The differing request alone, else with what came before it.
@@ -57,6 +54,10 @@ fn fewer_requests(found: &Configuration, difference: Difference) -> Vec<Configur
     match difference {
         Difference::Configuration => candidates.push(Configuration { talks: Vec::new(), ..found.clone() }),
         Difference::Request(number) => {
+            // Lines that belong to no request may have been logged for any.
+            if number == OUTSIDE {
+                return vec![found.clone()];
+            }
             let is_in = |talk: &Talk| talk.asks.iter().any(|ask| ask.number == number);
             let Some(at) = found.talks.iter().position(is_in) else { return candidates };
             let talk = &found.talks[at];
