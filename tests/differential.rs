@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use differential::batch::{self, speaks_http2};
 use differential::configurations::configuration;
 use differential::judge::{Difference, Tally, judge, with_twins};
-use differential::model::Configuration;
+use differential::model::{Configuration, line, section, written};
 use differential::random::Random;
 use differential::report;
 use differential::shrink::shrink;
@@ -61,6 +61,30 @@ fn ours_answers_as_stock_does_whatever_the_configuration() {
     if count >= TOGETHER {
         says_something(&tally);
     }
+}
+
+/// A tester that finds nothing proves nothing.
+#[test]
+fn a_difference_is_found_and_made_small() {
+    let backend = Backend::start();
+    let variant = &OTHERS[0];
+    let mut planted = configuration(1, 0, false);
+    planted.files.retain(|file| !file.path.ends_with(".htaccess"));
+    planted.host.push(section("IfModule rust_esauth_module", vec![line("Header always set X-Ours yes")]));
+    let taken = batch::run(variant, &with_twins(vec![planted.clone()]), &backend);
+    let difference = judge(&planted, &taken, &mut Tally::default()).expect("a header is a difference");
+    let small = shrink(variant, &planted, difference, &backend, TIME_TO_SHRINK).expect("it comes again");
+    assert_eq!(written(&small.host), "<IfModule rust_esauth_module>\n  Header always set X-Ours yes\n</IfModule>\n");
+    assert_eq!((small.global.len(), small.files.len(), small.asks().count()), (0, 0, 1));
+}
+
+#[test]
+fn a_configuration_depends_on_seed_and_number_only() {
+    let text = |seed, number| written(&configuration(seed, number, true).host);
+    let first = text(1, 7);
+    assert_ne!(first, text(1, 8));
+    assert_ne!(first, text(2, 7));
+    assert_eq!(first, text(1, 7));
 }
 
 fn setting(name: &str) -> Option<u64> {

@@ -4,7 +4,7 @@ use super::files;
 use super::model::{Configuration, File, Node, Role, line, section};
 use super::random::Random;
 use super::requests;
-use super::requirements::requirement;
+use super::requirements::{access, requirement};
 
 /// Configuration `number` of the run with this seed; the same whatever came before it.
 pub(crate) fn configuration(seed: u64, number: usize, http2: bool) -> Configuration {
@@ -200,7 +200,7 @@ fn directives(random: &mut Random, fullness: usize) -> Vec<Node> {
     add(random, fullness.max(25), USER_FILES);
     add(random, fullness.max(20), GROUP_FILES);
     add(random, 22, PROVIDERS);
-    add(random, 9, &[(3, "AuthBasicAuthoritative Off"), (1, "AuthBasicAuthoritative On")]);
+    add(random, 12, &[(3, "AuthBasicAuthoritative Off"), (2, "AuthBasicAuthoritative On")]);
     add(random, 4, FAKES);
     add(random, 3, &[(3, "AuthBasicUseDigestAlgorithm MD5"), (1, "AuthBasicUseDigestAlgorithm Off")]);
     add(
@@ -284,22 +284,6 @@ const FAKES: &[(usize, &str)] = &[
     (1, "AuthBasicFake demo %{HTTP:X-None}"),
     (2, "AuthBasicFake Off"),
 ];
-
-/// mod_access_compat.
-fn access(random: &mut Random, percent: usize) -> Vec<Node> {
-    if !random.chance(percent) {
-        return Vec::new();
-    }
-    let order = random.pick(&[
-        "Order deny,allow\nAllow from all",
-        "Order deny,allow\nDeny from all",
-        "Order allow,deny\nDeny from all",
-        "Order allow,deny\nAllow from 127.0.0.1",
-        "Order deny,allow\nDeny from all\nAllow from env=let_in",
-    ]);
-    let satisfy = random.pick(&["Satisfy Any", "Satisfy Any", "Satisfy All", ""]);
-    order.lines().chain(satisfy.lines()).map(line).collect()
-}
 
 /// Requirements, for all methods or for some.
 fn limited(random: &mut Random) -> Vec<Node> {

@@ -229,11 +229,11 @@ fn groups(random: &mut Random) -> Vec<Vec<u8>> {
     }
     let ends: &[u8] = if random.chance(10) { b"\r\n" } else { b"\n" };
     let mut lines: Vec<Vec<u8>> = lines.into_iter().map(|line| [&line, ends].concat()).collect();
-    if random.chance(4) {
-        let length = random.pick(&[517, 518, 519, 1558, 8191, 9000]);
-        let (front, back) = ("staff: ", " bob");
+    if random.chance(8) {
+        let length = random.pick(&[517, 518, 518, 518, 519, 1558, 1558, 8191, 9000]);
+        let (front, back) = (random.pick(&["staff: ", "admins: "]), " bob");
         let long = format!("{front}{}{back}", "x".repeat(length - front.len() - back.len()));
-        let end: &[u8] = if random.chance(50) { b"\n" } else { b"" };
+        let end: &[u8] = if random.chance(30) { b"\n" } else { b"" };
         lines.push([long.as_bytes(), end].concat());
     } else {
         cut_last_end(random, &mut lines);

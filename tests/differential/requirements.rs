@@ -1,4 +1,4 @@
-//! `Require`, alone and in containers.
+//! `Require`, alone and in containers, and what mod_access_compat has instead.
 
 use super::model::{Node, line, section};
 use super::random::Random;
@@ -64,3 +64,19 @@ const RULED_OUT: &[(usize, &str)] = &[
     (1, "env let_in"),
     (1, "method BREW"),
 ];
+
+/// mod_access_compat.
+pub(crate) fn access(random: &mut Random, percent: usize) -> Vec<Node> {
+    if !random.chance(percent) {
+        return Vec::new();
+    }
+    let order = random.pick(&[
+        "Order deny,allow\nAllow from all",
+        "Order deny,allow\nDeny from all",
+        "Order allow,deny\nDeny from all",
+        "Order allow,deny\nAllow from 127.0.0.1",
+        "Order deny,allow\nDeny from all\nAllow from env=let_in",
+    ]);
+    let satisfy = random.pick(&["Satisfy Any", "Satisfy Any", "Satisfy All", ""]);
+    order.lines().chain(satisfy.lines()).map(line).collect()
+}
