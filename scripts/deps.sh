@@ -17,6 +17,7 @@ build stdio.h libc6-dev glibc-devel
 build crypt.h libcrypt-dev libxcrypt-devel
 all httpd apache2-bin httpd
 all mod_ssl apache2-bin mod_ssl
+all mod_http2 apache2-bin mod_http2
 all htpasswd apache2-utils httpd-tools
 all htdbm apache2-utils httpd-tools
 all curl curl curl
@@ -43,7 +44,7 @@ present() { # WHAT
         stdio.h | crypt.h) [ -f "/usr/include/$1" ] ;;
         # Not on the PATH of users without rights.
         httpd) any_file "${APXS:-}" /usr/sbin/{apache2,httpd} ;;
-        mod_ssl) any_file "${APXS:-}" /usr/lib*/{apache2,httpd}/modules/mod_ssl.so ;;
+        mod_ssl | mod_http2) any_file "${APXS:-}" /usr/lib*/{apache2,httpd}/modules/"$1".so ;;
         venv) python3 -c 'import venv, ensurepip' ;;
         java) [ -n "${ES_URL:-}" ] || find_java ;;
         mvn) [ -n "${ES_URL:-}" ] || have mvn ;;

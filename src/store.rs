@@ -61,7 +61,7 @@ struct Store {
 /// in which the library is loaded and unloaded at every restart, never asks.)
 fn store() -> &'static Store {
     static STORE: OnceLock<Store> = OnceLock::new();
-    STORE.get_or_init(|| Store::default())
+    STORE.get_or_init(Store::default)
 }
 
 struct Files<T> {

@@ -1,6 +1,6 @@
-//! A back end behind mod_proxy: it answers every request with the request's own head.
+//! A back end behind mod_proxy: it answers every request with the request itself.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -48,7 +48,7 @@ impl Drop for Backend {
     }
 }
 
-/// Requests with a body are not for this back end.
+/// Of the bodies, those are understood whose length is told beforehand.
 fn echo(mut stream: TcpStream) -> std::io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
     let mut head = Vec::new();
@@ -61,6 +61,9 @@ fn echo(mut stream: TcpStream) -> std::io::Result<()> {
             _ => {}
         }
     }
+    let text = String::from_utf8_lossy(&head).to_ascii_lowercase();
+    let body = text.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok()).unwrap_or(0);
+    lines.take(body).read_to_end(&mut head)?;
     let length = head.len();
     write!(
         stream,

@@ -89,7 +89,7 @@ impl Connection {
         self.stream.get_mut().write_all(bytes)
     }
 
-    fn read_answer(&mut self, without_body: bool) -> io::Result<Answer> {
+    pub(crate) fn read_answer(&mut self, without_body: bool) -> io::Result<Answer> {
         let status = loop {
             let line = self.read_line()?;
             let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());

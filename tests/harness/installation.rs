@@ -105,6 +105,7 @@ impl Installation {
         format!("LoadModule rust_esauth_module {}\n", module_under_test().display())
     }
 
+    /// True where `load` would find it.
     pub(crate) fn has(&self, module: &str) -> bool {
         self.compiled_in.iter().any(|there| there == module) || self.modules.join(format!("mod_{module}.so")).exists()
     }

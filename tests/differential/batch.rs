@@ -1,0 +1,261 @@
+//! Runs a batch of configurations in the stock server and in ours, side by side.
+
+use std::collections::HashMap;
+use std::fs;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use super::model::Configuration;
+use super::place::{Place, ports_defined};
+use super::talk::{Answered, Target, tag};
+use crate::harness::backend::Backend;
+use crate::harness::httpd::{self, Httpd, Mpm, Setup, Site};
+use crate::harness::installation::Installation;
+use crate::harness::log::{self, Line};
+use crate::variant::{STOCK, Variant};
+
+/// How the two servers took one configuration.
+pub(crate) enum Taken {
+    /// At least one of them refused it.
+    Refused { stock: Said, ours: Said },
+    /// By the number of the request. What was logged outside of any is under [`OUTSIDE`].
+    Served(HashMap<usize, Both>),
+}
+
+/// Exit status and output of `httpd -t`.
+pub(crate) type Said = (Option<i32>, String);
+
+#[derive(Default)]
+pub(crate) struct Both {
+    pub(crate) stock: Outcome,
+    pub(crate) ours: Outcome,
+}
+
+/// What a server did with one request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    /// 0: there is no answer, and the body says why.
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<String>,
+    pub(crate) body: String,
+    /// Status and user in the access log, of the request as it came and as it ended.
+    pub(crate) accessed: Vec<String>,
+    pub(crate) logged: Vec<Line>,
+}
+
+/// Stands for all requests of a configuration: some lines name a file but no request.
+pub(crate) const OUTSIDE: usize = usize::MAX;
+
+/// True where both servers can speak HTTP/2.
+pub(crate) fn speaks_http2(variant: &Variant) -> bool {
+    variant.mpm != Mpm::Prefork && Installation::get().has("http2")
+}
+
+/// By the name of the configuration.
+pub(crate) fn run(variant: &Variant, configurations: &[Configuration], backend: &Backend) -> HashMap<String, Taken> {
+    let place = Place::write(configurations, backend);
+    let mut taken = HashMap::new();
+    let mut accepted: Vec<&Configuration> = configurations.iter().collect();
+    while let Some((name, refused)) = refusal(variant, &accepted, &place) {
+        match name {
+            Some(name) => {
+                accepted.retain(|configuration| configuration.name != name);
+                taken.insert(name, refused);
+            }
+            None => panic!("httpd refuses what is no part of any configuration: {}", shown(&refused)),
+        }
+    }
+    if accepted.is_empty() {
+        return taken;
+    }
+    // Not each in a thread of its own: a server ends with the thread that started it.
+    let mut stock = start(&STOCK, variant, &accepted, &place);
+    let mut ours = start(variant, variant, &accepted, &place);
+    let mut served = serve(&accepted, &place, backend, &stock, &ours);
+    for server in [&mut stock, &mut ours] {
+        let ended = server.stop();
+        assert!(ended.success(), "{}: httpd ended with {ended}", variant.name);
+    }
+    read_logs(&stock, &place, &mut served, |both| &mut both.stock);
+    read_logs(&ours, &place, &mut served, |both| &mut both.ours);
+    taken.extend(served.into_iter().map(|(name, outcomes)| (name, Taken::Served(outcomes))));
+    taken
+}
+
+fn shown(taken: &Taken) -> String {
+    match taken {
+        Taken::Refused { stock, ours } => format!("stock {stock:?}, ours {ours:?}"),
+        Taken::Served(_) => String::new(),
+    }
+}
+
+/// The first configuration that one of the servers refuses, and what they say.
+fn refusal(variant: &Variant, accepted: &[&Configuration], place: &Place) -> Option<(Option<String>, Taken)> {
+    let check = |which: &Variant| {
+        let configuration = |site: &Site<'_>| main_server(which, variant, accepted, place, site);
+        httpd::check(&Setup { mpm: which.mpm, load: load(which, variant), ports: 0, configuration: &configuration })
+    };
+    let (stock, ours) = thread::scope(|scope| {
+        let stock = scope.spawn(|| check(&STOCK));
+        let ours = check(variant);
+        (stock.join().expect("a check ends"), ours)
+    });
+    if stock.0 == Some(0) && ours.0 == Some(0) {
+        return None;
+    }
+    let refusal = if stock.0 == Some(0) { &ours.1 } else { &stock.1 };
+    let found = accepted.iter().find(|it| refusal.contains(&place.conf(it).display().to_string()));
+    let name = found.map(|configuration| configuration.name.clone());
+    let without_place = |(status, text): Said| (status, place.take_out(name.as_deref().unwrap_or("?"), &text));
+    let taken = Taken::Refused { stock: without_place(stock), ours: without_place(ours) };
+    Some((name, taken))
+}
+
+fn load(which: &Variant, beside: &Variant) -> String {
+    which.load() + &if speaks_http2(beside) { Installation::get().load(&["http2"]) } else { String::new() }
+}
+
+fn start(which: &Variant, beside: &Variant, accepted: &[&Configuration], place: &Place) -> Httpd {
+    let configuration = |site: &Site<'_>| main_server(which, beside, accepted, place, site);
+    let ports = place.ports();
+    Httpd::start(&Setup { mpm: which.mpm, load: load(which, beside), ports, configuration: &configuration })
+}
+
+fn main_server(
+    which: &Variant,
+    beside: &Variant,
+    accepted: &[&Configuration],
+    place: &Place,
+    site: &Site<'_>,
+) -> String {
+    let folder = site.folder.display();
+    let protocols = if speaks_http2(beside) { "Protocols h2c http/1.1\n" } else { "" };
+    format!(
+        "{}ErrorLogFormat \"{}\"\n\
+         LogFormat \"%{{X-Case}}i|%<s %<u %>s %>u %r\" differential\nCustomLog {folder}/access.log differential\n\
+         Header always set X-Seen-User \"expr=%{{REMOTE_USER}}\" \"expr=! %{{REMOTE_USER}} =~ /[[:cntrl:]]/\"\n\
+         Header always set X-Seen-Type \"expr=%{{AUTH_TYPE}}\"\n\
+         TypesConfig /dev/null\nAddType text/plain .txt\nDirectoryIndex index.html\nAuthnCacheEnable\n\
+         <Directory />\nAllowOverride None\n</Directory>\n{protocols}{}{}",
+        which.log_level(),
+        log::FORMAT,
+        ports_defined(site.ports, place.ports()),
+        place.includes(accepted)
+    )
+}
+
+type Served = HashMap<String, HashMap<usize, Both>>;
+
+/// Each talk is held with one server, then with the other, so that both see the same files.
+fn serve(accepted: &[&Configuration], place: &Place, backend: &Backend, stock: &Httpd, ours: &Httpd) -> Served {
+    let served = Mutex::new(Served::new());
+    let next = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while let Some(configuration) = accepted.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let outcomes = ask_both(configuration, place, backend, stock, ours);
+                    served.lock().unwrap().insert(configuration.name.clone(), outcomes);
+                }
+            });
+        }
+    });
+    served.into_inner().unwrap()
+}
+
+fn ask_both(
+    configuration: &Configuration,
+    place: &Place,
+    backend: &Backend,
+    stock: &Httpd,
+    ours: &Httpd,
+) -> HashMap<usize, Both> {
+    let mut outcomes = HashMap::from([(OUTSIDE, Both::default())]);
+    let port = place.port(configuration);
+    let name = configuration.name.as_str();
+    let target = |server: &Httpd| Target { name, port: server.ports()[port], backend: backend.port() };
+    let (stock_target, our_target) = (target(stock), target(ours));
+    for talk in &configuration.talks {
+        if let Some(edit) = &talk.edit {
+            place.edit(name, edit);
+        }
+        let answers = stock_target.hold(talk).into_iter().zip(our_target.hold(talk));
+        for (ask, (by_stock, by_ours)) in talk.asks.iter().zip(answers) {
+            let stock = outcome(by_stock, name, stock, place);
+            let ours = outcome(by_ours, name, ours, place);
+            outcomes.insert(ask.number, Both { stock, ours });
+        }
+    }
+    outcomes
+}
+
+fn outcome(answered: Answered, name: &str, server: &Httpd, place: &Place) -> Outcome {
+    let text = |text: &str| without_ports(&place.take_out(name, text), server);
+    match answered {
+        Ok(answer) => Outcome {
+            status: answer.status,
+            headers: answer
+                .headers
+                .iter()
+                .filter(|(name, _)| name != "date")
+                .map(|(name, value)| format!("{name}: {}", text(&without_chance(name, value))))
+                .collect(),
+            body: text(&String::from_utf8_lossy(&answer.body)),
+            ..Outcome::default()
+        },
+        Err(why) => Outcome { body: why.to_owned(), ..Outcome::default() },
+    }
+}
+
+/// The servers listen on different ports, which all have the same number of digits.
+fn without_ports(text: &str, server: &Httpd) -> String {
+    server.ports().iter().fold(text.to_owned(), |text, port| text.replace(&port.to_string(), "@PORT"))
+}
+
+/// The value without what is different every time: a Digest header's nonce, the order in which methods are listed.
+fn without_chance(name: &str, value: &str) -> String {
+    if name == "allow" {
+        let mut methods: Vec<_> = value.split(',').collect();
+        methods.sort_unstable();
+        return methods.join(",");
+    }
+    // A challenge may come twice in one header.
+    let without = |text: &str, field: &str| {
+        let mut parts = text.split(field);
+        let first = parts.next().unwrap_or_default().to_owned();
+        parts.fold(first, |text, part| format!("{text}{field}…{}", &part[part.find('"').unwrap_or(0)..]))
+    };
+    without(&without(value, "nonce=\""), "rspauth=\"")
+}
+
+fn read_logs(server: &Httpd, place: &Place, served: &mut Served, side: impl Fn(&mut Both) -> &mut Outcome) {
+    let accessed = fs::read(server.folder().join("access.log")).unwrap();
+    for line in String::from_utf8_lossy(&accessed).lines() {
+        let Some((tag, rest)) = line.split_once('|') else { continue };
+        if let Some((name, both)) = by_tag(served, tag) {
+            side(both).accessed.push(without_ports(&place.take_out(&name, rest), server));
+        }
+    }
+    let server_folder = server.folder().display().to_string();
+    let folder = format!("{}/", place.path().display());
+    for mut line in log::parse(&server.error_log()) {
+        if line.tag == "-" {
+            // It belongs to the configuration whose folder it names.
+            let Some((_, rest)) = line.text.split_once(&folder) else { continue };
+            line.tag = tag(rest.split('/').next().unwrap_or_default(), OUTSIDE);
+        }
+        if let Some((name, both)) = by_tag(served, &line.tag) {
+            let text = place.take_out(&name, &line.text.replace(&server_folder, "@SERVER@"));
+            line.text = without_ports(&text, server);
+            line.tag = String::new();
+            side(both).logged.push(line);
+        }
+    }
+}
+
+fn by_tag<'a>(served: &'a mut Served, tag: &str) -> Option<(String, &'a mut Both)> {
+    let (name, number) = tag.split_once('/')?;
+    let both = served.get_mut(name)?.get_mut(&number.parse().ok()?)?;
+    Some((name.to_owned(), both))
+}

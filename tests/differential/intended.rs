@@ -1,0 +1,116 @@
+//! The intended differences, each by its name: those of docs/migration.md that a generated request can meet. Whatever is
+//! not named here counts as a fault.
+
+use std::collections::BTreeMap;
+
+use super::batch::Outcome;
+use super::model::{Configuration, File, Role};
+use crate::harness::log::Line;
+
+/// How often each difference was met.
+pub(crate) type Counts = BTreeMap<&'static str, usize>;
+
+const MODULE: &str = "a log line names our module";
+const OUR_LINE: &str = "a line of ours about a file";
+const FAKE: &str = "AH02457 without the header";
+const FAKE_LINE: &str = "AH02457: AuthBasicFake: \"Authorization: Basic ";
+const LONG_LINE: &str = "a password line of 8191 bytes or more";
+const LAST_LINE: &str = "a group file's last line without LF";
+
+/// What must be equal in the end: log lines as `[level] module: status text`.
+#[derive(PartialEq, Eq)]
+pub(crate) struct Comparable<'a> {
+    status: u16,
+    headers: &'a [String],
+    body: &'a str,
+    accessed: &'a [String],
+    logged: Vec<String>,
+}
+
+pub(crate) fn comparable<'a>(outcome: &'a Outcome, counts: &mut Counts) -> Comparable<'a> {
+    let logged = outcome.logged.iter().filter_map(|line| comparable_line(line, counts)).collect();
+    let Outcome { status, headers, body, accessed, .. } = outcome;
+    Comparable { status: *status, headers, body, accessed, logged }
+}
+
+fn comparable_line(line: &Line, counts: &mut Counts) -> Option<String> {
+    let mut count = |name: &'static str| *counts.entry(name).or_default() += 1;
+    if is_our_line(line) {
+        count(OUR_LINE);
+        return None;
+    }
+    let module = match line.module.as_str() {
+        "rust_esauth" => {
+            count(MODULE);
+            "file authentication"
+        }
+        "auth_basic" | "authn_file" | "authz_groupfile" => "file authentication",
+        // What is not a regular file, httpd's core refuses to open for the stock modules.
+        "core" if line.number() == Some("AH00554") => "file authentication",
+        other => other,
+    };
+    // mod_auth_basic logs the credentials that it made up for the back end; ours does not.
+    let text = match line.text.strip_prefix(FAKE_LINE) {
+        Some(_) => {
+            if line.module == "rust_esauth" {
+                count(FAKE);
+            }
+            FAKE_LINE
+        }
+        None => &line.text,
+    };
+    Some(format!("[{}] {module}: {} {text}", line.level, line.status))
+}
+
+/// The lines that ours adds, without a number of httpd's: what became of a file, and what a hash took.
+fn is_our_line(line: &Line) -> bool {
+    if line.module != "rust_esauth" {
+        return false;
+    }
+    let file = line
+        .text
+        .strip_prefix("rust_esauth: AuthUserFile ")
+        .or_else(|| line.text.strip_prefix("rust_esauth: AuthGroupFile "));
+    let about_a_file = ["cannot be read: ", "can be read again", " has 8191 bytes or more: "];
+    file.is_some_and(|rest| about_a_file.iter().any(|text| rest.contains(text)))
+        || line.level == "debug" && line.text.starts_with("rust_esauth: computed a hash for user ")
+}
+
+/// The same configuration with files that stock httpd reads to their end, and the name of the difference. What stock
+/// makes of these, ours must make of the originals.
+pub(crate) fn as_ours_reads_it(original: &Configuration) -> Option<(Configuration, &'static str)> {
+    let mut twin = original.clone();
+    twin.name.replace_range(..1, "t");
+    let mut name = None;
+    let edited = twin.talks.iter_mut().filter_map(|talk| talk.edit.as_mut()).map(|edit| &mut edit.file);
+    for file in twin.files.iter_mut().chain(edited) {
+        name = name.or(match file.role {
+            Role::Passwords | Role::Locked => shorten(file).then_some(LONG_LINE),
+            Role::Groups => end(file).then_some(LAST_LINE),
+            Role::Other | Role::Folder => None,
+        });
+    }
+    name.map(|name| (twin, name))
+}
+
+/// Makes the lines short enough that httpd's buffer holds them; there is no user with so long a name or hash in either.
+fn shorten(file: &mut File) -> bool {
+    let mut found = false;
+    for line in file.lines.iter_mut().filter(|line| line.len() > 8000) {
+        let ends_with_field = line.ends_with(b":secret\n") || line.ends_with(b":more\n");
+        let keep_back = if ends_with_field { 10 } else { 1 };
+        let back = line.len() - keep_back;
+        line.drain(7900..back);
+        found = true;
+    }
+    found
+}
+
+/// Stock httpd loses a last line that lacks its LF and just fills the buffer it is read into.
+fn end(file: &mut File) -> bool {
+    let Some(last) = file.lines.last_mut().filter(|last| last.len() >= 500 && !last.ends_with(b"\n")) else {
+        return false;
+    };
+    last.push(b'\n');
+    true
+}

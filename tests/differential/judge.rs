@@ -1,0 +1,93 @@
+//! Whether the two servers agree on a configuration, or differ as intended.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::batch::{Both, OUTSIDE, Taken};
+use super::intended::{Counts, as_ours_reads_it, comparable};
+use super::model::Configuration;
+
+/// What a run has met.
+#[derive(Default)]
+pub(crate) struct Tally {
+    pub(crate) configurations: usize,
+    pub(crate) refused: usize,
+    pub(crate) requests: usize,
+    pub(crate) http2: usize,
+    /// By the status that both servers gave.
+    pub(crate) statuses: BTreeMap<u16, usize>,
+    /// Requests with a user, and requests that left lines in the error log.
+    pub(crate) with_user: usize,
+    pub(crate) logged: usize,
+    pub(crate) intended: Counts,
+}
+
+/// Where the servers disagree: on the configuration itself, or on the request of this number ([`OUTSIDE`]: on lines that
+/// belong to none).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Difference {
+    Configuration,
+    Request(usize),
+}
+
+/// The configurations together with those that [`as_ours_reads_it`] explains them by.
+pub(crate) fn with_twins(configurations: Vec<Configuration>) -> Vec<Configuration> {
+    let twins: Vec<_> =
+        configurations.iter().filter_map(|configuration| Some(as_ours_reads_it(configuration)?.0)).collect();
+    [configurations, twins].concat()
+}
+
+/// The first difference that is not intended.
+pub(crate) fn judge(
+    configuration: &Configuration,
+    taken: &HashMap<String, Taken>,
+    tally: &mut Tally,
+) -> Option<Difference> {
+    tally.configurations += 1;
+    let both = match &taken[&configuration.name] {
+        Taken::Refused { stock, ours } => {
+            tally.refused += 1;
+            return (stock != ours).then_some(Difference::Configuration);
+        }
+        Taken::Served(both) => both,
+    };
+    let twin = as_ours_reads_it(configuration);
+    let twin = twin.as_ref().and_then(|(twin, name)| match &taken[&twin.name] {
+        Taken::Served(both) => Some((both, *name)),
+        Taken::Refused { .. } => None,
+    });
+    let mut found = None;
+    for number in configuration.asks().map(|ask| ask.number).chain([OUTSIDE]) {
+        let Some(asked) = both.get(&number) else { continue };
+        count(asked, number, tally);
+        if found.is_none() && !agree(asked, twin.and_then(|(both, name)| Some((both.get(&number)?, name))), tally) {
+            found = Some(Difference::Request(number));
+        }
+    }
+    found
+}
+
+fn agree(asked: &Both, twin: Option<(&Both, &'static str)>, tally: &mut Tally) -> bool {
+    let ours = comparable(&asked.ours, &mut tally.intended);
+    if comparable(&asked.stock, &mut tally.intended) == ours {
+        return true;
+    }
+    let Some((twin, name)) = twin else { return false };
+    let explained = comparable(&twin.stock, &mut Counts::new()) == ours;
+    if explained {
+        *tally.intended.entry(name).or_default() += 1;
+    }
+    explained
+}
+
+fn count(asked: &Both, number: usize, tally: &mut Tally) {
+    if number == OUTSIDE {
+        return;
+    }
+    let stock = &asked.stock;
+    tally.requests += 1;
+    *tally.statuses.entry(stock.status).or_default() += 1;
+    tally.with_user +=
+        usize::from(stock.headers.iter().any(|header| header.starts_with("x-seen-user: ") && header.len() > 13));
+    tally.logged += usize::from(!stock.logged.is_empty());
+    tally.http2 += usize::from(stock.accessed.iter().any(|line| line.ends_with("HTTP/2.0")));
+}

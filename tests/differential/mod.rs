@@ -1,0 +1,15 @@
+//! Generated configurations, what runs them in two servers side by side, and what compares the answers.
+
+pub(crate) mod batch;
+pub(crate) mod configurations;
+pub(crate) mod files;
+pub(crate) mod intended;
+pub(crate) mod judge;
+pub(crate) mod model;
+pub(crate) mod place;
+pub(crate) mod random;
+pub(crate) mod report;
+pub(crate) mod requests;
+pub(crate) mod requirements;
+pub(crate) mod shrink;
+pub(crate) mod talk;
