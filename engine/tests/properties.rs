@@ -1,12 +1,14 @@
 //! The engine answers about any file as the plain implementation of the line rules in `plain` does.
 //!
-//! The files are the same ones in every run. PROPTEST_CASES and PROPTEST_RNG_SEED make more of them, and others.
+//! The files are the same ones in every run. PROPTEST_RNG_SEED makes others, PROPTEST_CASES more of them.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "what fails while a test is set up fails the test")]
 
 mod plain;
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 
 use esauth_engine::{LineRules, Parse, Passwords};
 use proptest::collection::vec;
@@ -94,10 +96,11 @@ fn file_with_a_long_line() -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
+/// `cases` files, or as many times more as PROPTEST_CASES is more than its default of 256.
 fn config(cases: u32) -> ProptestConfig {
     let given = ProptestConfig::default();
     ProptestConfig {
-        cases: if std::env::var_os("PROPTEST_CASES").is_some() { given.cases } else { cases },
+        cases: (given.cases.saturating_mul(cases) / 256).max(1),
         rng_seed: if given.rng_seed == RngSeed::Random { RngSeed::Fixed(1) } else { given.rng_seed },
         failure_persistence: None,
         ..given
@@ -150,5 +153,26 @@ proptest! {
         for part in numbers.chunks(numbers.len().div_ceil(10)) {
             prop_assert!(part.iter().any(|number| decoys.contains(number.to_string().as_bytes())));
         }
+    }
+}
+
+#[test]
+fn the_corpus_of_fuzzing_is_answered_alike() {
+    type Compare = fn(&[u8]);
+    let targets: [(&str, Compare); 3] = [
+        ("password_file", |input| plain::compare_passwords(&plain::unfold(input))),
+        ("group_file", plain::compare_groups),
+        ("stored_hash", plain::compare_verdicts),
+    ];
+    for (target, compare) in targets {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
+        let mut files = 0;
+        for file in fs::read_dir(&folder).unwrap() {
+            let path = file.unwrap().path();
+            println!("{}", path.display()); // Seen where the comparison fails.
+            compare(&fs::read(&path).unwrap());
+            files += 1;
+        }
+        assert!(files > 0, "{}", folder.display());
     }
 }
