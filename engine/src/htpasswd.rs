@@ -63,7 +63,7 @@ impl Passwords {
         }))
     }
 
-    /// The password field of some user, the same one for the same `number`: what it takes to verify a password against it
+    /// The password field of some line, the same one for the same `number`: what it takes to verify a password against it
     /// is what it takes for the file's users. `None` where the file has none.
     pub fn decoy(&self, number: u64) -> Option<&[u8]> {
         let index = number.checked_rem(self.decoys.len() as u64)?;
