@@ -8,7 +8,7 @@ use std::thread;
 
 use super::model::Configuration;
 use super::place::{Place, ports_defined};
-use super::talk::{Answered, Target, tag};
+use super::talk::{Answered, Target, curl_speaks_http2, tag};
 use crate::harness::backend::Backend;
 use crate::harness::httpd::{self, Httpd, Mpm, Setup, Site};
 use crate::harness::installation::Installation;
@@ -47,9 +47,9 @@ pub(crate) struct Outcome {
 /// Stands for all requests of a configuration: some lines name a file but no request.
 pub(crate) const OUTSIDE: usize = usize::MAX;
 
-/// True where both servers can speak HTTP/2.
+/// True where client and servers can speak HTTP/2.
 pub(crate) fn speaks_http2(variant: &Variant) -> bool {
-    variant.mpm != Mpm::Prefork && Installation::get().has("http2")
+    variant.mpm != Mpm::Prefork && Installation::get().has("http2") && curl_speaks_http2()
 }
 
 /// By the name of the configuration.
@@ -201,7 +201,7 @@ fn outcome(answered: Answered, name: &str, server: &Httpd, place: &Place) -> Out
                 .filter(|(name, _)| name != "date")
                 .map(|(name, value)| format!("{name}: {}", text(&without_chance(name, value))))
                 .collect(),
-            body: text(&String::from_utf8_lossy(&answer.body)),
+            body: text(&body(&answer.body)),
             ..Outcome::default()
         },
         Err(why) => Outcome { body: why.to_owned(), ..Outcome::default() },
@@ -220,13 +220,20 @@ fn without_chance(name: &str, value: &str) -> String {
         methods.sort_unstable();
         return methods.join(",");
     }
-    // A challenge may come twice in one header.
-    let without = |text: &str, field: &str| {
-        let mut parts = text.split(field);
-        let first = parts.next().unwrap_or_default().to_owned();
-        parts.fold(first, |text, part| format!("{text}{field}…{}", &part[part.find('"').unwrap_or(0)..]))
-    };
-    without(&without(value, "nonce=\""), "rspauth=\"")
+    ["nonce=\"", "rspauth=\""].iter().fold(value.to_owned(), |value, field| without_quoted(&value, field))
+}
+
+/// TRACE and the back end show what the client sent; so much of a Digest answer follows from the nonce.
+fn body(body: &[u8]) -> String {
+    let body = String::from_utf8_lossy(body).into_owned();
+    [" nonce=\"", " response=\""].iter().fold(body, |body, field| without_quoted(&body, field))
+}
+
+/// The text with nothing between the quotes that follow each `field`.
+fn without_quoted(text: &str, field: &str) -> String {
+    let mut parts = text.split(field);
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| format!("{text}{field}…{}", &part[part.find('"').unwrap_or(0)..]))
 }
 
 fn read_logs(server: &Httpd, place: &Place, served: &mut Served, side: impl Fn(&mut Both) -> &mut Outcome) {

@@ -42,6 +42,8 @@ fn fits_http2(ask: &Ask) -> bool {
         && !ask.target.contains("..")
         && ask.target.len() < 1000
         && ask.method != "TRACE"
+        // mod_http2 now answers, now resets the stream where a filter makes the body, whatever modules are loaded.
+        && ask.method != "HEAD"
         // Whether curl has sent a body when the answer comes is chance.
         && ask.body.is_empty()
         && ask.headers.iter().all(plain)

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use super::model::{Ask, Header, How, Talk};
 use crate::harness::client::{self, Answer, Connection, Request};
@@ -119,18 +120,15 @@ impl Target<'_> {
             let separator = if place == 0 { "" } else { "next\n" };
             let url = format!("http://h{place}.test:{}{}", self.port, ask.target);
             text += &format!(
-                "{separator}http2-prior-knowledge\ngloboff\npath-as-is\nsilent\ninclude\nmax-time = 30\nconnect-to = \"::127.0.0.1:\"\nurl = {}\n\
+                "{separator}http2-prior-knowledge\ngloboff\npath-as-is\nsilent\ninclude\nmax-time = 30\nrequest = {}\nconnect-to = \"::127.0.0.1:\"\nurl = {}\n\
                  output = {}\nheader = \"X-Case: {}\"\nheader = \"Host: {}.test\"\nheader = \"User-Agent:\"\n\
                  header = \"Accept:\"\nheader = \"Content-Type:\"\n",
+                quoted(ask.method),
                 quoted(&url),
                 quoted(&output(place).display().to_string()),
                 self.tag(ask),
                 self.name
             );
-            match ask.method {
-                "HEAD" => text += "head\n",
-                method => text += &format!("request = \"{method}\"\n"),
-            }
             for header in &ask.headers {
                 if let Header::Line(line) = header {
                     let line = String::from_utf8_lossy(line);
@@ -139,9 +137,6 @@ impl Target<'_> {
                     text += &format!("header = {}\n", quoted(&line));
                 }
             }
-            if !ask.body.is_empty() && ask.method != "HEAD" {
-                text += &format!("data-raw = {}\n", quoted(ask.body));
-            }
         }
         let curl = Command::new("curl").args(["--disable", "-K", "-"]).stdin(Stdio::piped()).spawn();
         let mut curl = curl.unwrap_or_else(|error| panic!("cannot run curl: {error}"));
@@ -149,6 +144,15 @@ impl Target<'_> {
         curl.wait().unwrap();
         (0..asks.len()).map(|place| http2_answer(&fs::read(output(place)).unwrap_or_default())).collect()
     }
+}
+
+/// True where curl knows HTTP/2.
+pub(crate) fn curl_speaks_http2() -> bool {
+    static SPEAKS: OnceLock<bool> = OnceLock::new();
+    *SPEAKS.get_or_init(|| {
+        let output = Command::new("curl").arg("--version").output();
+        output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("HTTP2"))
+    })
 }
 
 /// What marks a request's lines in the logs.
