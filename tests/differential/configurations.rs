@@ -1,7 +1,7 @@
 //! Configurations: what a virtual host, its sections and its .htaccess files say.
 
 use super::files;
-use super::model::{Configuration, File, Node, Role, line, section};
+use super::model::{Configuration, File, Node, Role, line, section, written};
 use super::random::Random;
 use super::requests;
 use super::requirements::{access, requirement};
@@ -27,7 +27,8 @@ pub(crate) fn configuration(seed: u64, number: usize, http2: bool) -> Configurat
         global.push(section(r#"Directory "@DIR@/htdocs""#, inside));
     }
     host.extend(sections);
-    global.extend(aliases(&(host.clone(), global.clone())));
+    let used = aliases(&(written(&host) + &written(&global)));
+    global.extend(used);
     // httpd must refuse the same, in the same words.
     if random.chance(3) {
         host.push(section(r#"Location "/refused""#, vec![line(random.pick(REFUSED))]));
@@ -324,8 +325,7 @@ fn limited(random: &mut Random) -> Vec<Node> {
 }
 
 /// The provider aliases that are used, which only the main server's configuration can define.
-fn aliases(nodes: &(Vec<Node>, Vec<Node>)) -> Vec<Node> {
-    let text = super::model::written(&nodes.0) + &super::model::written(&nodes.1);
+fn aliases(text: &str) -> Vec<Node> {
     let mut found = Vec::new();
     if text.contains("@NAME@-others") {
         found.push(section("AuthnProviderAlias file @NAME@-others", vec![line("AuthUserFile @DIR@/others")]));
@@ -347,8 +347,7 @@ fn htaccess(random: &mut Random) -> Vec<File> {
             nodes.push(line(random.pick(REFUSED)));
         }
         // An alias belongs to the main server's configuration, which a .htaccess file cannot add to.
-        let text =
-            super::model::written(&nodes).replace("@NAME@-others", "file").replace("@NAME@-admins", "valid-user");
+        let text = written(&nodes).replace("@NAME@-others", "file").replace("@NAME@-admins", "valid-user");
         let lines = text.split_inclusive('\n').map(|line| line.as_bytes().to_vec()).collect();
         files.push(File { path, role: Role::Other, lines });
     }

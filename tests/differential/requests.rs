@@ -196,6 +196,13 @@ const UNKNOWN: &[(&str, &str)] = &[
 /// `NAME: …` in every form that is not the usual one.
 fn odd_header(random: &mut Random, name: &str) -> Vec<u8> {
     let alice = credentials("alice", "secret");
+    if random.chance(20) {
+        // One byte of the usual form is another one.
+        let mut line = format!("{name}: Basic {alice}").into_bytes();
+        let place = random.between(name.len(), line.len() - 1);
+        line[place] = random.pick(b"\t !\"#%,-:=@_aZ09\x7f\x01\xff\0");
+        return line;
+    }
     let text = match random.below(30) {
         0 => format!("{}: Basic {alice}", name.to_lowercase()),
         1 => format!("{}: Basic {alice}", name.to_uppercase()),

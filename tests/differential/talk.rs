@@ -115,29 +115,28 @@ impl Target<'_> {
     fn by_curl(&self, asks: &[Ask]) -> Vec<Answered> {
         let folder = Scratch::new();
         let output = |place: usize| folder.path().join(place.to_string());
-        let mut text = String::new();
-        for (place, ask) in asks.iter().enumerate() {
-            let separator = if place == 0 { "" } else { "next\n" };
-            let url = format!("http://h{place}.test:{}{}", self.port, ask.target);
-            text += &format!(
-                "{separator}http2-prior-knowledge\ngloboff\npath-as-is\nsilent\ninclude\nmax-time = 30\nrequest = {}\nconnect-to = \"::127.0.0.1:\"\nurl = {}\n\
-                 output = {}\nheader = \"X-Case: {}\"\nheader = \"Host: {}.test\"\nheader = \"User-Agent:\"\n\
-                 header = \"Accept:\"\nheader = \"Content-Type:\"\n",
-                quoted(ask.method),
-                quoted(&url),
-                quoted(&output(place).display().to_string()),
-                self.tag(ask),
-                self.name
-            );
+        let transfer = |(place, ask): (usize, &Ask)| {
+            let mut options = vec![
+                "http2-prior-knowledge\ngloboff\npath-as-is\nsilent\ninclude\nmax-time = 30".to_owned(),
+                format!("url = {}", quoted(&format!("http://h{place}.test:{}{}", self.port, ask.target))),
+                "connect-to = \"::127.0.0.1:\"".to_owned(),
+                format!("output = {}", quoted(&output(place).display().to_string())),
+                format!("request = {}", quoted(ask.method)),
+            ];
+            let own = [format!("X-Case: {}", self.tag(ask)), format!("Host: {}.test", self.name)];
+            let not_curls = ["User-Agent:", "Accept:"].map(str::to_owned);
+            options.extend(own.iter().chain(&not_curls).map(|header| format!("header = {}", quoted(header))));
             for header in &ask.headers {
                 if let Header::Line(line) = header {
                     let line = String::from_utf8_lossy(line);
                     // An empty header is written so.
                     let line = line.strip_suffix(':').map_or(line.to_string(), |name| format!("{name};"));
-                    text += &format!("header = {}\n", quoted(&line));
+                    options.push(format!("header = {}", quoted(&line)));
                 }
             }
-        }
+            options.join("\n") + "\n"
+        };
+        let text = asks.iter().enumerate().map(transfer).collect::<Vec<_>>().join("next\n");
         let curl = Command::new("curl").args(["--disable", "-K", "-"]).stdin(Stdio::piped()).spawn();
         let mut curl = curl.unwrap_or_else(|error| panic!("cannot run curl: {error}"));
         curl.stdin.take().expect("a pipe").write_all(text.as_bytes()).unwrap();
@@ -161,7 +160,7 @@ pub(crate) fn tag(name: &str, number: usize) -> String {
 }
 
 fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 /// Takes apart what `curl --include` wrote.
