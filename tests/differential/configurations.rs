@@ -27,8 +27,7 @@ pub(crate) fn configuration(seed: u64, number: usize, http2: bool) -> Configurat
         global.push(section(r#"Directory "@DIR@/htdocs""#, inside));
     }
     host.extend(sections);
-    let used = aliases(&(written(&host) + &written(&global)));
-    global.extend(used);
+    global.splice(0..0, aliases(&(written(&host) + &written(&global))));
     // httpd must refuse the same, in the same words.
     if random.chance(3) {
         host.push(section(r#"Location "/refused""#, vec![line(random.pick(REFUSED))]));
@@ -231,7 +230,6 @@ const REALMS: &[(usize, &str)] = &[
     (1, "AuthName 'The \"inner\" realm'"),
     (1, "AuthName \"B\u{fc}ro\""),
     (1, "AuthName \"realm of %{HTTP:X-Group}\""),
-    (1, "AuthName \"\""),
 ];
 
 const USER_FILES: &[(usize, &str)] = &[
@@ -381,4 +379,6 @@ const REFUSED: &[&str] = &[
     "Require not group staff",
     "AuthName \"Elasticsearch server\" # or another",
     "AuthMerging Perhaps",
+    "AuthName \"\"",
+    "Require method BREW",
 ];

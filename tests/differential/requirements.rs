@@ -62,7 +62,7 @@ const RULED_OUT: &[(usize, &str)] = &[
     (1, "@NAME@-admins"),
     (1, "ip 192.0.2.1"),
     (1, "env let_in"),
-    (1, "method BREW"),
+    (1, "method PUT"),
 ];
 
 /// mod_access_compat.
