@@ -5,6 +5,7 @@ use std::fs;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use super::model::Configuration;
 use super::place::{Place, ports_defined};
@@ -74,6 +75,7 @@ pub(crate) fn run(variant: &Variant, configurations: &[Configuration], backend: 
     let mut ours = start(variant, variant, &accepted, &place);
     let mut served = serve(&accepted, &place, backend, &stock, &ours);
     for server in [&mut stock, &mut ours] {
+        wait_for_the_log(server);
         let ended = server.stop();
         assert!(ended.success(), "{}: httpd ended with {ended}", variant.name);
     }
@@ -143,6 +145,20 @@ fn main_server(
         ports_defined(site.ports, place.ports()),
         place.includes(accepted)
     )
+}
+
+/// A child logs a request after it has answered, and may be told to end in between: until nothing more is logged.
+fn wait_for_the_log(server: &Httpd) {
+    let size = || fs::metadata(server.folder().join("access.log")).map_or(0, |file| file.len());
+    let mut before = size();
+    for _ in 0..100 {
+        thread::sleep(Duration::from_millis(50));
+        let now = size();
+        if now == before {
+            return;
+        }
+        before = now;
+    }
 }
 
 type Served = HashMap<String, HashMap<usize, Both>>;
