@@ -11,7 +11,7 @@ $(foreach name,APXS ES_URL DESTDIR HTTPS_PORT HTTP_PORT ES_PORT ESAUTH_MODULE,$(
 scripts := $(wildcard scripts/*.sh tests/e2e/*.sh) .ci/run
 
 .DEFAULT_GOAL := all
-.PHONY: all deps deps-build demo test test-backends soak models bench lint install uninstall clean help
+.PHONY: all deps deps-build demo test test-backends soak models fuzz bench lint install uninstall clean help
 
 all: deps-build ## Build target/release/librust_esauth.so
 	@cargo build --release --quiet
@@ -40,12 +40,16 @@ soak: deps all ## Compare with the stock modules on generated configurations (SO
 models: ## Check the shared table's protocol in every order of events (loom)
 	@RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test --quiet --release -p esauth_engine --lib model::
 
+fuzz: deps-build ## Fuzz the parsers with cargo-fuzz; needs a nightly compiler (FUZZ=seconds for each of three targets, default 60)
+	@scripts/fuzz.sh $(FUZZ)
+
 bench: deps all ## What authentication costs, ours and other servers', in numbers (BENCH="--quick": 3 minutes; --help: more)
 	@scripts/bench_deps.sh
 	@python3 -B benches/httpd $(BENCH)
 
 lint: deps-build ## Formatting and lints; warnings are errors
 	@cargo fmt --all --check
+	@cargo fmt --manifest-path fuzz/Cargo.toml --check
 	@cargo clippy --quiet --workspace --all-targets -- -D warnings
 	@if command -v shellcheck >/dev/null; then shellcheck -x -P scripts $(scripts); else echo "shellcheck is not installed; scripts are not checked"; fi
 

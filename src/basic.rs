@@ -123,6 +123,7 @@ impl<'r> Credentials<'r> {
 impl Drop for Credentials<'_> {
     fn drop(&mut self) {
         self.rest.zeroize();
+        esauth_engine::wipe_registers();
     }
 }
 

@@ -138,7 +138,13 @@ fn realm_hash<'r>(request: Request<'r>, user: &CStr, realm: &CStr) -> Result<&'r
         log_request!(request, Level::Error, unreadable.0, tag("AH01622: "), text, path.to_bytes());
         Verdict::Error
     })?;
-    let hash = file.realm_hash(user.to_bytes(), realm.to_bytes()).ok_or(Verdict::UserNotFound)?;
+    let hash = file.realm_hash(user.to_bytes(), realm.to_bytes()).map_err(|error| {
+        let reason = error.to_string();
+        let text = b"rust_esauth: no index of realms can be made: ";
+        log_request!(request, Level::Error, 0, text, reason.as_bytes());
+        Verdict::Error
+    })?;
+    let hash = hash.ok_or(Verdict::UserNotFound)?;
     Ok(request.pool().join(&[hash]))
 }
 

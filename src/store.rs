@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use esauth_engine::{Groups, News, Parse, Passwords, ReadError, Reading, Snapshot, Source};
+use esauth_engine::{Groups, News, Parse, Passwords, ReadError, Reading, Snapshot, Source, Watcher};
 
 use crate::bindings::apr_status_t;
 use crate::generation;
@@ -30,19 +30,19 @@ impl Kind {
 
 /// The content of `path` as of now. What is new about the file is logged; a failure is left to the caller to report.
 pub(crate) fn passwords(request: Request<'_>, path: &CStr) -> Result<Arc<Snapshot<Passwords>>, Unreadable> {
-    report(request, Kind::UserFile, path, store().passwords.source(path).current())
+    report(request, Kind::UserFile, path, store().passwords.source(path, &store().watcher).current())
 }
 
 /// As [`passwords`], for a group file.
 pub(crate) fn groups(request: Request<'_>, path: &CStr) -> Result<Arc<Snapshot<Groups>>, Unreadable> {
-    report(request, Kind::GroupFile, path, store().groups.source(path).current())
+    report(request, Kind::GroupFile, path, store().groups.source(path, &store().watcher).current())
 }
 
 /// Reads a file ahead of the first request that needs it.
 pub(crate) fn preload(kind: Kind, path: &CStr) {
     match kind {
-        Kind::UserFile => store().passwords.source(path).preload(),
-        Kind::GroupFile => store().groups.source(path).preload(),
+        Kind::UserFile => store().passwords.source(path, &store().watcher).preload(),
+        Kind::GroupFile => store().groups.source(path, &store().watcher).preload(),
     }
 }
 
@@ -50,16 +50,18 @@ pub(crate) fn preload(kind: Kind, path: &CStr) {
 #[derive(Clone, Copy)]
 pub(crate) struct Unreadable(pub(crate) apr_status_t);
 
+#[derive(Default)]
 struct Store {
     passwords: Files<Passwords>,
     groups: Files<Groups>,
+    watcher: Arc<Watcher>,
 }
 
 /// Made when first asked for, which is after the fork; it ends with the child, like the memory it is in. (The parent,
 /// in which the library is loaded and unloaded at every restart, never asks.)
 fn store() -> &'static Store {
     static STORE: OnceLock<Store> = OnceLock::new();
-    STORE.get_or_init(|| Store { passwords: Files::default(), groups: Files::default() })
+    STORE.get_or_init(Store::default)
 }
 
 struct Files<T> {
@@ -74,16 +76,15 @@ impl<T> Default for Files<T> {
 
 impl<T: Parse> Files<T> {
     /// The source for `path`: no allocation once it is there.
-    fn source(&self, path: &CStr) -> Arc<Source<T>> {
+    fn source(&self, path: &CStr, watcher: &Arc<Watcher>) -> Arc<Source<T>> {
         let known = self.by_path.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(source) = known.get(path) {
             return Arc::clone(source);
         }
         drop(known);
         let mut known = self.by_path.write().unwrap_or_else(PoisonError::into_inner);
-        let source =
-            known.entry(path.to_owned()).or_insert_with(|| Arc::new(Source::new(path, generation::LINE_RULES)));
-        Arc::clone(source)
+        let new = || Arc::new(Source::new(path, generation::LINE_RULES, Arc::clone(watcher)));
+        Arc::clone(known.entry(path.to_owned()).or_insert_with(new))
     }
 }
 
@@ -110,6 +111,22 @@ fn report<T>(
             let number = number.to_string();
             let line = [b" line ", number.as_bytes()].concat();
             log_request!(request, Level::Warning, 0, b"rust_esauth: ", name, b" ", path, line, effect);
+        }
+        Some(News::Unwatched(number)) => {
+            let reason = ReadError::Os(number).to_string();
+            log_request!(
+                request,
+                Level::Warning,
+                0,
+                b"rust_esauth: ",
+                name,
+                b" ",
+                path,
+                b" cannot be watched: ",
+                reason.as_bytes(),
+                b". Changes of it still count at once, but valid users may be refused while a slow program rewrites it in \
+                  place; raise fs.inotify.max_user_watches or fs.inotify.max_user_instances, or the limit on open files",
+            );
         }
         Some(News::Fails) | None => {}
     }

@@ -77,9 +77,7 @@ fn compare(samples: &[Sample], tries: &[Try]) {
         .collect();
     let users = folder.write("users", lines);
     folder.write("htdocs/file.txt", "file\n");
-    let load = |modules: &[&str]| {
-        Installation::get().load(&["authn_core", "authz_core", "authz_user"]) + &Installation::get().load(modules)
-    };
+    let load = |modules: &[&str]| Installation::get().load_core() + &Installation::get().load(modules);
     let configuration = |_: &Site<'_>| {
         format!(
             "DocumentRoot {}/htdocs\nMaxKeepAliveRequests 0\nLimitRequestFieldSize 8190\n<Location />\nAuthType Basic\n\
@@ -88,7 +86,8 @@ fn compare(samples: &[Sample], tries: &[Try]) {
             users.display()
         )
     };
-    let start = |load: String| Httpd::start(&Setup { mpm: Mpm::Event, load, ports: 1, configuration: &configuration });
+    let start =
+        |load: String| Httpd::start(&Setup { mpm: Mpm::usual(), load, ports: 1, configuration: &configuration });
     let stock = start(load(&["auth_basic", "authn_file"]));
     let ours = start(load(&[]) + &Installation::get().load_ours());
     let (stock_says, ours_says) = thread::scope(|scope| {
@@ -114,7 +113,7 @@ fn compare(samples: &[Sample], tries: &[Try]) {
             count += 1;
         }
     }
-    println!("{} hashes, {} tries", samples.len(), tries.len());
+    Installation::get().say(&format!("{} hashes, {} tries", samples.len(), tries.len()));
     assert!(count == 0, "{count} wrong verdicts:\n{wrong}");
 }
 

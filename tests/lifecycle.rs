@@ -25,15 +25,22 @@ use process::Size;
 const SECRET: &str = "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=";
 const OTHER: &str = "{SHA}0JQeaNqPOBUf+Gph/Fn3xc+fyqI=";
 
-/// For an event server, so that each process's lines can be counted.
-const ONE_CHILD: &str = "LogLevel notice\nServerLimit 1\nStartServers 1\nMaxRequestWorkers 16\nMaxSpareThreads 32";
+/// For the usual MPM, so that each process's lines can be counted.
+fn one_child() -> &'static str {
+    match Mpm::usual() {
+        Mpm::Event | Mpm::Worker => {
+            "LogLevel notice\nServerLimit 1\nStartServers 1\nMaxRequestWorkers 16\nMaxSpareThreads 32"
+        }
+        Mpm::Prefork => "LogLevel notice\nServerLimit 1\nStartServers 1\nMaxRequestWorkers 1\nMaxSpareServers 1",
+    }
+}
 
 const STOCK: &[&str] = &["auth_basic", "authn_file", "authz_groupfile"];
 
 /// A server that guards everything by the files `users` and `groups` in its folder.
 fn start(mpm: Mpm, stock: &[&str], ours: bool, more: &str) -> Httpd {
     let installation = Installation::get();
-    let mut load = installation.load(&["authn_core", "authz_core", "authz_user"]) + &installation.load(stock);
+    let mut load = installation.load_core() + &installation.load(stock);
     if ours {
         load += &installation.load_ours();
     }
@@ -43,10 +50,10 @@ fn start(mpm: Mpm, stock: &[&str], ours: bool, more: &str) -> Httpd {
         write(site.folder, "groups", "staff: alice\n");
         write(site.folder, "file.txt", "file\n");
         format!(
-            "DocumentRoot {folder}\nErrorLogFormat \"{}\"\nMaxKeepAliveRequests 0\n<Location />\nAuthType Basic\n\
+            "DocumentRoot {folder}\n{}MaxKeepAliveRequests 0\n<Location />\nAuthType Basic\n\
              AuthName realm\nAuthUserFile {folder}/users\nAuthGroupFile {folder}/groups\nRequire group staff\n\
              </Location>\n{more}\n",
-            log::FORMAT
+            log::format()
         )
     };
     Httpd::start(&Setup { mpm, load, ports: 1, configuration: &configuration })
@@ -65,6 +72,11 @@ fn replace(folder: &Path, name: &str, content: &str) {
 fn status(server: &Httpd, user: &str, password: &str) -> u16 {
     let request = Request::get("/file.txt").header("Host: localhost").basic(user, password);
     client::ask(server.port(), &request).unwrap().status
+}
+
+/// The error log's lines of the stock modules with this number.
+fn stock_lines(server: &Httpd, number: &'static str) -> Vec<log::Line> {
+    log::mark(number).map_or(Vec::new(), |mark| logged(server, mark))
 }
 
 /// The error log's lines whose text contains `part`.
@@ -102,6 +114,9 @@ mod restarts {
 
     /// The same load and the same restarts for a stock server and for one with ours, side by side.
     fn a_hundred_restarts(mpm: Mpm) {
+        if mpm.is_missing() {
+            return;
+        }
         let mut stock = start(mpm, STOCK, false, "LogLevel notice");
         let mut ours = start(mpm, &[], true, "LogLevel notice");
         let (stock_load, ours_load) = (Load::begin(stock.port()), Load::begin(ours.port()));
@@ -140,9 +155,11 @@ mod restarts {
     }
 
     fn assert_no_worse(mpm: Mpm, stock: &Losses, ours: &Losses) {
-        // A load that hardly asks anything would prove nothing.
+        // A load that hardly asks anything would prove nothing. 2.2's worker has few children to spare while the old ones
+        // take seconds to end.
+        let enough = if Installation::get().is_22() { 300 } else { 2000 };
         for (name, losses) in [("stock", stock), ("ours", ours)] {
-            assert!(losses.answered > 2000, "{mpm:?}: only {} requests were answered by {name}", losses.answered);
+            assert!(losses.answered > enough, "{mpm:?}: only {} requests were answered by {name}", losses.answered);
         }
         assert_eq!(ours.wrong, 0, "{mpm:?}: answers with a wrong status: {:?}", ours.examples);
         assert!(
@@ -182,7 +199,7 @@ mod changes {
 
     #[test]
     fn a_replaced_file_counts_from_the_next_request_on() {
-        for mpm in Mpm::ALL {
+        for mpm in Mpm::available() {
             let server = start(mpm, &[], true, "");
             for _ in 0..20 {
                 assert_eq!(status(&server, "alice", "secret"), 200);
@@ -199,7 +216,7 @@ mod changes {
 
     #[test]
     fn a_file_rewritten_in_place_counts_from_the_next_request_on() {
-        for mpm in Mpm::ALL {
+        for mpm in Mpm::available() {
             let server = start(mpm, &[], true, "");
             // Same length, same inode, and often the same tick of the clock.
             for _ in 0..20 {
@@ -221,7 +238,7 @@ mod changes {
 
     #[test]
     fn a_revoked_user_and_a_revoked_member_are_refused_at_once() {
-        let server = start(Mpm::Event, &[], true, "");
+        let server = start(Mpm::usual(), &[], true, "");
         assert_eq!((status(&server, "alice", "secret"), status(&server, "bob", "secret")), (200, 401));
         replace(server.folder(), "groups", "staff: bob\n");
         assert_eq!((status(&server, "alice", "secret"), status(&server, "bob", "secret")), (401, 200));
@@ -233,9 +250,9 @@ mod changes {
 
     #[test]
     fn htpasswd_itself_changes_a_password() {
-        let server = start(Mpm::Event, &[], true, "");
+        let server = start(Mpm::usual(), &[], true, "");
         for password in ["first", "second", "third"] {
-            let mut htpasswd = std::process::Command::new(Installation::get().program("htpasswd"));
+            let mut htpasswd = std::process::Command::new(Installation::get().htpasswd());
             let output =
                 htpasswd.arg("-bs").arg(server.folder().join("users")).args(["alice", password]).output().unwrap();
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -246,7 +263,7 @@ mod changes {
     #[test]
     fn a_removed_file_fails_as_in_stock_httpd_and_recovers() {
         let answers = [(STOCK, false), (&[][..], true), (STOCK, true)].map(|(stock, ours)| {
-            let server = start(Mpm::Event, stock, ours, "");
+            let server = start(Mpm::usual(), stock, ours, "");
             let users = server.folder().join("users");
             let mut statuses = vec![status(&server, "alice", "secret")];
             fs::remove_file(&users).unwrap();
@@ -259,7 +276,7 @@ mod changes {
             statuses.push(status(&server, "alice", "secret"));
             let lines: Vec<String> = ["AH01620", "AH01665"]
                 .iter()
-                .flat_map(|number| logged(&server, number))
+                .flat_map(|number| stock_lines(&server, number))
                 .map(|line| {
                     format!(
                         "{} {} {}",
@@ -272,7 +289,8 @@ mod changes {
             (statuses, lines)
         });
         let [stock, ours, both] = answers;
-        assert_eq!(stock.0, [200, 500, 500, 500, 200, 200, 200, 401, 200]);
+        let without_groups = if Installation::get().is_22() { 500 } else { 401 };
+        assert_eq!(stock.0, [200, 500, 500, 500, 200, 200, 200, without_groups, 200]);
         assert_eq!(stock.1.len(), 4, "{:?}", stock.1);
         assert_eq!(stock, ours);
         assert_eq!(stock, both);
@@ -281,7 +299,7 @@ mod changes {
     /// Besides the stock lines, which come with every request, ours says what to do: once, and once when it is over.
     #[test]
     fn what_to_do_about_a_broken_file_is_said_once() {
-        let server = start(Mpm::Event, &[], true, ONE_CHILD);
+        let server = start(Mpm::usual(), &[], true, one_child());
         assert_eq!(status(&server, "alice", "secret"), 200);
         let own = || {
             log::parse(&server.error_log())
@@ -305,7 +323,7 @@ mod changes {
     #[test]
     fn a_line_that_becomes_too_long_for_stock_httpd_is_warned_of_once() {
         for long in [format!("dana:{SECRET}:{}", "x".repeat(9000)), format!("# {}", "x".repeat(9000))] {
-            let server = start(Mpm::Event, &[], true, ONE_CHILD);
+            let server = start(Mpm::usual(), &[], true, one_child());
             assert_eq!(status(&server, "alice", "secret"), 200);
             write(server.folder(), "users", &format!("bob:{SECRET}\n{long}\nalice:{SECRET}\n"));
             assert_one_warning_of_line_2(&server, &long);
@@ -314,7 +332,7 @@ mod changes {
 
     #[test]
     fn a_line_that_is_too_long_for_stock_httpd_from_the_start_is_warned_of_once() {
-        let server = start(Mpm::Event, &[], true, ONE_CHILD);
+        let server = start(Mpm::usual(), &[], true, one_child());
         let long = format!("dana:{SECRET}:{}", "x".repeat(9000));
         write(server.folder(), "users", &format!("bob:{SECRET}\n{long}\nalice:{SECRET}\n"));
         server.begin_graceful_restart();
@@ -339,7 +357,7 @@ mod start_up {
     #[test]
     fn one_line_at_info_says_the_version() {
         for (stock, says) in [(&[][..], "in place of mod_auth_basic"), (STOCK, "beside mod_auth_basic")] {
-            let server = start(Mpm::Event, stock, true, "LogLevel info");
+            let server = start(Mpm::usual(), stock, true, "LogLevel info");
             let lines = logged(&server, concat!("rust_esauth/", env!("CARGO_PKG_VERSION")));
             assert_eq!(lines.len(), 1, "{lines:?}");
             assert!(lines[0].level == "info" && lines[0].text.contains(says), "{lines:?}");
@@ -348,7 +366,7 @@ mod start_up {
 
     #[test]
     fn nothing_is_said_at_the_usual_level() {
-        let server = start(Mpm::Event, STOCK, true, "LogLevel warn");
+        let server = start(Mpm::usual(), STOCK, true, "LogLevel warn");
         assert_eq!(status(&server, "alice", "secret"), 200);
         let lines = log::parse(&server.error_log());
         assert!(lines.iter().all(|line| line.module != "rust_esauth"), "{lines:?}");
@@ -357,18 +375,24 @@ mod start_up {
     #[test]
     fn the_provider_goes_by_the_name_esauth_as_well() {
         for stock in [&[][..], STOCK] {
-            let server = start(Mpm::Event, stock, true, "<Location />\nAuthBasicProvider esauth\n</Location>");
+            let server = start(Mpm::usual(), stock, true, "<Location />\nAuthBasicProvider esauth\n</Location>");
             let statuses = [("alice", "secret"), ("alice", "wrong"), ("bob", "secret"), ("mallory", "x")];
             assert_eq!(statuses.map(|(user, password)| status(&server, user, password)), [200, 401, 401, 401]);
-            assert_eq!(logged(&server, "AH01617").len(), 1);
-            assert_eq!(logged(&server, "AH01618").len(), 1);
+            assert_eq!(stock_lines(&server, "AH01617").len(), 1);
+            assert_eq!(stock_lines(&server, "AH01618").len(), 1);
         }
     }
 
     /// Where mod_authz_owner is not loaded nobody can tell the group of a file: that is a refusal, not a crash.
     #[test]
     fn file_group_without_mod_authz_owner_is_refused() {
-        let server = start(Mpm::Event, &[], true, "<Location />\nRequire file-group\n</Location>");
+        let server = start(Mpm::usual(), &[], true, "<Location />\nRequire file-group\n</Location>");
+        if Installation::get().is_22() {
+            // There nobody decides, the stock module neither, and httpd itself refuses that.
+            assert_eq!(status(&server, "alice", "secret"), 500);
+            assert_eq!(logged(&server, "couldn't check access").len(), 1);
+            return;
+        }
         for _ in 0..3 {
             assert_eq!(status(&server, "alice", "secret"), 401);
         }
@@ -380,29 +404,32 @@ mod start_up {
     #[test]
     fn files_are_read_with_the_rights_of_the_children() {
         use std::os::unix::fs::PermissionsExt;
-        let server = start(Mpm::Event, &[], true, "");
+        let server = start(Mpm::usual(), &[], true, "");
         fs::set_permissions(server.folder().join("users"), fs::Permissions::from_mode(0o000)).unwrap();
         server.begin_graceful_restart();
         wait_for("the restart", || {
             logged(&server, "resuming normal operations").len() > 1 || status(&server, "alice", "secret") == 500
         });
         wait_for("the refusal", || status(&server, "alice", "secret") == 500);
-        let lines = logged(&server, "AH01620");
+        let lines = stock_lines(&server, "AH01620");
         assert!(lines.iter().all(|line| line.status == "(13)Permission denied"), "{lines:?}");
     }
 
     /// In httpd's usual format, which people's log alerts and fail2ban's `apache-auth` filter match.
     #[test]
     fn a_refusal_in_the_usual_log_format_has_the_client_and_the_stock_text() {
+        let in_22 = Installation::get().is_22();
         let format =
             "ErrorLogFormat \"[%{u}t] [%-m:%l] [pid %P:tid %T] %7F: %E: [client\\ %a] %M% ,\\ referer\\ %{Referer}i\"";
-        let server = start(Mpm::Event, &[], true, format);
+        let server = start(Mpm::usual(), &[], true, if in_22 { "" } else { format });
         assert_eq!(status(&server, "alice", "wrong"), 401);
         let log = String::from_utf8_lossy(&server.error_log()).into_owned();
-        let line = log.lines().find(|line| line.contains("AH01617")).unwrap_or_else(|| panic!("no AH01617 in:\n{log}"));
-        let (before, text) = line.split_once("[client 127.0.0.1:").unwrap();
-        assert!(before.contains("[rust_esauth:error] [pid "), "{line}");
+        let line =
+            log.lines().find(|line| line.contains("Password Mismatch")).unwrap_or_else(|| panic!("not in:\n{log}"));
+        let (before, text) = line.split_once("[client 127.0.0.1").unwrap();
+        assert!(before.contains(if in_22 { "] [error] " } else { "[rust_esauth:error] [pid " }), "{line}");
         let text = text.split_once("] ").unwrap().1;
-        assert_eq!(text, "AH01617: user alice: authentication failure for \"/file.txt\": Password Mismatch");
+        let number = if in_22 { "" } else { "AH01617: " };
+        assert_eq!(text, format!("{number}user alice: authentication failure for \"/file.txt\": Password Mismatch"));
     }
 }

@@ -8,7 +8,7 @@ use std::ffi::CString;
 use std::fs;
 use std::hint::black_box;
 use std::os::unix::ffi::OsStrExt;
-use std::sync::Barrier;
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,8 @@ fn main() {
     let path = folder.path().join("users");
     let lines = (0..USERS).map(|n| format!("user{n}:{STORED}\n"));
     fs::write(&path, lines.collect::<String>()).unwrap();
-    let users: Source<Passwords> = Source::new(&CString::new(path.as_os_str().as_bytes()).unwrap(), LineRules::Httpd24);
+    let path = CString::new(path.as_os_str().as_bytes()).unwrap();
+    let users: Source<Passwords> = Source::new(&path, LineRules::Httpd24, Arc::default());
     let cache = Cache::create(Settings { entries: 65536, ttl: 1200, slots: 2 }).unwrap();
     // Until the clock has moved on from the file's last change, every look reads it again.
     thread::sleep(Duration::from_millis(50));

@@ -1,5 +1,6 @@
 //! Reading a whole file, and telling cheaply whether it has changed since.
 
+use std::collections::TryReserveError;
 use std::ffi::CStr;
 use std::fmt;
 use std::fs::File;
@@ -8,12 +9,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
+use rustix::mm::{Advice, madvise};
 
 /// Offsets into a snapshot are 32 bits wide, and a NUL is added behind the text.
 const LARGEST_FILE: u64 = u32::MAX as u64 - 1;
-
-/// How often a file that changes while it is read is read again before the last reading is taken as it is.
-const READ_ATTEMPTS: usize = 3;
 
 /// Why a file cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +23,17 @@ pub enum ReadError {
     NotRegular,
     /// 4 GiB or more.
     TooLarge,
+}
+
+impl ReadError {
+    /// There is not enough memory.
+    pub const NO_MEMORY: ReadError = ReadError::Os(libc::ENOMEM);
+}
+
+impl From<TryReserveError> for ReadError {
+    fn from(_: TryReserveError) -> Self {
+        ReadError::NO_MEMORY
+    }
 }
 
 impl fmt::Display for ReadError {
@@ -74,13 +84,48 @@ impl Stamp {
         if self.changed.1 == 0 { Duration::from_secs(2) } else { Duration::from_millis(20) }
     }
 
+    /// True where both are of the same file, whatever has become of it.
+    pub(crate) fn is_same_file(&self, other: &Stamp) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
+
+    pub(crate) fn is_of_empty_file(&self) -> bool {
+        self.size == 0
+    }
+
+    /// How long ago, by the clock, the content was changed. `None` where the clock says that it is still to come.
+    pub(crate) fn age_of_content(&self, now: SystemTime) -> Option<Duration> {
+        now.duration_since(time(self.modified)?).ok()
+    }
+
     /// True where, by the clock, the file's last change lies so far before `read_began` that a later one would show.
     pub(crate) fn settled_at(&self, read_began: SystemTime) -> bool {
-        let (seconds, nanoseconds) = self.changed.max(self.modified);
-        let Ok(seconds) = u64::try_from(seconds) else { return true };
-        let last_change = UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_nanos(nanoseconds);
+        let Some(last_change) = time(self.changed.max(self.modified)) else { return false };
         read_began.duration_since(last_change).is_ok_and(|age| age >= self.granularity())
     }
+}
+
+/// Asks for large pages for the room of a large file: it is filled in less time, and searched in less.
+fn prefer_large_pages(bytes: &mut Vec<u8>) {
+    const WORTH_IT: usize = 4 * 1024 * 1024;
+    /// A multiple of the page size, whatever that is.
+    const ALIGNMENT: usize = 64 * 1024;
+    let room = bytes.spare_capacity_mut();
+    let skipped = room.as_ptr().align_offset(ALIGNMENT);
+    if room.len() < WORTH_IT || skipped > room.len() {
+        return;
+    }
+    let room = &mut room[skipped..];
+    let length = room.len() / ALIGNMENT * ALIGNMENT;
+    // SAFETY: memory of the vector's own, whose content this advice does not change. Without it, all works as well.
+    let _ = unsafe { madvise(room.as_mut_ptr().cast(), length, Advice::LinuxHugepage) };
+}
+
+/// Seconds and nanoseconds since 1970 as a time. `None` for one that has no place in the clock's range.
+fn time((seconds, nanoseconds): (i64, u64)) -> Option<SystemTime> {
+    let whole = Duration::from_secs(seconds.unsigned_abs());
+    let time = if seconds < 0 { UNIX_EPOCH.checked_sub(whole) } else { UNIX_EPOCH.checked_add(whole) };
+    time?.checked_add(Duration::from_nanos(nanoseconds))
 }
 
 #[allow(clippy::unnecessary_cast, reason = "the fields' types differ between architectures")]
@@ -96,43 +141,44 @@ impl From<&Stat> for Stamp {
     }
 }
 
-/// A file's bytes and the stamp they belong to.
-pub(crate) struct Content {
-    pub(crate) bytes: Vec<u8>,
+/// A file that is open for reading, and is one that can be read.
+pub(crate) struct Opened {
+    file: File,
+    /// Of the file when it was opened.
     pub(crate) stamp: Stamp,
 }
 
-/// Reads the file at `path`.
-///
-/// Nothing here can hang: a FIFO without a writer is opened without waiting and then refused, as any file that is not
-/// a regular one is.
-pub(crate) fn read(path: &CStr) -> Result<Content, ReadError> {
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let mut attempt = 1;
-    loop {
-        let mut file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
-        let before = rustix::fs::fstat(&file)?;
-        if FileType::from_raw_mode(before.st_mode) != FileType::RegularFile && path != c"/dev/null" {
+impl Opened {
+    /// Opens the file at `path`.
+    ///
+    /// Nothing here can hang: a FIFO without a writer is opened without waiting and then refused, as any file that is
+    /// not a regular one is.
+    pub(crate) fn open(path: &CStr) -> Result<Opened, ReadError> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+        let stat = rustix::fs::fstat(&file)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile && path != c"/dev/null" {
             return Err(ReadError::NotRegular);
         }
-        let before = Stamp::from(&before);
-        let bytes = read_all(&mut file, before.size)?;
-        let after = Stamp::from(&rustix::fs::fstat(&file)?);
-        if before == after || attempt == READ_ATTEMPTS {
-            // A file that keeps changing keeps this stamp from matching, so the next request reads again.
-            return Ok(Content { bytes, stamp: before });
-        }
-        attempt += 1;
+        Ok(Opened { file, stamp: Stamp::from(&stat) })
     }
-}
 
-fn read_all(file: &mut File, expected: u64) -> Result<Vec<u8>, ReadError> {
-    if expected > LARGEST_FILE {
-        return Err(ReadError::TooLarge);
+    /// All bytes of the file, up to the largest size that is taken.
+    pub(crate) fn read(&mut self) -> Result<Vec<u8>, ReadError> {
+        if self.stamp.size > LARGEST_FILE {
+            return Err(ReadError::TooLarge);
+        }
+        let mut bytes = Vec::new();
+        // Room for the text, the end-of-file probe of `read_to_end` and the NUL that the parser adds, without growing
+        // twice.
+        bytes.try_reserve_exact(self.stamp.size as usize + 33)?;
+        prefer_large_pages(&mut bytes);
+        Read::by_ref(&mut self.file).take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > LARGEST_FILE { Err(ReadError::TooLarge) } else { Ok(bytes) }
     }
-    let mut bytes = Vec::new();
-    // Room for the text, the end-of-file probe of `read_to_end` and the NUL that the parser adds, without growing twice.
-    bytes.try_reserve_exact(expected as usize + 33).map_err(|_| ReadError::from(Errno::NOMEM))?;
-    file.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LARGEST_FILE { Err(ReadError::TooLarge) } else { Ok(bytes) }
+
+    /// True where the open file is still what it was when it was opened.
+    pub(crate) fn is_unchanged(&self) -> Result<bool, ReadError> {
+        Ok(Stamp::from(&rustix::fs::fstat(&self.file)?) == self.stamp)
+    }
 }

@@ -6,12 +6,16 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use memchr::memchr;
 
+use crate::file::ReadError;
 use crate::lines::{Line, LineCutter, LineRules, is_space};
 use crate::source::Parse;
 
 /// httpd 2.4 stops reading a group file at a line of this many bytes before its LF (`VARBUF_MAX_LEN` of
 /// mod_authz_groupfile, which counts the LF too).
 const TOO_LONG_LINE: usize = 16 * 1024 * 1024;
+
+/// Room for this many members is made beforehand, at most: a file may be large and say little.
+const MOST_RESERVED: usize = 4 * 1024 * 1024;
 
 /// The groups of one group file. Whether a user is in a group is answered in constant time, whatever the number of
 /// groups and of members (in the logarithm of the number of the user's own groups).
@@ -44,6 +48,12 @@ impl Groups {
         Some(Memberships { groups: self, ids })
     }
 
+    /// Bytes of memory held.
+    pub fn memory(&self) -> usize {
+        let words = self.starts.len() + self.group_ids.len();
+        self.text.len() + words * size_of::<u32>() + self.group_names.memory() + self.member_names.memory()
+    }
+
     /// Number of users who are in at least one group.
     pub fn members(&self) -> usize {
         self.member_names.offsets.len()
@@ -61,12 +71,16 @@ impl Memberships<'_> {
 }
 
 impl Parse for Groups {
-    fn parse(text: Vec<u8>, rules: LineRules) -> Self {
+    fn parse(text: Vec<u8>, rules: LineRules) -> Result<Self, ReadError> {
         let keys = RandomState::new();
         let mut group_names = Names::default();
         let mut member_names = Names::default();
         // Pairs of member and group as one number each, which sorts faster than a pair.
         let mut memberships: Vec<u64> = Vec::new();
+        // At least as many words as there are; what is too much is given back. Growing would hash all names again and again.
+        let most_members = text.iter().filter(|&&byte| is_space(byte)).count().min(MOST_RESERVED);
+        member_names.reserve(most_members)?;
+        memberships.try_reserve(most_members)?;
         let mut cutter = LineCutter::new(text, rules, TOO_LONG_LINE);
         while let Some(line) = cutter.next_content() {
             if cutter.too_long().is_some() {
@@ -81,7 +95,7 @@ impl Parse for Groups {
                 hash,
                 |a, b| c_string(cutter.text(), a).eq_ignore_ascii_case(c_string(cutter.text(), b)),
                 |offset| hash_folded(&keys, c_string(cutter.text(), offset)),
-            );
+            )?;
             loop {
                 let hash = keys.hash_one(c_string(cutter.text(), member));
                 let id = member_names.intern(
@@ -89,7 +103,8 @@ impl Parse for Groups {
                     hash,
                     |a, b| c_string(cutter.text(), a) == c_string(cutter.text(), b),
                     |offset| keys.hash_one(c_string(cutter.text(), offset)),
-                );
+                )?;
+                memberships.try_reserve(1)?;
                 memberships.push(u64::from(id) << 32 | u64::from(group));
                 match words.next(cutter.text_mut()) {
                     Some(next) => member = next,
@@ -98,11 +113,15 @@ impl Parse for Groups {
             }
         }
         let stopped_at = cutter.too_long();
+        member_names.shrink(|offset| keys.hash_one(c_string(cutter.text(), offset)));
         memberships.sort_unstable();
         memberships.dedup();
-        let starts = starts_of_members(&memberships, member_names.offsets.len());
-        let group_ids = memberships.iter().map(|&pair| pair as u32).collect();
-        Groups { text: cutter.into_text(), keys, group_names, member_names, starts, group_ids, stopped_at }
+        let starts = starts_of_members(&memberships, member_names.offsets.len())?;
+        let mut group_ids = Vec::new();
+        group_ids.try_reserve_exact(memberships.len())?;
+        group_ids.extend(memberships.iter().map(|&pair| pair as u32));
+        let group_ids = group_ids.into_boxed_slice();
+        Ok(Groups { text: cutter.into_text(), keys, group_names, member_names, starts, group_ids, stopped_at })
     }
 
     fn stock_stops_at(&self) -> Option<usize> {
@@ -110,15 +129,16 @@ impl Parse for Groups {
     }
 }
 
-fn starts_of_members(memberships: &[u64], members: usize) -> Box<[u32]> {
-    let mut starts = Vec::with_capacity(members + 1);
+fn starts_of_members(memberships: &[u64], members: usize) -> Result<Box<[u32]>, ReadError> {
+    let mut starts = Vec::new();
+    starts.try_reserve_exact(members + 1)?;
     for (place, pair) in memberships.iter().enumerate() {
         if starts.len() as u64 == pair >> 32 {
             starts.push(place as u32);
         }
     }
     starts.push(memberships.len() as u32);
-    starts.into_boxed_slice()
+    Ok(starts.into_boxed_slice())
 }
 
 /// Distinct names, numbered in the order of their first appearance.
@@ -130,15 +150,42 @@ struct Names {
 }
 
 impl Names {
+    fn memory(&self) -> usize {
+        self.offsets.capacity() * size_of::<u32>() + self.numbers.allocation_size()
+    }
+
+    fn reserve(&mut self, count: usize) -> Result<(), ReadError> {
+        self.offsets.try_reserve(count)?;
+        // Nothing is in it yet that could be hashed.
+        self.numbers.try_reserve(count, |_| 0).map_err(|_| ReadError::NO_MEMORY)
+    }
+
+    /// Gives back what was reserved for far more names than there are.
+    fn shrink(&mut self, hash_at: impl Fn(u32) -> u64) {
+        let Names { offsets, numbers } = self;
+        offsets.shrink_to_fit();
+        if numbers.len() < numbers.capacity() / 4 {
+            numbers.shrink_to_fit(|&number| hash_at(offsets[number as usize]));
+        }
+    }
+
     fn find(&self, hash: u64, is_name: impl Fn(u32) -> bool) -> Option<u32> {
         self.numbers.find(hash, |&number| is_name(self.offsets[number as usize])).copied()
     }
 
     /// The number of the name at `offset`, a new one where no name before it is the `same`.
-    fn intern(&mut self, offset: u32, hash: u64, same: impl Fn(u32, u32) -> bool, hash_at: impl Fn(u32) -> u64) -> u32 {
+    fn intern(
+        &mut self,
+        offset: u32,
+        hash: u64,
+        same: impl Fn(u32, u32) -> bool,
+        hash_at: impl Fn(u32) -> u64,
+    ) -> Result<u32, ReadError> {
         let Names { offsets, numbers } = self;
+        offsets.try_reserve(1)?;
+        numbers.try_reserve(1, |&number| hash_at(offsets[number as usize])).map_err(|_| ReadError::NO_MEMORY)?;
         let known = |&number: &u32| same(offsets[number as usize], offset);
-        match numbers.entry(hash, known, |&number| hash_at(offsets[number as usize])) {
+        Ok(match numbers.entry(hash, known, |&number| hash_at(offsets[number as usize])) {
             Entry::Occupied(place) => *place.get(),
             Entry::Vacant(place) => {
                 let number = offsets.len() as u32;
@@ -146,7 +193,7 @@ impl Names {
                 offsets.push(offset);
                 number
             }
-        }
+        })
     }
 }
 
@@ -224,11 +271,12 @@ fn hash_folded(keys: &RandomState, name: &[u8]) -> u64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "what fails while a test is set up fails the test")]
 mod tests {
     use super::*;
 
     fn parse(text: &[u8]) -> Groups {
-        Groups::parse(text.to_vec(), LineRules::Httpd24)
+        Groups::parse(text.to_vec(), LineRules::Httpd24).unwrap()
     }
 
     fn is_in(groups: &Groups, user: &str, group: &str) -> bool {

@@ -4,9 +4,9 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::OnceLock;
 
 use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
 use memchr::memchr2;
 
+use crate::file::ReadError;
 use crate::lines::{LineCutter, LineRules};
 use crate::source::Parse;
 
@@ -28,7 +28,7 @@ pub struct Passwords {
     repeated: Vec<u32>,
     /// Offsets of the first line of each user and realm; made when Digest first asks.
     by_user_and_realm: OnceLock<HashTable<u32>>,
-    /// Offsets of some users' lines from all over the file, for [`Passwords::decoy`].
+    /// Offsets of some lines from all over the file, for [`Passwords::decoy`].
     decoys: Vec<u32>,
     stock_stops_at: Option<usize>,
 }
@@ -42,17 +42,28 @@ impl Passwords {
         Some(word(&self.text, fields).0)
     }
 
-    /// The hash field of `user` in `realm`, from the file's first line for both, as `htdigest` writes it.
-    pub fn realm_hash(&self, user: &[u8], realm: &[u8]) -> Option<&[u8]> {
-        let table = self.by_user_and_realm.get_or_init(|| self.index_by_realm());
+    /// The hash field of `user` in `realm`, from the file's first line for both, as `htdigest` writes it. `None` where the
+    /// file has no such line.
+    ///
+    /// Fails where there is not enough memory for the index that the first call makes.
+    pub fn realm_hash(&self, user: &[u8], realm: &[u8]) -> Result<Option<&[u8]>, ReadError> {
+        let table = match self.by_user_and_realm.get() {
+            Some(table) => table,
+            None => {
+                let table = self.index_by_realm()?;
+                self.by_user_and_realm.get_or_init(|| table)
+            }
+        };
         let hash = self.keys.hash_one((user, realm));
-        let offset = *table.find(hash, |&offset| user_and_realm(&self.text, offset) == (user, realm))?;
-        let (_, rest) = word(&self.text, offset as usize);
-        let (_, rest) = word(&self.text, rest);
-        Some(word(&self.text, rest).0)
+        let found = table.find(hash, |&offset| user_and_realm(&self.text, offset) == (user, realm));
+        Ok(found.map(|&offset| {
+            let (_, rest) = word(&self.text, offset as usize);
+            let (_, rest) = word(&self.text, rest);
+            word(&self.text, rest).0
+        }))
     }
 
-    /// The password field of some user, the same one for the same `number`: what it takes to verify a password against it
+    /// The password field of some line, the same one for the same `number`: what it takes to verify a password against it
     /// is what it takes for the file's users. `None` where the file has none.
     pub fn decoy(&self, number: u64) -> Option<&[u8]> {
         let index = number.checked_rem(self.decoys.len() as u64)?;
@@ -75,50 +86,47 @@ impl Passwords {
         self.text.len() + self.by_user.allocation_size() + self.repeated.capacity() * size_of::<u32>()
     }
 
-    fn index_by_realm(&self) -> HashTable<u32> {
-        let mut offsets: Vec<u32> = self.by_user.iter().chain(&self.repeated).copied().collect();
+    fn index_by_realm(&self) -> Result<HashTable<u32>, ReadError> {
+        let mut offsets = Vec::new();
+        offsets.try_reserve_exact(self.by_user.len() + self.repeated.len())?;
+        offsets.extend(self.by_user.iter().chain(&self.repeated));
         offsets.sort_unstable();
-        let mut table = HashTable::with_capacity(offsets.len());
+        let mut table = table_for(offsets.len())?;
         for offset in offsets {
             let key = user_and_realm(&self.text, offset);
-            insert_first(&mut table, offset, &self.keys, |other| user_and_realm(&self.text, other), key);
+            insert_first(&mut table, self.keys.hash_one(key), offset, |other| user_and_realm(&self.text, other) == key);
         }
-        table
+        Ok(table)
     }
 }
 
 impl Parse for Passwords {
-    fn parse(text: Vec<u8>, rules: LineRules) -> Self {
+    fn parse(text: Vec<u8>, rules: LineRules) -> Result<Self, ReadError> {
         let keys = RandomState::new();
-        // One allocation of the right size instead of a series of doublings that would each hash all names again.
-        let mut by_user = HashTable::with_capacity(memchr::memchr_iter(b'\n', &text).count() + 1);
-        let mut repeated = Vec::new();
+        let mut lines = Vec::new();
+        lines.try_reserve_exact(memchr::memchr_iter(b'\n', &text).count() + 1)?;
         let mut decoys = Decoys { offsets: Vec::new(), offered: 0, stride: 1 };
         let mut cutter = LineCutter::new(text, rules, STOCK_LINE_BUFFER - 1);
         while let Some(line) = cutter.next_content() {
             let offset = line.start as u32; // Fits: `file::read` refuses files whose offsets would not.
-            let user = word(cutter.text(), line.start).0;
-            if insert_first(&mut by_user, offset, &keys, |other| word(cutter.text(), other as usize).0, user) {
-                decoys.offer(offset);
-            } else {
-                repeated.push(offset);
-            }
+            lines.push(Hashed { hash: keys.hash_one(word(cutter.text(), line.start).0), offset });
+            decoys.offer(offset);
         }
         let stock_stops_at = cutter.too_long();
         let text = cutter.into_text();
-        if by_user.len() < by_user.capacity() / 4 {
-            by_user.shrink_to_fit(|&offset| keys.hash_one(word(&text, offset as usize).0));
+        // One allocation of the right size instead of a series of doublings that would each move all entries.
+        let mut by_user = table_for(lines.len())?;
+        let mut repeated = Vec::new();
+        for Hashed { hash, offset } in near_by_near(lines, by_user.num_buckets())? {
+            let user = |offset| word(&text, offset as usize).0;
+            if !insert_first(&mut by_user, hash, offset, |other| user(other) == user(offset)) {
+                repeated.try_reserve(1)?;
+                repeated.push(offset);
+            }
         }
         repeated.shrink_to_fit();
-        Passwords {
-            text,
-            keys,
-            by_user,
-            repeated,
-            by_user_and_realm: OnceLock::new(),
-            decoys: decoys.offsets,
-            stock_stops_at,
-        }
+        let by_user_and_realm = OnceLock::new();
+        Ok(Passwords { text, keys, by_user, repeated, by_user_and_realm, decoys: decoys.offsets, stock_stops_at })
     }
 
     fn stock_stops_at(&self) -> Option<usize> {
@@ -151,22 +159,59 @@ impl Decoys {
     }
 }
 
-/// Adds `offset`, whose key is `key`, unless an offset with the same key is there. True where it was added.
-fn insert_first<'t, K: Eq + std::hash::Hash>(
-    table: &mut HashTable<u32>,
+/// An empty table with room for `count` offsets.
+fn table_for(count: usize) -> Result<HashTable<u32>, ReadError> {
+    let mut table = HashTable::new();
+    // Nothing is in it yet that could be hashed.
+    table.try_reserve(count, |_| 0).map_err(|_| ReadError::NO_MEMORY)?;
+    Ok(table)
+}
+
+/// A line and the hash of its user.
+#[derive(Clone, Copy, Default)]
+struct Hashed {
+    hash: u64,
     offset: u32,
-    keys: &RandomState,
-    key_at: impl Fn(u32) -> K + 't,
-    key: K,
-) -> bool {
-    let hash = keys.hash_one(&key);
-    match table.entry(hash, |&other| key_at(other) == key, |&other| keys.hash_one(key_at(other))) {
-        Entry::Occupied(_) => false,
-        Entry::Vacant(place) => {
-            place.insert(offset);
-            true
-        }
+}
+
+/// The lines of a large file in an order in which those that follow each other have their places in a table of `buckets`
+/// near each other: filling it in the order of the file would wait for memory at every entry. Lines with the same hash
+/// stay in the order of the file.
+fn near_by_near(lines: Vec<Hashed>, buckets: usize) -> Result<Vec<Hashed>, ReadError> {
+    const PARTS: usize = 256;
+    /// Below, the table is near enough as a whole.
+    const WORTH_IT: usize = 32_768;
+    if lines.len() < WORTH_IT {
+        return Ok(lines);
     }
+    // hashbrown takes an entry's place from the low bits of its hash.
+    let part = |line: &Hashed| (line.hash as usize & (buckets - 1)) / (buckets / PARTS);
+    let mut ends = [0; PARTS];
+    lines.iter().for_each(|line| ends[part(line)] += 1);
+    let mut total = 0;
+    for end in &mut ends {
+        // Where its part starts for now: the end once all of the part is in place.
+        (*end, total) = (total, total + *end);
+    }
+    let mut ordered = Vec::new();
+    ordered.try_reserve_exact(lines.len())?;
+    ordered.resize(lines.len(), Hashed::default());
+    for line in lines {
+        let end = &mut ends[part(&line)];
+        ordered[*end] = line;
+        *end += 1;
+    }
+    Ok(ordered)
+}
+
+/// Adds `offset` with `hash`, unless one that is the `same` is there. True where it was added.
+fn insert_first(table: &mut HashTable<u32>, hash: u64, offset: u32, same: impl Fn(u32) -> bool) -> bool {
+    if table.find(hash, |&other| same(other)).is_some() {
+        return false;
+    }
+    // The hash of others would be needed if the table grew, but it was made large enough for all.
+    table.insert_unique(hash, offset, |_| 0);
+    true
 }
 
 /// The word from `from` to the next `:` or the line's end, and where the word after it starts. A run of `:` counts as
@@ -186,11 +231,12 @@ fn user_and_realm(text: &[u8], offset: u32) -> (&[u8], &[u8]) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "what fails while a test is set up fails the test")]
 mod tests {
     use super::*;
 
     fn parse(text: &[u8]) -> Passwords {
-        Passwords::parse(text.to_vec(), LineRules::Httpd24)
+        Passwords::parse(text.to_vec(), LineRules::Httpd24).unwrap()
     }
 
     #[test]
@@ -244,11 +290,11 @@ mod tests {
     #[test]
     fn digest_hashes_are_found_by_user_and_realm() {
         let file = parse(b"alice:one:h1\nalice:two:h2\nalice:two:h3\nbob:two:h4\ncarol:h5\n");
-        assert_eq!(file.realm_hash(b"alice", b"one"), Some(&b"h1"[..]));
-        assert_eq!(file.realm_hash(b"alice", b"two"), Some(&b"h2"[..]));
-        assert_eq!(file.realm_hash(b"bob", b"two"), Some(&b"h4"[..]));
-        assert_eq!(file.realm_hash(b"bob", b"one"), None);
-        assert_eq!(file.realm_hash(b"carol", b"h5"), Some(&b""[..]));
+        assert_eq!(file.realm_hash(b"alice", b"one"), Ok(Some(&b"h1"[..])));
+        assert_eq!(file.realm_hash(b"alice", b"two"), Ok(Some(&b"h2"[..])));
+        assert_eq!(file.realm_hash(b"bob", b"two"), Ok(Some(&b"h4"[..])));
+        assert_eq!(file.realm_hash(b"bob", b"one"), Ok(None));
+        assert_eq!(file.realm_hash(b"carol", b"h5"), Ok(Some(&b""[..])));
     }
 
     #[test]
@@ -265,6 +311,6 @@ mod tests {
     fn an_empty_file_names_nobody() {
         let file = parse(b"");
         assert!(file.is_empty());
-        assert_eq!((file.stored_hash(b""), file.realm_hash(b"", b"")), (None, None));
+        assert_eq!((file.stored_hash(b""), file.realm_hash(b"", b"")), (None, Ok(None)));
     }
 }

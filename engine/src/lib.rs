@@ -17,6 +17,7 @@ mod htpasswd;
 mod lines;
 mod source;
 mod sync;
+mod watch;
 mod wipe;
 
 pub use file::ReadError;
@@ -24,3 +25,5 @@ pub use groups::{Groups, Memberships};
 pub use htpasswd::Passwords;
 pub use lines::LineRules;
 pub use source::{News, Parse, Reading, Snapshot, Source};
+pub use watch::Watcher;
+pub use wipe::wipe_registers;

@@ -96,13 +96,13 @@ impl LineCutter {
             }
             let part = end;
             let complete = self.append_physical_line(&mut end);
+            // Counted with what was joined before, with the backslash that joins on, and before trimming, as httpd does.
+            if end - start >= self.limit {
+                self.too_long.get_or_insert(number);
+            }
             if !complete || !self.joins_next(start, part, &mut end) {
                 break;
             }
-        }
-        // Counted after joining and before trimming, as httpd does.
-        if end - start >= self.limit && self.too_long.is_none() {
-            self.too_long = Some(number);
         }
         let (start, end) = trim(&self.text, start, end);
         // In bounds: `end` is at most the place of the LF or NUL that ended the line, or of the additional NUL.
@@ -244,5 +244,18 @@ mod tests {
         let text = "# c\n a\\\nb \nlast\n";
         assert_eq!([3, 4, 5].map(|limit| too_long(text, limit)), [Some(1), Some(2), None]);
         assert_eq!(too_long("a\n\n# a comment counts\n", 10), Some(3));
+    }
+
+    #[test]
+    fn the_backslash_that_joins_counts_for_the_length_of_a_line() {
+        for rules in [LineRules::Httpd24, LineRules::Httpd22] {
+            let too_long = |text: &str| {
+                let mut cutter = LineCutter::new(text.as_bytes().to_vec(), rules, 5);
+                while cutter.next_content().is_some() {}
+                cutter.too_long()
+            };
+            assert_eq!(["abc\\\n\n", "abcd\\\n\n", "abc\\\r\n\n"].map(too_long), [None, Some(1), Some(1)], "{rules:?}");
+            assert_eq!(["ab\\\nc\\\n\n", "ab\\\ncd\\\n\n"].map(too_long), [None, Some(1)], "{rules:?}");
+        }
     }
 }

@@ -1,18 +1,49 @@
 //! The current snapshot of one file: found in memory, read again when the file has changed.
+//!
+//! Whether it has changed is asked of the file system at every look, by one `stat`. Where it has:
+//!
+//! * While somebody is writing to the file, the snapshot of before stays the right answer: what the file holds meanwhile
+//!   is nobody's intention. How the writer is noticed is told in `watch`.
+//! * A change that was not reported (another file in this place; a file system that reports nothing) must have been quiet
+//!   for a moment before it is believed to be complete.
+//! * One thread reads, and the others who need the file wait for it.
 
 use std::ffi::{CStr, CString};
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::{Instant, SystemTime};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
-use crate::file::{self, ReadError, Stamp};
+use rustix::io::Errno;
+
+use crate::file::{Opened, ReadError, Stamp};
 use crate::lines::LineRules;
+use crate::watch::{Activity, Watch, Watcher};
 
-/// What a file's bytes are turned into. Parsing never fails: every file means something to httpd.
+/// How long a file that somebody is writing to is left alone. A writer that takes longer is not waited for.
+const WRITER_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long a change that nobody reported must have been the last one.
+const QUIET: Duration = Duration::from_millis(20);
+
+/// How long an empty file must have been empty, where its writer has closed it: the next one may be about to begin.
+const EMPTY: Duration = Duration::from_millis(500);
+
+/// How long a file that was there a moment ago may be missing or unreadable: editors move the old one away before they
+/// write the new one.
+const BLINK: Duration = Duration::from_millis(20);
+
+/// Between two looks at a file that is waited for.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// How often a file that changes while it is read is read again before the last reading is taken as it is.
+const READ_ATTEMPTS: usize = 3;
+
+/// What a file's bytes are turned into. Every file means something to httpd.
 pub trait Parse: Sized {
-    /// The snapshot of a file with these bytes.
-    fn parse(text: Vec<u8>, rules: LineRules) -> Self;
+    /// The snapshot of a file with these bytes. Fails only where there is not enough memory.
+    fn parse(text: Vec<u8>, rules: LineRules) -> Result<Self, ReadError>;
 
     /// Number of the first line at which stock httpd would stop reading the file because of its length.
     fn stock_stops_at(&self) -> Option<usize>;
@@ -22,12 +53,42 @@ pub trait Parse: Sized {
 pub struct Source<T> {
     path: CString,
     rules: LineRules,
+    watcher: Arc<Watcher>,
     current: RwLock<Option<Arc<Snapshot<T>>>>,
     /// Held by the one thread that reads the file; the others wait for it rather than answer from stale data.
-    reading: Mutex<()>,
-    failing: AtomicBool,
-    /// Number of a line to be reported as [`News::LongLine`]; 0: none.
-    long_line: AtomicUsize,
+    reader: Mutex<Reader>,
+    /// True where `Reader::news` holds something.
+    has_news: AtomicBool,
+}
+
+/// What only the thread that reads the file needs.
+#[derive(Default)]
+struct Reader {
+    watched: Option<WatchedFile>,
+    /// True where the last attempt to watch the file failed.
+    unwatchable: bool,
+    /// True where the last attempt to read the file failed.
+    failing: bool,
+    /// What has not been told yet, latest last.
+    news: Vec<News>,
+}
+
+/// A file that is watched.
+#[derive(Clone, Copy)]
+struct WatchedFile {
+    /// Tells which file it is.
+    stamp: Stamp,
+    watch: Watch,
+    /// What had happened when the content was read that the current snapshot is of. `None` where it is of another file.
+    read_at: Option<Activity>,
+}
+
+/// What a thread has seen of a file that it waits for.
+struct Wait {
+    began: Instant,
+    /// The file as it was last seen, and since when it has been so.
+    seen: Option<(Stamp, Instant)>,
+    readings: usize,
 }
 
 /// A file's content as it was at one moment. Dereferences to the parsed file.
@@ -64,18 +125,21 @@ pub enum News {
     Recovered,
     /// It was read, and the line of this number is longer than stock httpd reads.
     LongLine(usize),
+    /// It cannot be watched, for the reason of this error number: a change still counts at the next look, but a writer
+    /// that takes longer than a blink may be met half-way.
+    Unwatched(i32),
 }
 
 impl<T: Parse> Source<T> {
-    /// A source that has not looked at its file yet.
-    pub fn new(path: &CStr, rules: LineRules) -> Self {
+    /// A source that has not looked at its file yet. All sources of a process share its `watcher`.
+    pub fn new(path: &CStr, rules: LineRules, watcher: Arc<Watcher>) -> Self {
         Source {
             path: path.to_owned(),
             rules,
+            watcher,
             current: RwLock::new(None),
-            reading: Mutex::new(()),
-            failing: AtomicBool::new(false),
-            long_line: AtomicUsize::new(0),
+            reader: Mutex::default(),
+            has_news: AtomicBool::new(false),
         }
     }
 
@@ -86,22 +150,26 @@ impl<T: Parse> Source<T> {
 
     /// The content of the file as of now: one `stat`, and no allocation, where it has not changed since it was read.
     pub fn current(&self) -> Reading<T> {
-        match Stamp::of_path(&self.path) {
-            Ok(stamp) => match self.remembered(&stamp) {
-                Some(snapshot) => Reading { snapshot: Ok(snapshot), news: self.long_line() },
-                None => self.read_again(),
-            },
-            Err(error) => self.failed(error),
+        let remembered = Stamp::of_path(&self.path).ok().and_then(|stamp| self.remembered(&stamp));
+        match remembered {
+            Some(snapshot) if !self.has_news.load(Ordering::Relaxed) => Reading { snapshot: Ok(snapshot), news: None },
+            Some(snapshot) => self.tell(&mut self.reader(), Ok(snapshot)),
+            None => {
+                let mut reader = self.reader();
+                let blink = if reader.failing { Duration::ZERO } else { BLINK };
+                let snapshot = self.look_until(blink, &mut reader);
+                reader.note_outcome(snapshot.is_err());
+                self.tell(&mut reader, snapshot)
+            }
         }
     }
 
     /// Reads the file ahead of the first request, which is the one to report what there is to say. A failure is not
     /// remembered: that request will meet it again.
     pub fn preload(&self) {
-        let _one_reader = lock(&self.reading);
-        if let Ok(snapshot) = self.read() {
-            self.publish_read(Arc::new(snapshot));
-        }
+        let mut reader = self.reader();
+        let _ = self.look_until(Duration::ZERO, &mut reader);
+        self.has_news.store(!reader.news.is_empty(), Ordering::Relaxed);
     }
 
     fn remembered(&self, stamp: &Stamp) -> Option<Arc<Snapshot<T>>> {
@@ -109,83 +177,225 @@ impl<T: Parse> Source<T> {
         current.as_ref().filter(|snapshot| snapshot.settled && snapshot.stamp == *stamp).cloned()
     }
 
-    fn read_again(&self) -> Reading<T> {
-        let _one_reader = lock(&self.reading);
-        // Whoever held the lock before may have read the file as it is now.
-        match Stamp::of_path(&self.path) {
-            Ok(stamp) => {
-                if let Some(snapshot) = self.remembered(&stamp) {
-                    return Reading { snapshot: Ok(snapshot), news: self.long_line() };
+    /// A panic while the lock was held leaves nothing half done: a snapshot is published in one step, or not.
+    fn reader(&self) -> MutexGuard<'_, Reader> {
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, reader: &mut Reader, snapshot: Result<Arc<Snapshot<T>>, ReadError>) -> Reading<T> {
+        let news = (!reader.news.is_empty()).then(|| reader.news.remove(0));
+        self.has_news.store(!reader.news.is_empty(), Ordering::Relaxed);
+        Reading { snapshot, news }
+    }
+
+    /// Looks at the file, which may have changed, until there is an answer. Takes an error for one after `blink`.
+    fn look_until(&self, blink: Duration, reader: &mut Reader) -> Result<Arc<Snapshot<T>>, ReadError> {
+        let mut wait = Wait::default();
+        loop {
+            match self.look(&mut wait, reader) {
+                Ok(Some(snapshot)) => return Ok(snapshot),
+                Err(error) if wait.began.elapsed() >= blink => {
+                    // What can't be read now must not answer later requests, and its memory is better given back.
+                    self.publish(None);
+                    reader.stop_watching(&self.watcher);
+                    return Err(error);
                 }
+                Ok(None) | Err(_) => thread::sleep(PAUSE),
             }
-            Err(error) => return self.failed(error),
-        }
-        match self.read() {
-            Ok(snapshot) => self.succeeded(snapshot),
-            Err(error) => self.failed(error),
         }
     }
 
-    fn read(&self) -> Result<Snapshot<T>, ReadError> {
-        let began = SystemTime::now();
-        let began_monotonic = Instant::now();
-        let content = file::read(&self.path)?;
+    /// The file's content as of now, or `None` where it is better to look again in a moment.
+    fn look(&self, wait: &mut Wait, reader: &mut Reader) -> Result<Option<Arc<Snapshot<T>>>, ReadError> {
+        let stamp = Stamp::of_path(&self.path)?;
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let is_current = |stamp: &Stamp| current.as_ref().is_some_and(|current| current.stamp == *stamp);
+        // Whoever was the reader before may have read the file as it is now.
+        let is_settled = current.as_ref().is_some_and(|current| current.settled);
+        if is_current(&stamp) && (is_settled || reader.would_know_of_a_change(&stamp, &self.watcher)) {
+            return Ok(current);
+        }
+        let mut file = Opened::open(&self.path)?;
+        reader.watch(&self.path, &file.stamp, &self.watcher);
+        let activity = reader.activity(&file.stamp, &self.watcher);
+        let written_since = activity.and_then(|activity| activity.written_since);
+        if written_since.is_some_and(|since| since.elapsed() < WRITER_PATIENCE) {
+            // Not the current snapshot where a writer before this one has left a content that was never read.
+            return Ok(current.filter(|_| reader.has_read_what_was_before(activity)));
+        }
+        let is_emptied = file.stamp.is_of_empty_file() && current.is_some();
+        let is_complete = match is_emptied {
+            true => wait.is_quiet_and_empty(&file.stamp, reader.has_been_rewritten(activity)),
+            false => reader.has_been_told(activity) || wait.is_quiet(&file.stamp),
+        };
+        if !is_complete && !is_current(&file.stamp) {
+            return Ok(None);
+        }
+        wait.readings += 1;
+        self.read(&mut file, activity, wait.readings >= READ_ATTEMPTS, reader)
+    }
+
+    /// Reads a file of which `activity` is known; `None` where it changed meanwhile, unless it is to be taken as it is.
+    fn read(
+        &self,
+        file: &mut Opened,
+        activity: Option<Activity>,
+        as_it_is: bool,
+        reader: &mut Reader,
+    ) -> Result<Option<Arc<Snapshot<T>>>, ReadError> {
+        let began = (SystemTime::now(), Instant::now());
+        let bytes = file.read()?;
+        let is_unchanged = file.is_unchanged()? && reader.activity(&file.stamp, &self.watcher) == activity;
+        if !is_unchanged && !as_it_is {
+            return Ok(None);
+        }
+        let parsed = T::parse(bytes, self.rules)?;
+        reader.note_read(activity);
+        Ok(Some(self.publish_read(parsed, file.stamp, began, reader)))
+    }
+
+    fn publish_read(
+        &self,
+        parsed: T,
+        stamp: Stamp,
+        began: (SystemTime, Instant),
+        reader: &mut Reader,
+    ) -> Arc<Snapshot<T>> {
         let before = self.current.read().unwrap_or_else(PoisonError::into_inner).clone();
         let first_read = match before {
-            Some(before) if before.stamp == content.stamp => before.first_read,
-            _ => began_monotonic,
+            Some(before) if before.stamp == stamp => before.first_read,
+            _ => {
+                reader.note_long_line(parsed.stock_stops_at());
+                began.1
+            }
         };
         // The second way to settle does without the wall clock, which can stand before the file's time for a day.
-        let settled = content.stamp.settled_at(began)
-            || began_monotonic.duration_since(first_read) >= content.stamp.granularity();
-        Ok(Snapshot { parsed: T::parse(content.bytes, self.rules), stamp: content.stamp, first_read, settled })
+        let settled = stamp.settled_at(began.0) || began.1.duration_since(first_read) >= stamp.granularity();
+        let snapshot = Arc::new(Snapshot { parsed, stamp, first_read, settled });
+        self.publish(Some(Arc::clone(&snapshot)));
+        snapshot
     }
 
-    fn succeeded(&self, snapshot: Snapshot<T>) -> Reading<T> {
-        let snapshot = Arc::new(snapshot);
-        self.publish_read(Arc::clone(&snapshot));
-        let recovered = self.failing.swap(false, Ordering::Relaxed).then_some(News::Recovered);
-        Reading { snapshot: Ok(snapshot), news: recovered.or_else(|| self.long_line()) }
-    }
-
-    fn failed(&self, error: ReadError) -> Reading<T> {
-        // What can't be read now must not answer later requests, and its memory is better given back.
-        if self.failing.load(Ordering::Relaxed) {
-            return Reading { snapshot: Err(error), news: None };
-        }
-        self.publish(None);
-        let news = (!self.failing.swap(true, Ordering::Relaxed)).then_some(News::Fails);
-        Reading { snapshot: Err(error), news }
-    }
-
-    /// Publishes what was read. A line of it that is too long is news unless the content before was the same.
-    fn publish_read(&self, snapshot: Arc<Snapshot<T>>) {
-        let stamp = snapshot.stamp;
-        let long_line = snapshot.stock_stops_at().unwrap_or(0);
-        let known = self.publish(Some(snapshot)).is_some_and(|before| before.stamp == stamp);
-        if !known {
-            self.long_line.store(long_line, Ordering::Relaxed);
-        }
-    }
-
-    /// The line to be reported, once.
-    fn long_line(&self) -> Option<News> {
-        if self.long_line.load(Ordering::Relaxed) == 0 {
-            return None;
-        }
-        match self.long_line.swap(0, Ordering::Relaxed) {
-            0 => None,
-            number => Some(News::LongLine(number)),
-        }
-    }
-
-    fn publish(&self, snapshot: Option<Arc<Snapshot<T>>>) -> Option<Arc<Snapshot<T>>> {
+    fn publish(&self, snapshot: Option<Arc<Snapshot<T>>>) {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *current, snapshot)
+        let before = std::mem::replace(&mut *current, snapshot);
+        drop(current);
+        // Not before the lock is given back: a large file takes a while to be freed.
+        drop(before);
     }
 }
 
-/// A panic while the lock was held leaves nothing half done: a snapshot is published in one step, or not.
-fn lock(mutex: &Mutex<()>) -> std::sync::MutexGuard<'_, ()> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+impl Default for Wait {
+    fn default() -> Self {
+        Wait { began: Instant::now(), seen: None, readings: 0 }
+    }
+}
+
+impl Wait {
+    /// True where the file with this stamp has been left alone for long enough, or has been waited for too long.
+    fn is_quiet(&mut self, stamp: &Stamp) -> bool {
+        let is_old = stamp.age_of_content(SystemTime::now()).is_some_and(|age| age >= QUIET);
+        is_old || self.has_been_seen_for(QUIET, stamp) || self.is_too_long()
+    }
+
+    /// The same for a file that has become empty, which is rarely meant: a writer begins by emptying the file, a while before
+    /// that is reported and the file's times are set (as long as the file system takes).
+    fn is_quiet_and_empty(&mut self, stamp: &Stamp, is_expected: bool) -> bool {
+        self.has_been_seen_for(EMPTY, stamp) && is_expected || self.is_too_long()
+    }
+
+    fn has_been_seen_for(&mut self, duration: Duration, stamp: &Stamp) -> bool {
+        let since = match self.seen {
+            Some((seen, since)) if seen == *stamp => since,
+            _ => self.seen.insert((*stamp, Instant::now())).1,
+        };
+        since.elapsed() >= duration
+    }
+
+    fn is_too_long(&self) -> bool {
+        self.began.elapsed() >= WRITER_PATIENCE
+    }
+}
+
+impl Reader {
+    /// What has happened to the file with this stamp. `None` where it is not watched.
+    fn activity(&self, stamp: &Stamp, watcher: &Watcher) -> Option<Activity> {
+        let watched = self.watched.filter(|watched| watched.stamp.is_same_file(stamp))?;
+        watcher.activity(watched.watch)
+    }
+
+    /// True where the content of the file with this stamp was read after everything that has happened to it, and its file
+    /// system is known to report what happens.
+    fn would_know_of_a_change(&self, stamp: &Stamp, watcher: &Watcher) -> bool {
+        let activity = self.activity(stamp, watcher);
+        activity.is_some_and(|activity| activity.events > 0 && self.read_at() == Some(activity))
+    }
+
+    /// True where something was reported of the watched file since it was read.
+    fn has_been_told(&self, activity: Option<Activity>) -> bool {
+        activity.is_some_and(|activity| activity.events > self.read_at().map_or(0, |read_at| read_at.events))
+    }
+
+    /// True where a writer has changed the watched file and closed it since it was read.
+    fn has_been_rewritten(&self, activity: Option<Activity>) -> bool {
+        self.read_at().zip(activity).is_some_and(|(read_at, activity)| read_at.contents < activity.contents)
+    }
+
+    /// True where the watched file was read after the last writer before the one that is at it now.
+    fn has_read_what_was_before(&self, activity: Option<Activity>) -> bool {
+        self.read_at().zip(activity).is_some_and(|(read_at, activity)| read_at.contents == activity.contents)
+    }
+
+    fn read_at(&self) -> Option<Activity> {
+        self.watched?.read_at
+    }
+
+    /// Watches the file with this stamp, to which `path` leads, in place of the one watched before.
+    fn watch(&mut self, path: &CStr, stamp: &Stamp, watcher: &Watcher) {
+        if self.activity(stamp, watcher).is_some() {
+            return;
+        }
+        self.stop_watching(watcher);
+        match watcher.watch(path) {
+            Ok(watch) => {
+                self.watched = Some(WatchedFile { stamp: *stamp, watch, read_at: None });
+                self.unwatchable = false;
+            }
+            // Gone already, which the next look will find.
+            Err(Errno::NOENT | Errno::NOTDIR) => {}
+            Err(error) => {
+                if !std::mem::replace(&mut self.unwatchable, true) {
+                    self.news.push(News::Unwatched(error.raw_os_error()));
+                }
+            }
+        }
+        // Another file may have taken the place since this one was opened.
+        if Stamp::of_path(path).map_or(true, |now| !now.is_same_file(stamp)) {
+            self.stop_watching(watcher);
+        }
+    }
+
+    fn stop_watching(&mut self, watcher: &Watcher) {
+        if let Some(watched) = self.watched.take() {
+            watcher.unwatch(watched.watch);
+        }
+    }
+
+    fn note_read(&mut self, activity: Option<Activity>) {
+        if let Some(watched) = &mut self.watched {
+            watched.read_at = activity;
+        }
+    }
+
+    fn note_outcome(&mut self, fails: bool) {
+        let failed = std::mem::replace(&mut self.failing, fails);
+        if fails != failed {
+            self.news.push(if fails { News::Fails } else { News::Recovered });
+        }
+    }
+
+    fn note_long_line(&mut self, number: Option<usize>) {
+        self.news.retain(|news| !matches!(news, News::LongLine(_)));
+        self.news.extend(number.map(News::LongLine));
+    }
 }

@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::ffi::CString;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -42,8 +43,8 @@ fn a_warm_request_allocates_nothing() {
     fs::write(&users, "alice:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n").unwrap();
     fs::write(&groups, "admins: alice\n").unwrap();
     let [users, groups] = [users, groups].map(|path| CString::new(path.as_os_str().as_bytes()).unwrap());
-    let users: Source<Passwords> = Source::new(&users, LineRules::Httpd24);
-    let groups: Source<Groups> = Source::new(&groups, LineRules::Httpd24);
+    let users: Source<Passwords> = Source::new(&users, LineRules::Httpd24, Arc::default());
+    let groups: Source<Groups> = Source::new(&groups, LineRules::Httpd24, Arc::default());
     // Until the clock has moved on from the files' last change they are read again at each look.
     thread::sleep(Duration::from_millis(50));
     let request = || {

@@ -27,6 +27,9 @@ pub(crate) const LINE_RULES: LineRules = LineRules::Httpd22;
 /// What may stand between the scheme and the credentials, besides nothing.
 pub(crate) const SPACES_BEFORE_CREDENTIALS: &[u8] = b" \t\n\x0b\x0c\r";
 
+/// Whether `Require group "" staff` names no group.
+pub(crate) const EMPTY_WORD_ENDS: bool = false;
+
 /// 2.2 has no tags in front of its lines.
 pub(crate) const fn tag(_tag: &str) -> &[u8] {
     b""

@@ -1,13 +1,27 @@
 //! The httpd that the tests run against: the one that `$APXS` (else `apxs`, `apxs2`) belongs to.
 
 use std::ffi::{CStr, CString};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use super::httpd::Mpm;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Generation {
+    V22,
+    V24,
+}
+
 pub(crate) struct Installation {
     /// The server's program.
     pub(crate) httpd: PathBuf,
+    /// Such as `2.4.62`.
+    version: String,
+    pub(crate) generation: Generation,
+    /// The MPM that is part of the program, where it is no module.
+    pub(crate) built_in_mpm: Option<Mpm>,
     modules: PathBuf,
     programs: Vec<PathBuf>,
     compiled_in: Vec<String>,
@@ -24,13 +38,46 @@ impl Installation {
         let folder = |name| PathBuf::from(query(&apxs, name));
         let (sbin, bin) = (folder("SBINDIR"), folder("BINDIR"));
         let httpd = sbin.join(query(&apxs, "progname"));
-        let listing = Command::new(&httpd).arg("-l").output();
-        let listing = listing.unwrap_or_else(|error| panic!("cannot run {}: {error}", httpd.display()));
-        let compiled_in = String::from_utf8_lossy(&listing.stdout)
+        let says = |flag: &str| {
+            let output = Command::new(&httpd).arg(flag).output();
+            let output = output.unwrap_or_else(|error| panic!("cannot run {}: {error}", httpd.display()));
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        let version =
+            says("-v").split_once("Apache/").and_then(|(_, rest)| Some(rest.split_whitespace().next()?.to_owned()));
+        let version = version.unwrap_or_else(|| panic!("{} -v tells no version", httpd.display()));
+        let generation = match &version {
+            version if version.starts_with("2.2.") => Generation::V22,
+            version if version.starts_with("2.4.") => Generation::V24,
+            version => panic!("{} is httpd {version}; the tests know 2.2 and 2.4", httpd.display()),
+        };
+        let compiled_in: Vec<String> = says("-l")
             .lines()
             .filter_map(|line| line.trim().strip_suffix(".c").map(|name| name.trim_start_matches("mod_").to_owned()))
             .collect();
-        Installation { httpd, modules: folder("LIBEXECDIR"), programs: vec![bin, sbin], compiled_in }
+        let built_in_mpm = Mpm::ALL.into_iter().find(|mpm| compiled_in.iter().any(|name| name == mpm.name()));
+        let (modules, programs) = (folder("LIBEXECDIR"), vec![bin, sbin]);
+        Installation { httpd, version, generation, built_in_mpm, modules, programs, compiled_in }
+    }
+
+    pub(crate) fn is_22(&self) -> bool {
+        self.generation == Generation::V22
+    }
+
+    /// Tells the reader, past the test harness's capture, what is not tested on this httpd, and why.
+    pub(crate) fn skip(&self, what: &str, why: &str) {
+        let _ = writeln!(std::io::stderr(), "skipped on httpd {}: {what}: {why}", self.version);
+    }
+
+    /// The same for the test that calls it.
+    pub(crate) fn skip_this_test(&self, why: &str) {
+        // The harness names a test's thread after the test.
+        self.skip(std::thread::current().name().unwrap_or("a test"), why);
+    }
+
+    /// A line of counts that a reader is to see although the test passes.
+    pub(crate) fn say(&self, counts: &str) {
+        let _ = writeln!(std::io::stderr(), "httpd {}: {counts}", self.version);
     }
 
     /// `LoadModule` for those of `modules` (named without `mod_`) that are not part of the program already.
@@ -45,9 +92,12 @@ impl Installation {
         )
     }
 
-    /// True where `load` would find it.
-    pub(crate) fn has(&self, module: &str) -> bool {
-        self.compiled_in.iter().any(|there| there == module) || self.modules.join(format!("mod_{module}.so")).exists()
+    /// `LoadModule` for what every guarded section needs besides the modules that this one stands in for.
+    pub(crate) fn load_core(&self) -> String {
+        self.load(match self.generation {
+            Generation::V24 => &["authn_core", "authz_core", "authz_user"],
+            Generation::V22 => &["authz_user"],
+        })
     }
 
     /// `LoadModule` for the module under test.
@@ -55,10 +105,20 @@ impl Installation {
         format!("LoadModule rust_esauth_module {}\n", module_under_test().display())
     }
 
-    /// One of httpd's support programs, such as `htpasswd`.
+    /// True where `load` would find it.
+    pub(crate) fn has(&self, module: &str) -> bool {
+        self.compiled_in.iter().any(|there| there == module) || self.modules.join(format!("mod_{module}.so")).exists()
+    }
+
+    /// One of httpd's support programs, such as `htdbm`.
     pub(crate) fn program(&self, name: &str) -> PathBuf {
         let mut places = self.programs.iter().map(|folder| folder.join(name));
         places.find(|path| path.exists()).unwrap_or_else(|| PathBuf::from(name))
+    }
+
+    /// The `htpasswd` that knows all hashes: 2.2's knows neither bcrypt nor the C library's.
+    pub(crate) fn htpasswd(&self) -> PathBuf {
+        if self.is_22() { PathBuf::from("htpasswd") } else { self.program("htpasswd") }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Password hashes, good and bad.
 
+use std::path::Path;
 use std::process::Command;
 
 use crate::harness::crypt;
@@ -37,24 +38,25 @@ fn passwords() -> Vec<Vec<u8>> {
 
 /// What htpasswd makes. It takes no password over 255 bytes, and makes its own salts.
 pub(crate) fn by_htpasswd() -> Vec<Sample> {
-    let mut kinds: Vec<(&'static str, &[&str])> = vec![
-        ("apr1", &["-m"]),
-        ("{SHA}", &["-s"]),
-        ("DES", &["-d"]),
-        ("bcrypt 2y", &["-B", "-C", "4"]),
-        ("bcrypt 2y", &["-B"]),
-        ("bcrypt 2y", &["-B", "-C", "6"]),
+    let (own, best) = (&Installation::get().program("htpasswd"), &Installation::get().htpasswd());
+    let mut kinds: Vec<(&'static str, &Path, &[&str])> = vec![
+        ("apr1", own, &["-m"]),
+        ("{SHA}", own, &["-s"]),
+        ("DES", own, &["-d"]),
+        ("bcrypt 2y", best, &["-B", "-C", "4"]),
+        ("bcrypt 2y", best, &["-B"]),
+        ("bcrypt 2y", best, &["-B", "-C", "6"]),
     ];
     // Newer ones.
-    if htpasswd(&["-n", "-b", "-5"], b"secret").is_some() {
-        kinds.push(("SHA-256", &["-2"]));
-        kinds.push(("SHA-512", &["-5"]));
-        kinds.push(("SHA-512", &["-5", "-r", "1234"]));
+    if htpasswd(best, &["-n", "-b", "-5"], b"secret").is_some() {
+        kinds.push(("SHA-256", best, &["-2"]));
+        kinds.push(("SHA-512", best, &["-5"]));
+        kinds.push(("SHA-512", best, &["-5", "-r", "1234"]));
     }
     let mut samples = Vec::new();
-    for (family, flags) in kinds {
+    for (family, program, flags) in kinds {
         for password in passwords().into_iter().filter(|password| password.len() < 256) {
-            let hash = htpasswd(&[&["-n", "-b"], flags].concat(), &password);
+            let hash = htpasswd(program, &[&["-n", "-b"], flags].concat(), &password);
             let hash = hash.unwrap_or_else(|| {
                 panic!("htpasswd {flags:?} makes no hash of {:?}", password.escape_ascii().to_string())
             });
@@ -66,11 +68,10 @@ pub(crate) fn by_htpasswd() -> Vec<Sample> {
     samples
 }
 
-fn htpasswd(flags: &[&str], password: &[u8]) -> Option<String> {
+fn htpasswd(program: &Path, flags: &[&str], password: &[u8]) -> Option<String> {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
-    let mut command = Command::new(Installation::get().program("htpasswd"));
-    let output = command.args(flags).arg("user").arg(OsStr::from_bytes(password)).output();
+    let output = Command::new(program).args(flags).arg("user").arg(OsStr::from_bytes(password)).output();
     let output = output.unwrap_or_else(|error| panic!("cannot run htpasswd: {error}"));
     let line = String::from_utf8(output.stdout).unwrap();
     output.status.success().then(|| line.trim().strip_prefix("user:").unwrap().to_owned())

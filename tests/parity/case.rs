@@ -1,6 +1,7 @@
 //! What a row of the table is made of.
 
 use crate::harness::client::Request;
+use crate::harness::installation::{Generation, Installation};
 
 /// `secret` and `other`, as `htpasswd -s` stores them.
 pub(crate) const SECRET: &str = "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=";
@@ -22,6 +23,8 @@ pub(crate) struct Case {
     pub(crate) asks: Vec<Ask>,
     /// Has a port to itself rather than a name on the common one: a forward proxy is told other hosts' names.
     pub(crate) own_port: bool,
+    /// About something that only this generation has.
+    only: Option<Generation>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,9 +42,28 @@ pub(crate) enum Oddity {
 
 pub(crate) struct Ask {
     pub(crate) request: Request,
+    answers: Answers,
+    /// Where 2.2 answers otherwise.
+    in_22: Option<Answers>,
+}
+
+impl Ask {
+    pub(crate) fn answers(&self) -> &Answers {
+        self.in_22.as_ref().filter(|_| Installation::get().is_22()).unwrap_or(&self.answers)
+    }
+}
+
+pub(crate) struct Answers {
+    /// The stock modules', and ours unless it is meant to differ.
     pub(crate) expected: Expected,
-    /// Where ours is meant to differ from the stock modules.
     pub(crate) ours: Option<Difference>,
+}
+
+impl Answers {
+    fn new(status: u16, logged: &[&'static str]) -> Self {
+        let expected = Expected { status, logged: logged.to_vec(), body: None };
+        Answers { expected, ours: None }
+    }
 }
 
 /// What is known beforehand, so that a set-up in which nothing works is noticed.
@@ -61,6 +83,38 @@ pub(crate) struct Difference {
     pub(crate) only_ours: bool,
 }
 
+/// What 2.2 lacks, and how it is recognized in a configuration.
+const MISSING_IN_22: &[(&str, &[&str])] = &[
+    (
+        "it has no mod_authz_core",
+        &[
+            "<RequireA",
+            "<RequireN",
+            "Require not ",
+            "Require all ",
+            "Require local",
+            "Require ip ",
+            "Require env ",
+            "Require expr ",
+            "Require method ",
+            "AuthMerging",
+            "AuthzSendForbiddenOnFailure",
+            "<AuthzProviderAlias",
+        ],
+    ),
+    ("it has no AuthType None", &["AuthType None"]),
+    ("it has no AuthBasicFake", &["AuthBasicFake"]),
+    ("it has no AuthBasicUseDigestAlgorithm", &["AuthBasicUseDigestAlgorithm"]),
+    ("it has no mod_authn_socache", &["AuthBasicProvider socache"]),
+    ("it has no AllowOverrideList", &["AllowOverrideList"]),
+    ("it has no <If>", &["<If "]),
+    (
+        "it has no expressions in this place",
+        &["AuthType %{", "realm of %{", "Require group %{", "st%{", "staff %{", "expr="],
+    ),
+    ("the tests do not need its mod_authnz_ldap", &["AuthLDAPURL"]),
+];
+
 /// A case without files or requests.
 pub(crate) fn case(name: impl Into<String>, conf: impl Into<String>) -> Case {
     Case {
@@ -71,6 +125,7 @@ pub(crate) fn case(name: impl Into<String>, conf: impl Into<String>) -> Case {
         oddities: Vec::new(),
         asks: Vec::new(),
         own_port: false,
+        only: None,
     }
 }
 
@@ -127,7 +182,7 @@ impl Case {
     }
 
     pub(crate) fn ask(mut self, request: Request, status: u16) -> Self {
-        self.asks.push(Ask { request, expected: Expected { status, ..Expected::default() }, ours: None });
+        self.asks.push(Ask { request, answers: Answers::new(status, &[]), in_22: None });
         self
     }
 
@@ -144,8 +199,9 @@ impl Case {
         self.ask(file(), status)
     }
 
-    fn last(&mut self) -> &mut Ask {
-        self.asks.last_mut().expect("the case asks something")
+    fn last(&mut self) -> &mut Answers {
+        let ask = self.asks.last_mut().expect("the case asks something");
+        ask.in_22.as_mut().unwrap_or(&mut ask.answers)
     }
 
     /// What the last request must have logged, by number.
@@ -160,10 +216,45 @@ impl Case {
         self
     }
 
+    /// What 2.2 makes of the last request, where that is something else; numbers and texts in its log. What follows
+    /// about this request is about 2.2.
+    pub(crate) fn in_22(mut self, status: u16, logged: &[&'static str]) -> Self {
+        self.asks.last_mut().expect("the case asks something").in_22 = Some(Answers::new(status, logged));
+        self
+    }
+
     /// The last request's answer from ours, which differs on purpose.
     pub(crate) fn but_ours(mut self, why: &'static str, status: u16, numbers: &[&'static str]) -> Self {
         let expected = Expected { status, logged: numbers.to_vec(), body: None };
         self.last().ours = Some(Difference { why, expected, only_ours: false });
+        self
+    }
+
+    /// Why this httpd cannot be asked this.
+    pub(crate) fn is_missing(&self) -> Option<&'static str> {
+        let generation = Installation::get().generation;
+        match self.only {
+            Some(Generation::V22) if generation == Generation::V24 => return Some("only 2.2 has it"),
+            Some(Generation::V24) if generation == Generation::V22 => return Some("it is written for 2.4"),
+            _ if generation == Generation::V24 => return None,
+            _ => {}
+        }
+        let texts = [&self.conf, &self.global].into_iter().map(String::as_bytes);
+        let files = self.files.iter().filter(|(name, _)| name.ends_with(".htaccess")).map(|(_, text)| text.as_slice());
+        let text: Vec<String> = texts.chain(files).map(|text| String::from_utf8_lossy(text).into_owned()).collect();
+        MISSING_IN_22
+            .iter()
+            .find(|(_, marks)| marks.iter().any(|mark| text.iter().any(|text| text.contains(mark))))
+            .map(|(why, _)| *why)
+    }
+
+    pub(crate) fn only_22(mut self) -> Self {
+        self.only = Some(Generation::V22);
+        self
+    }
+
+    pub(crate) fn only_24(mut self) -> Self {
+        self.only = Some(Generation::V24);
         self
     }
 

@@ -32,7 +32,8 @@ fn htaccess() -> Vec<Case> {
         allow("htaccess-all-directives", "AuthConfig")
             .file("htdocs/.htaccess", text("AuthBasicProvider file\nAuthBasicAuthoritative Off\nRequire valid-user"))
             .alice(200)
-            .user("mallory", "x", 500),
+            .user("mallory", "x", 500)
+            .in_22(401, &["not configured"]),
         allow("htaccess-not-read", "None").file("htdocs/.htaccess", text("Require valid-user")).anonymous(200),
         allow("htaccess-not-allowed", "Limit").file("htdocs/.htaccess", text("Require valid-user")).anonymous(500),
         allow(
@@ -107,6 +108,7 @@ fn file_group() -> Vec<Case> {
         plain("file-group-or-group", "Require file-group\nRequire group other", "@GROUP@: alice\nother: bob\n")
             .alice(200)
             .user("bob", "secret", 200)
+            .in_22(401, &["AH01671"])
             .user("carol", "other", 401),
         plain(
             "file-group-not",
@@ -118,7 +120,11 @@ fn file_group() -> Vec<Case> {
         plain("file-group-missing-document", "Require file-group", "@GROUP@: alice\n")
             .ask(Request::get("/nowhere").basic("alice", "secret"), 401)
             .logs(&["AH01639"]),
-        plain("file-group-file-missing", "Require file-group", "").without("groups").alice(401).logs(&["AH01669"]),
+        plain("file-group-file-missing", "Require file-group", "")
+            .without("groups")
+            .alice(401)
+            .logs(&["AH01669"])
+            .in_22(500, &["AH01669"]),
         case(
             "file-group-no-file",
             "<Location />\nAuthType Basic\nAuthName realm\nAuthUserFile @DIR@/users\n\

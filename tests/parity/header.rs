@@ -125,7 +125,11 @@ fn section_text() -> Vec<Case> {
         section("auth-type-upper-case", "AuthType Basic", "AuthType BASIC").anonymous(401).alice(200).says("file"),
         section("auth-type-lower-case", "AuthType Basic", "AuthType basic").anonymous(401).alice(200),
         section("auth-type-quoted", "AuthType Basic", "AuthType \"Basic\"").anonymous(401).alice(200),
-        section("auth-type-unknown", "AuthType Basic", "AuthType Magic").anonymous(500).alice(500),
+        section("auth-type-unknown", "AuthType Basic", "AuthType Magic")
+            .anonymous(500)
+            .in_22(401, &["not configured"])
+            .alice(500)
+            .in_22(401, &["not configured"]),
         section("auth-type-none", "AuthType Basic", "AuthType None").anonymous(500).logs(&["AH00027"]).alice(500),
         section("auth-type-missing", "AuthType Basic", "").anonymous(500).alice(500).logs(&["AH00027"]),
         section("auth-type-expression", "AuthType Basic", "AuthType %{HTTP:X-Type}")
@@ -147,8 +151,10 @@ fn section_text() -> Vec<Case> {
         section("auth-without-require", "Require valid-user", "")
             .anonymous(500)
             .logs(&["AH01627"])
+            .in_22(200, &[])
             .alice(500)
-            .logs(&["AH01627"]),
+            .logs(&["AH01627"])
+            .in_22(200, &[]),
         case("require-without-auth-type", "<Location />\nRequire valid-user\n</Location>\n")
             .anonymous(500)
             .logs(&["AH00027"]),

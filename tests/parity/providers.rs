@@ -14,6 +14,9 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
+/// What 2.2's mod_authn_default says where nobody else has decided.
+const NOT_CONFIGURED: &str = "not configured";
+
 fn authoritative() -> Vec<Case> {
     let off = |name: &str, require: &str| guarded(name, &format!("AuthBasicAuthoritative Off\n{require}"));
     vec![
@@ -24,13 +27,15 @@ fn authoritative() -> Vec<Case> {
             .logs(&["AH01617"])
             .user("mallory", "x", 500)
             .logs(&["AH01796"])
+            .in_22(401, &[NOT_CONFIGURED])
             .ask(file().header("Authorization: Bearer x"), 401)
             .logs(&["AH01614"]),
         off("not-authoritative-missing-file", "Require valid-user")
             .without("users")
             .anonymous(401)
             .alice(500)
-            .logs(&["AH01620", "AH01796"]),
+            .logs(&["AH01620", "AH01796"])
+            .in_22(401, &["AH01620", NOT_CONFIGURED]),
         case(
             "not-authoritative-no-file",
             "<Location />\nAuthType Basic\nAuthName x\nAuthBasicAuthoritative Off\n\
@@ -38,15 +43,18 @@ Require valid-user\n</Location>\n",
         )
         .anonymous(401)
         .alice(500)
-        .logs(&["AH01619", "AH01796"]),
+        .logs(&["AH01619", "AH01796"])
+        .in_22(401, &["AH01619", NOT_CONFIGURED]),
         off("not-authoritative-file-named", "AuthBasicProvider file\nRequire valid-user")
             .alice(200)
             .user("mallory", "x", 500)
+            .in_22(401, &[NOT_CONFIGURED])
             .user("alice", "wrong", 401),
         off("not-authoritative-group", "Require group staff")
             .alice(200)
             .user("carol", "other", 401)
-            .user("mallory", "x", 500),
+            .user("mallory", "x", 500)
+            .in_22(401, &[NOT_CONFIGURED]),
         off("not-authoritative-or-local", "<RequireAny>\nRequire local\nRequire valid-user\n</RequireAny>")
             .anonymous(200)
             .user("mallory", "x", 200),
@@ -104,7 +112,8 @@ fn lists() -> Vec<Case> {
             .alice(200)
             .user("dana", "dbmsecret", 200)
             .user("alice", "wrong", 401)
-            .user("mallory", "x", 500),
+            .user("mallory", "x", 500)
+            .in_22(401, &[NOT_CONFIGURED]),
         with("list-file-anon", "file anon", ANON).alice(200).user("alice", "wrong", 401).user("mallory", "x", 200),
         with("list-anon-file", "anon file", "Anonymous guest")
             .alice(200)
@@ -338,19 +347,24 @@ fn served_by_ours() -> Vec<Case> {
             .odd("users.dbm", Oddity::Dbm)
             .user("bob", "secret", 401)
             .but_ours(WHY, 200, &[])
+            .in_22(200, &[])
             .user("dana", "dbmsecret", 200),
         with("ours-behind-an-alias", "AuthBasicProvider esauth-test-seven", &users())
             .global(alias)
             .user("bob", "secret", 401)
-            .but_ours(WHY, 200, &[]),
-        with("ours-by-digest", "AuthBasicUseDigestAlgorithm MD5", DIGESTS).alice(401).but_ours(WHY, 200, &[]),
-        with("ours-not-authoritative", "AuthBasicAuthoritative Off", &users()).user("bob", "secret", 500).but_ours(
-            WHY,
-            200,
-            &[],
-        ),
+            .but_ours(WHY, 200, &[])
+            .in_22(200, &[]),
+        with("ours-by-digest", "AuthBasicUseDigestAlgorithm MD5", DIGESTS)
+            .alice(401)
+            .but_ours(WHY, 200, &[])
+            .in_22(200, &[]),
+        with("ours-not-authoritative", "AuthBasicAuthoritative Off", &users())
+            .user("bob", "secret", 500)
+            .but_ours(WHY, 200, &[])
+            .in_22(200, &[]),
         with("ours-asked-by-mod-auth-digest", "AuthType Digest\nAuthDigestProvider file", DIGESTS)
             .ask(file().header("@DIGEST:alice:secret@"), 401)
-            .but_ours(WHY, 200, &[]),
+            .but_ours(WHY, 200, &[])
+            .in_22(200, &[]),
     ]
 }

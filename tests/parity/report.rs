@@ -2,22 +2,25 @@
 
 use super::case::{Case, Expected};
 use super::run::{Outcome, Outcomes, tag};
+use crate::harness::log;
 
 /// Where `outcomes` is not what the table says about the server, which is the stock one or ours.
 pub(crate) fn against_the_table(variant: &str, ours: bool, table: &[Case], outcomes: &Outcomes) -> Vec<String> {
     let mut found = Vec::new();
     each(table, |case, number| {
         let ask = &case.asks[number];
-        let expected = match &ask.ours {
+        let answers = ask.answers();
+        let expected = match &answers.ours {
             Some(difference) if ours => &difference.expected,
             Some(difference) if difference.only_ours => return,
-            _ => &ask.expected,
+            _ => &answers.expected,
         };
         let Some(outcome) = outcomes.get(&tag(case, number)) else {
             found.push(format!("{variant}: {}: no answer\n", tag(case, number)));
             return;
         };
-        let meant = ask.ours.as_ref().map_or(String::new(), |difference| format!(" (on purpose: {})", difference.why));
+        let meant =
+            answers.ours.as_ref().map_or(String::new(), |difference| format!(" (on purpose: {})", difference.why));
         for complaint in complaints(expected, outcome) {
             let seen = shown(outcome);
             let request = asked(case, number);
@@ -32,7 +35,7 @@ pub(crate) fn against_the_oracle(variant: &str, table: &[Case], oracle: &Outcome
     let mut found = Vec::new();
     each(table, |case, number| {
         let tag = tag(case, number);
-        if case.asks[number].ours.is_some() {
+        if case.asks[number].answers().ours.is_some() {
             return;
         }
         let (Some(stock), Some(ours)) = (oracle.get(&tag), outcomes.get(&tag)) else { return };
@@ -56,9 +59,10 @@ fn complaints(expected: &Expected, outcome: &Outcome) -> Vec<String> {
     if outcome.status != expected.status {
         complaints.push(format!("status {}, expected {}", outcome.status, expected.status));
     }
-    for number in &expected.logged {
-        if !outcome.logged.iter().any(|line| line.contains(&format!(" {number}: "))) {
-            complaints.push(format!("no {number} in the log"));
+    for &mark in &expected.logged {
+        let mark = if mark.starts_with("AH") { log::mark(mark) } else { Some(mark) };
+        if mark.is_some_and(|mark| !outcome.logged.iter().any(|line| line.contains(mark))) {
+            complaints.push(format!("no {mark:?} in the log"));
         }
     }
     if expected.body.is_some_and(|text| !outcome.body.contains(text)) {

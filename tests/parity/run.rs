@@ -1,12 +1,13 @@
 //! Runs the whole table against one server.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 use std::{ffi::CString, fs, thread};
 
 use super::case::{Ask, Case, Oddity};
@@ -15,7 +16,7 @@ use crate::harness::backend::Backend;
 use crate::harness::client::{self, Answer, Request};
 use crate::harness::digest;
 use crate::harness::httpd::{Httpd, Setup, Site};
-use crate::harness::installation::{Installation, group_name};
+use crate::harness::installation::{Generation, Installation, group_name};
 use crate::harness::log::{self, Line};
 use crate::harness::md5;
 use crate::harness::scratch::Scratch;
@@ -138,7 +139,9 @@ pub(crate) fn run(variant: &Variant, table: &[Case], files: &Files, backend: &Ba
                 while let Some(case) = table.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let port = port(case);
                     for (number, ask) in case.asks.iter().enumerate() {
-                        if !variant.is_ours() && ask.ours.as_ref().is_some_and(|difference| difference.only_ours) {
+                        if !variant.is_ours()
+                            && ask.answers().ours.as_ref().is_some_and(|difference| difference.only_ours)
+                        {
                             continue;
                         }
                         let tag = tag(case, number);
@@ -150,9 +153,10 @@ pub(crate) fn run(variant: &Variant, table: &[Case], files: &Files, backend: &Ba
         }
     });
 
+    let mut outcomes = outcomes.into_inner().unwrap();
+    wait_for_the_access_log(&server, &outcomes);
     let ended = server.stop();
     assert!(ended.success(), "{}: httpd ended with {ended}", variant.name);
-    let mut outcomes = outcomes.into_inner().unwrap();
     read_logs(&server, files, &mut outcomes);
     outcomes
 }
@@ -162,14 +166,20 @@ fn configuration(variant: &Variant, table: &[Case], files: &Files, backend: &Bac
     let mut text = variant.log_level();
     let _ = write!(
         text,
-        "ErrorLogFormat \"{}\"\n\
-         LogFormat \"%{{X-Case}}i|%<s %<u %>s %>u\" parity\nCustomLog {folder}/access.log parity\n\
-         Header always set X-Seen-User \"expr=%{{REMOTE_USER}}\" \"expr=! %{{REMOTE_USER}} =~ /[[:cntrl:]]/\"\n\
-         Header always set X-Seen-Type \"expr=%{{AUTH_TYPE}}\"\n\
-         TypesConfig /dev/null\nAddType text/plain .txt\nDirectoryIndex index.html\nAuthnCacheEnable\n\
+        "{}LogFormat \"%{{X-Case}}i|%<s %<u %>s %>u\" parity\nCustomLog {folder}/access.log parity\n\
+         TypesConfig /dev/null\nAddType text/plain .txt\nDirectoryIndex index.html\n\
          <Directory />\nAllowOverride None\n</Directory>\n",
-        log::FORMAT
+        log::format()
     );
+    text.push_str(&match Installation::get().generation {
+        Generation::V24 => {
+            "Header always set X-Seen-User \"expr=%{REMOTE_USER}\" \"expr=! %{REMOTE_USER} =~ /[[:cntrl:]]/\"\n\
+             Header always set X-Seen-Type \"expr=%{AUTH_TYPE}\"\nAuthnCacheEnable\n"
+                .to_owned()
+        }
+        // Its headers know no expressions, and an address has only one virtual host unless it is told otherwise.
+        Generation::V22 => format!("NameVirtualHost 127.0.0.1:{}\n", site.ports[0]),
+    });
     let mut own_ports = site.ports[1..].iter();
     for case in table {
         let port = if case.own_port { own_ports.next().unwrap() } else { &site.ports[0] };
@@ -195,6 +205,9 @@ fn send(tag: &str, case: &Case, ask: &Ask, port: u16, backend: &Backend) -> Answ
     let mut request =
         Request::new(&ask.request.method, &ask.request.target.replace("@BACKEND@", &backend.port().to_string()));
     request = request.header(format!("Host: {}.test", case.name)).header(format!("X-Case: {tag}"));
+    if Installation::get().is_22() {
+        request = request.header(log::tag(tag));
+    }
     for header in &ask.request.headers {
         request = match header.strip_prefix(b"@DIGEST:") {
             Some(credentials) => {
@@ -232,6 +245,21 @@ fn without_nonce(challenge: &str) -> String {
     match challenge.split_once("nonce=\"") {
         Some((before, after)) => format!("{before}nonce=…{}", after.split_once('"').map_or("", |(_, rest)| rest)),
         None => challenge.to_owned(),
+    }
+}
+
+/// A child logs a request after it has answered, and one of 2.2's prefork dies in between when it is told to end.
+fn wait_for_the_access_log(server: &Httpd, outcomes: &Outcomes) {
+    let path = server.folder().join("access.log");
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while Instant::now() < deadline {
+        let log = fs::read(&path).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let logged: HashSet<&str> = log.lines().filter_map(|line| Some(line.split_once('|')?.0)).collect();
+        if outcomes.keys().all(|tag| logged.contains(tag.as_str())) {
+            return;
+        }
+        thread::sleep(Duration::from_millis(10));
     }
 }
 

@@ -9,39 +9,64 @@ pub(crate) struct Variant {
     pub(crate) name: &'static str,
     modules: &'static [&'static str],
     pub(crate) mpm: Mpm,
+    /// The MPM that it is there for.
+    needs: Option<Mpm>,
 }
 
 const OURS: &str = "rust_esauth";
 
 /// The oracle.
 pub(crate) const STOCK: Variant =
-    Variant { name: "stock", modules: &["auth_basic", "authn_file", "authz_groupfile"], mpm: Mpm::Event };
+    Variant { name: "stock", modules: &["auth_basic", "authn_file", "authz_groupfile"], mpm: Mpm::Event, needs: None };
 
 /// Each must answer as [`STOCK`] does.
 pub(crate) const OTHERS: &[Variant] = &[
-    Variant { name: "ours alone", modules: &[OURS], mpm: Mpm::Event },
-    Variant { name: "ours alone, worker", modules: &[OURS], mpm: Mpm::Worker },
-    Variant { name: "ours alone, prefork", modules: &[OURS], mpm: Mpm::Prefork },
+    Variant { name: "ours alone", modules: &[OURS], mpm: Mpm::Event, needs: None },
+    Variant { name: "ours alone, worker", modules: &[OURS], mpm: Mpm::Worker, needs: Some(Mpm::Worker) },
+    Variant { name: "ours alone, prefork", modules: &[OURS], mpm: Mpm::Prefork, needs: Some(Mpm::Prefork) },
     Variant {
         name: "ours before stock",
         modules: &[OURS, "auth_basic", "authn_file", "authz_groupfile"],
         mpm: Mpm::Event,
+        needs: None,
     },
     Variant {
         name: "ours after stock",
         modules: &["auth_basic", "authn_file", "authz_groupfile", OURS],
         mpm: Mpm::Event,
+        needs: None,
     },
     // What Debian enables by default.
-    Variant { name: "ours after all but groups", modules: &["auth_basic", "authn_file", OURS], mpm: Mpm::Worker },
-    Variant { name: "ours before the group module", modules: &[OURS, "authz_groupfile"], mpm: Mpm::Event },
-    Variant { name: "ours after the file module", modules: &["authn_file", OURS], mpm: Mpm::Prefork },
+    Variant {
+        name: "ours after all but groups",
+        modules: &["auth_basic", "authn_file", OURS],
+        mpm: Mpm::Worker,
+        needs: None,
+    },
+    Variant { name: "ours before the group module", modules: &[OURS, "authz_groupfile"], mpm: Mpm::Event, needs: None },
+    Variant { name: "ours after the file module", modules: &["authn_file", OURS], mpm: Mpm::Prefork, needs: None },
 ];
 
-/// What the cases need besides the modules that differ.
+/// Those that this httpd can run: the ones that name an MPM go where another is built in, the others take what there is.
+pub(crate) fn variants() -> (Variant, Vec<Variant>) {
+    let installation = Installation::get();
+    let Some(only) = installation.built_in_mpm else { return (STOCK, OTHERS.to_vec()) };
+    let (there, missing): (Vec<&Variant>, Vec<&Variant>) = OTHERS.iter().partition(|variant| variant.needs.is_none());
+    for variant in missing {
+        installation.skip(variant.name, "its only MPM is built in");
+    }
+    (Variant { mpm: only, ..STOCK }, there.into_iter().map(|variant| Variant { mpm: only, ..*variant }).collect())
+}
+
+/// What the cases need besides the modules that differ, where httpd has it.
 const COMMON: &[&str] = &[
+    // 2.4
     "authn_core",
     "authz_core",
+    // 2.2
+    "authn_alias",
+    "authn_default",
+    "authz_default",
     "authz_host",
     "authz_user",
     "authz_owner",
@@ -81,12 +106,17 @@ impl Variant {
         let installation = Installation::get();
         let one =
             |name: &&'static str| if *name == OURS { installation.load_ours() } else { installation.load(&[name]) };
-        let (before, after) = COMMON.split_at(2);
+        let there: Vec<&str> = COMMON.iter().copied().filter(|name| installation.has(name)).collect();
+        let (before, after) = there.split_at(2);
         installation.load(before) + &self.modules.iter().map(one).collect::<String>() + &installation.load(after)
     }
 
     /// The `LogLevel` at which everything about authentication is in the log.
     pub(crate) fn log_level(&self) -> String {
+        // 2.2 has one level for all, and says at debug what no two servers say in the same words.
+        if Installation::get().is_22() {
+            return "LogLevel info\n".to_owned();
+        }
         self.modules
             .iter()
             .chain(TALKATIVE)

@@ -7,6 +7,12 @@ const USER: &str = include_str!("../fixtures/published-user.conf");
 const GROUP: &str = include_str!("../fixtures/published-group.conf");
 
 pub(crate) fn cases() -> Vec<Case> {
+    let mut cases = published();
+    cases.extend(shipped_hosts());
+    cases
+}
+
+fn published() -> Vec<Case> {
     vec![
         host("published-user", filled_in(USER)).ask(options(), 401),
         // Without an AuthUserFile nobody can log in.
@@ -21,12 +27,6 @@ pub(crate) fn cases() -> Vec<Case> {
         group_host("published-group-later-edition", required_twice(&with_users(&filled_in(GROUP)))).ask(options(), 401),
         host("corrected-user", required_inside(&filled_in(USER))).ask(options(), 200).says("OPTIONS /_cluster/health"),
         group_host("corrected-group", required_inside(&with_users(&filled_in(GROUP)))).ask(options(), 200),
-        host("shipped-user", shipped(include_str!("../../apache/elasticsearch-users-2.4.conf")))
-            .ask(options(), 200)
-            .says("OPTIONS /_cluster/health"),
-        group_host("shipped-group", shipped(include_str!("../../apache/elasticsearch-groups-2.4.conf")))
-            .ask(options(), 200)
-            .says("OPTIONS /_cluster/health"),
         host(
             "published-user-without-order-and-allow",
             filled_in(USER).replace("Order deny,allow\nAllow from all\n", ""),
@@ -45,6 +45,34 @@ pub(crate) fn cases() -> Vec<Case> {
         )
         .ask(health().basic("mallory", "x"), 500),
     ]
+}
+
+/// The virtual hosts that this project ships: those for TLS without the TLS, and the plain ones.
+fn shipped_hosts() -> Vec<Case> {
+    let both = |users: &str, groups: &str, tls: &str, plain: &str, more: &str| {
+        let hosts = [("", tls), ("-plain", plain)].map(|(name, opening)| {
+            [
+                host(&format!("shipped-user{more}{name}"), shipped(users, opening)),
+                group_host(&format!("shipped-group{more}{name}"), shipped(groups, opening)),
+            ]
+        });
+        hosts.into_iter().flatten().map(|case| case.ask(options(), 200).says("OPTIONS /_cluster/health"))
+    };
+    let newer = both(
+        include_str!("../../apache/elasticsearch-users-2.4.conf"),
+        include_str!("../../apache/elasticsearch-groups-2.4.conf"),
+        "*:${ES_TLS_PORT}",
+        "${ES_PLAIN_ADDRESS}",
+        "",
+    );
+    let older = both(
+        include_str!("../../apache/elasticsearch-users-2.2.conf"),
+        include_str!("../../apache/elasticsearch-groups-2.2.conf"),
+        "*:443",
+        "127.0.0.1:8080",
+        "-2.2",
+    );
+    newer.map(Case::only_24).chain(older.map(Case::only_22)).collect()
 }
 
 /// A published text with what a person fills in.
@@ -75,18 +103,23 @@ fn required_inside(text: &str) -> String {
     required_twice(text).replacen(requirement(text), "", 1)
 }
 
-/// What this project ships: the content of its TLS virtual host, without the TLS.
-fn shipped(text: &str) -> String {
-    let (_, rest) = text.split_once("<VirtualHost *:${ES_TLS_PORT}>\n").expect("a TLS virtual host");
+/// The content of one of a file's virtual hosts, with what a person fills in.
+fn shipped(text: &str, host: &str) -> String {
+    let (_, rest) = text.split_once(&format!("<VirtualHost {host}>\n")).expect("the virtual host");
     let (inside, _) = rest.split_once("</VirtualHost>").expect("its end");
     let lines = inside.lines().filter(|line| !line.trim_start().starts_with("SSL")).map(|line| format!("{line}\n"));
     let filled_in = lines
         .collect::<String>()
         .replace("${ES_BACKEND}", "http://127.0.0.1:@BACKEND@")
+        .replace("http://127.0.0.1:9200", "http://127.0.0.1:@BACKEND@")
         .replace("${ES_USERS}", "@DIR@/users")
         .replace("${ES_GROUPS}", "@DIR@/groups")
+        .replace("/etc/httpd/conf/elasticsearch.", "@DIR@/")
         .replace("Require group elasticsearch", "Require group staff");
-    assert!(!filled_in.contains("${"), "a value that this test does not know: {filled_in}");
+    assert!(
+        !filled_in.contains("${") && !filled_in.contains("/etc/"),
+        "a value that this test does not know: {filled_in}"
+    );
     filled_in
 }
 

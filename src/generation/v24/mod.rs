@@ -27,6 +27,9 @@ pub(crate) const LINE_RULES: LineRules = LineRules::Httpd24;
 /// What may stand between the scheme and the credentials, besides nothing.
 pub(crate) const SPACES_BEFORE_CREDENTIALS: &[u8] = b" \t";
 
+/// Whether `Require group "" staff` names no group.
+pub(crate) const EMPTY_WORD_ENDS: bool = true;
+
 /// The unique tag that 2.4 puts in front of a line of its log.
 pub(crate) const fn tag(tag: &str) -> &[u8] {
     tag.as_bytes()

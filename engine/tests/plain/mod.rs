@@ -1,0 +1,184 @@
+//! The line rules of password and group files once more, as plainly as they can be said: lines are copied, words are
+//! copied, and every question goes through the whole file. What the engine answers is held against this, by the property
+//! tests next to it and by the fuzz targets in `fuzz/`; its verdict on a password against the C library's crypt(3).
+
+#![allow(unreachable_pub, reason = "the fuzz targets are crates of their own")]
+
+mod compare;
+mod hash;
+
+use std::collections::BTreeSet;
+
+use esauth_engine::LineRules;
+
+pub use compare::{compare_groups, compare_passwords, unfold};
+pub use hash::compare_verdicts;
+
+/// Bytes before its LF with which a line of a password file is too long for stock httpd.
+pub const TOO_LONG_FOR_PASSWORDS: usize = 8191;
+
+/// The same for a group file: there nothing from that line on counts.
+const TOO_LONG_FOR_GROUPS: usize = 16 << 20;
+
+/// The lines of a password file, each cut into user, second word and third word.
+pub struct PasswordFile {
+    pub lines: Vec<[Vec<u8>; 3]>,
+    pub too_long: Option<usize>,
+}
+
+impl PasswordFile {
+    pub fn read(file: &[u8], rules: LineRules) -> Self {
+        let (lines, too_long) = content_lines(file, rules, TOO_LONG_FOR_PASSWORDS);
+        PasswordFile { lines: lines.iter().map(|line| three_words(&line.text)).collect(), too_long }
+    }
+
+    pub fn users(&self) -> BTreeSet<&[u8]> {
+        self.lines.iter().map(|[user, ..]| &user[..]).collect()
+    }
+
+    pub fn stored_hash(&self, user: &[u8]) -> Option<&[u8]> {
+        self.lines.iter().find(|line| line[0] == user).map(|line| &line[1][..])
+    }
+
+    pub fn realm_hash(&self, user: &[u8], realm: &[u8]) -> Option<&[u8]> {
+        self.lines.iter().find(|line| line[0] == user && line[1] == realm).map(|line| &line[2][..])
+    }
+}
+
+/// The lines of a group file: a group's name and its members.
+pub struct GroupFile {
+    pub lines: Vec<(Vec<u8>, Vec<Vec<u8>>)>,
+    pub too_long: Option<usize>,
+}
+
+impl GroupFile {
+    pub fn read(file: &[u8], rules: LineRules) -> Self {
+        let (lines, too_long) = content_lines(file, rules, TOO_LONG_FOR_GROUPS);
+        let read = lines.iter().filter(|line| too_long.is_none_or(|number| line.number < number));
+        let lines = read.map(|line| {
+            let name: Vec<u8> = line.text.iter().copied().take_while(|&byte| byte != b':').collect();
+            let members = without_leading(&line.text[name.len()..], |byte| byte == b':');
+            (without_trailing_space(&name).to_vec(), quoted_words(members))
+        });
+        GroupFile { lines: lines.collect(), too_long }
+    }
+
+    pub fn members(&self) -> BTreeSet<&[u8]> {
+        self.lines.iter().flat_map(|(_, members)| members).map(Vec::as_slice).collect()
+    }
+
+    /// The groups of a user, in small letters.
+    pub fn groups_of(&self, user: &[u8]) -> BTreeSet<Vec<u8>> {
+        let with_user = self.lines.iter().filter(|(_, members)| members.iter().any(|member| member == user));
+        with_user.map(|(group, _)| group.to_ascii_lowercase()).collect()
+    }
+}
+
+struct ContentLine {
+    /// Number, from 1, of the first physical line in it.
+    number: usize,
+    text: Vec<u8>,
+}
+
+/// The lines that are neither empty nor comments, and the number of the first line of any kind that is too long.
+fn content_lines(file: &[u8], rules: LineRules, limit: usize) -> (Vec<ContentLine>, Option<usize>) {
+    let mut content = Vec::new();
+    let mut too_long = None;
+    let mut physical = file.split_inclusive(|&byte| byte == b'\n').zip(1..);
+    while let Some((line, number)) = physical.next() {
+        let mut joined = Vec::new();
+        let mut next = Some(line);
+        let complete = loop {
+            // The file has ended, and the line before asks for one more.
+            let Some(line) = next else { break rules == LineRules::Httpd24 };
+            let line = line.split(|&byte| byte == 0).next().unwrap_or_default();
+            let (text, has_lf) = line.strip_suffix(b"\n").map_or((line, false), |text| (text, true));
+            // The backslash of a join has to fit, too: stock httpd must see the LF behind it.
+            if joined.len() + text.len() >= limit {
+                too_long = too_long.or(Some(number));
+            }
+            let joins = match rules {
+                LineRules::Httpd24 => {
+                    joined.extend_from_slice(text);
+                    match without_cr(&joined).strip_suffix(b"\\") {
+                        Some(kept) if has_lf => {
+                            joined = kept.to_vec();
+                            true
+                        }
+                        _ => false,
+                    }
+                }
+                LineRules::Httpd22 => match without_cr(text).strip_suffix(b"\\") {
+                    Some(kept) if has_lf => {
+                        joined.extend_from_slice(kept);
+                        !kept.ends_with(b"\\")
+                    }
+                    _ => {
+                        joined.extend_from_slice(text);
+                        false
+                    }
+                },
+            };
+            if !joins {
+                break true;
+            }
+            next = physical.next().map(|(line, _)| line);
+        };
+        let text = without_leading(without_trailing_space(&joined), is_space);
+        if complete && !text.is_empty() && !text.starts_with(b"#") {
+            content.push(ContentLine { number, text: text.to_vec() });
+        }
+    }
+    (content, too_long)
+}
+
+fn is_space(byte: u8) -> bool {
+    b" \t\n\x0b\x0c\r".contains(&byte)
+}
+
+fn without_cr(text: &[u8]) -> &[u8] {
+    text.strip_suffix(b"\r").unwrap_or(text)
+}
+
+fn without_leading(text: &[u8], unwanted: impl Fn(u8) -> bool) -> &[u8] {
+    let count = text.iter().take_while(|&&byte| unwanted(byte)).count();
+    &text[count..]
+}
+
+fn without_trailing_space(text: &[u8]) -> &[u8] {
+    let count = text.iter().rev().take_while(|&&byte| is_space(byte)).count();
+    &text[..text.len() - count]
+}
+
+/// What stands before the first `:` or run of them, before the second and before the third.
+fn three_words(line: &[u8]) -> [Vec<u8>; 3] {
+    let mut rest = line;
+    [(); 3].map(|()| {
+        let word: Vec<u8> = rest.iter().copied().take_while(|&byte| byte != b':').collect();
+        rest = without_leading(&rest[word.len()..], |byte| byte == b':');
+        word
+    })
+}
+
+/// Words between white space or in quotes, without their quotes and the backslashes that escape.
+fn quoted_words(text: &[u8]) -> Vec<Vec<u8>> {
+    let mut words = Vec::new();
+    let mut bytes = text.iter().copied().peekable();
+    loop {
+        while bytes.next_if(|&byte| is_space(byte)).is_some() {}
+        if bytes.peek().is_none() {
+            return words;
+        }
+        let quote = bytes.next_if(|byte| b"\"'".contains(byte));
+        let mut word = Vec::new();
+        while let Some(byte) = bytes.next() {
+            if quote.map_or(is_space(byte), |quote| byte == quote) {
+                break;
+            }
+            let escaped =
+                if byte == b'\\' { bytes.next_if(|&next| next == b'\\' || Some(next) == quote) } else { None };
+            word.push(escaped.unwrap_or(byte));
+        }
+        words.push(word);
+    }
+}

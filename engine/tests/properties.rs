@@ -1,0 +1,178 @@
+//! The engine answers about any file as the plain implementation of the line rules in `plain` does.
+//!
+//! The files are the same ones in every run. PROPTEST_RNG_SEED makes others, PROPTEST_CASES more of them.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "what fails while a test is set up fails the test")]
+
+mod plain;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use esauth_engine::{LineRules, Parse, Passwords};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::RngSeed;
+
+/// What names, fields and members are made of: few, so that they meet again.
+const NAMES: &[&[u8]] =
+    &[b"alice", b"Alice", b"bob", b"a b", b"", b"\xc3\xa4", b"\xc3\x84", b"\xff", b"$2y$04$x.y/z", b"x"];
+
+/// What has a meaning in the middle of a line.
+const MARKS: &[&[u8]] = &[
+    b":", b"::", b" ", b"\t", b"\x0b", b"\r", b"\\", b"\\\\", b"\"", b"'", b"\\\"", b"\\'", b"#", b"\0", b"\\\0",
+    b"\0\\",
+];
+
+/// How lines end, or go on.
+const ENDS: &[&[u8]] = &[
+    b"\n",
+    b"\n",
+    b"\r\n",
+    b"\\\n",
+    b"\\\r\n",
+    b"\\\\\n",
+    b"\\\\\r\n",
+    b"\\\\\\\n",
+    b"\\\r\\\n",
+    b"\\ \n",
+    b"\n\n",
+    b"\0\n",
+    b"",
+];
+
+/// Bytes in a line around the one with which it is too long for stock httpd.
+const AROUND_THE_LIMIT: std::ops::Range<usize> = plain::TOO_LONG_FOR_PASSWORDS - 4..plain::TOO_LONG_FOR_PASSWORDS + 4;
+
+fn some_of(texts: &'static [&'static [u8]]) -> impl Strategy<Value = Vec<u8>> {
+    select(texts).prop_map(<[u8]>::to_vec)
+}
+
+fn piece() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![4 => some_of(NAMES), 5 => some_of(MARKS), 1 => vec(any::<u8>(), 1..3)]
+}
+
+fn joined(pieces: impl Strategy<Value = Vec<Vec<u8>>>) -> impl Strategy<Value = Vec<u8>> {
+    pieces.prop_map(|pieces| pieces.concat())
+}
+
+/// A line of anything, which may be the end of one or several.
+fn any_line() -> impl Strategy<Value = Vec<u8>> {
+    joined((joined(vec(piece(), 0..8)), some_of(ENDS)).prop_map(|(text, end)| vec![text, end]))
+}
+
+/// A line as somebody would write it.
+fn password_line() -> impl Strategy<Value = Vec<u8>> {
+    (vec(some_of(NAMES), 1..4), some_of(ENDS)).prop_map(|(words, end)| [words.join(&b':'), end].concat())
+}
+
+fn group_line() -> impl Strategy<Value = Vec<u8>> {
+    let member =
+        (some_of(&[b"", b"\"", b"'"]), some_of(NAMES)).prop_map(|(quote, name)| [&quote[..], &name, &quote].concat());
+    (some_of(NAMES), vec(member, 0..5), some_of(ENDS))
+        .prop_map(|(group, members, end)| [group, b": ".to_vec(), members.join(&b' '), end].concat())
+}
+
+fn file(line: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
+    joined(vec(prop_oneof![line, any_line()], 0..24))
+}
+
+/// A file in which a line, cut by joins at any places, has about as many bytes as stock httpd reads.
+fn file_with_a_long_line() -> impl Strategy<Value = Vec<u8>> {
+    let start = some_of(&[b"alice:", b"# ", b" ", b"\n", b"\xff"]);
+    let joins = vec((0..9000_usize, some_of(&[b"\\\n", b"\\\r\n", b"\\\\\n", b"\0", b"\r"])), 0..4);
+    (file(password_line()), start, AROUND_THE_LIMIT, joins, some_of(ENDS), file(password_line())).prop_map(
+        |(before, start, length, joins, end, after)| {
+            let mut line = start;
+            line.resize(length, b'x');
+            for (place, join) in joins {
+                let place = place.min(line.len());
+                line.splice(place..place, join);
+            }
+            [before, line, end, after].concat()
+        },
+    )
+}
+
+/// `cases` files, or as many times more as PROPTEST_CASES is more than its default of 256.
+fn config(cases: u32) -> ProptestConfig {
+    let given = ProptestConfig::default();
+    ProptestConfig {
+        cases: (given.cases.saturating_mul(cases) / 256).max(1),
+        rng_seed: if given.rng_seed == RngSeed::Random { RngSeed::Fixed(1) } else { given.rng_seed },
+        failure_persistence: None,
+        ..given
+    }
+}
+
+proptest! {
+    #![proptest_config(config(2000))]
+
+    #[test]
+    fn any_password_file_is_read_by_the_line_rules(file in file(password_line())) {
+        plain::compare_passwords(&file);
+    }
+
+    #[test]
+    fn any_group_file_is_read_by_the_line_rules(file in file(group_line())) {
+        plain::compare_groups(&file);
+    }
+}
+
+proptest! {
+    #![proptest_config(config(300))]
+
+    #[test]
+    fn lines_around_the_length_that_stock_httpd_reads_are_read_and_the_first_too_long_is_named(
+        file in file_with_a_long_line()
+    ) {
+        plain::compare_passwords(&file);
+        plain::compare_groups(&file);
+    }
+
+    #[test]
+    fn what_crypt_makes_of_any_password_is_its_hash(
+        setting in select(vec!["$2y$04$abcdefghijklmnopqrstuu", "$2a$04$abcdefghijklmnopqrstuu", "$1$salt", "_J9..rasm", "ab"]),
+        password in vec(1..=u8::MAX, 0..90),
+    ) {
+        plain::compare_verdicts(&[setting.as_bytes(), b"\n", &password].concat());
+    }
+}
+
+proptest! {
+    #![proptest_config(config(8))]
+
+    #[test]
+    fn decoys_come_from_all_over_a_file_of_many_users(numbers in vec(0..2000_u32, 200..1200)) {
+        let file: String = numbers.iter().map(|number| format!("user{number}:{number}\n")).collect();
+        plain::compare_passwords(file.as_bytes());
+        let passwords = Passwords::parse(file.into_bytes(), LineRules::Httpd24).unwrap();
+        let decoys: BTreeSet<&[u8]> = (0..1024).filter_map(|number| passwords.decoy(number)).collect();
+        for part in numbers.chunks(numbers.len().div_ceil(10)) {
+            prop_assert!(part.iter().any(|number| decoys.contains(number.to_string().as_bytes())));
+        }
+    }
+}
+
+#[test]
+fn the_corpus_of_fuzzing_is_answered_alike() {
+    type Compare = fn(&[u8]);
+    let targets: [(&str, Compare); 3] = [
+        ("password_file", |input| plain::compare_passwords(&plain::unfold(input))),
+        ("group_file", plain::compare_groups),
+        ("stored_hash", plain::compare_verdicts),
+    ];
+    for (target, compare) in targets {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
+        let mut files = 0;
+        for file in fs::read_dir(&folder).unwrap() {
+            let path = file.unwrap().path();
+            println!("{}", path.display()); // Seen where the comparison fails.
+            compare(&fs::read(&path).unwrap());
+            files += 1;
+        }
+        assert!(files > 0, "{}", folder.display());
+    }
+}

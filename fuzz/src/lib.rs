@@ -1,0 +1,5 @@
+//! What the fuzz targets share.
+
+/// The line rules in their plain form, and the comparison of the engine with it.
+#[path = "../../engine/tests/plain/mod.rs"]
+pub mod plain;
