@@ -59,13 +59,8 @@ pub(crate) fn run(variant: &Variant, configurations: &[Configuration], backend: 
     let mut taken = HashMap::new();
     let mut accepted: Vec<&Configuration> = configurations.iter().collect();
     while let Some((name, refused)) = refusal(variant, &accepted, &place) {
-        match name {
-            Some(name) => {
-                accepted.retain(|configuration| configuration.name != name);
-                taken.insert(name, refused);
-            }
-            None => panic!("httpd refuses what is no part of any configuration: {}", shown(&refused)),
-        }
+        accepted.retain(|configuration| configuration.name != name);
+        taken.insert(name, refused);
     }
     if accepted.is_empty() {
         return taken;
@@ -85,15 +80,8 @@ pub(crate) fn run(variant: &Variant, configurations: &[Configuration], backend: 
     taken
 }
 
-fn shown(taken: &Taken) -> String {
-    match taken {
-        Taken::Refused { stock, ours } => format!("stock {stock:?}, ours {ours:?}"),
-        Taken::Served(_) => String::new(),
-    }
-}
-
-/// The first configuration that one of the servers refuses, and what they say.
-fn refusal(variant: &Variant, accepted: &[&Configuration], place: &Place) -> Option<(Option<String>, Taken)> {
+/// A configuration that one of the servers refuses, and what they say.
+fn refusal(variant: &Variant, accepted: &[&Configuration], place: &Place) -> Option<(String, Taken)> {
     let check = |which: &Variant| {
         let configuration = |site: &Site<'_>| main_server(which, variant, accepted, place, site);
         httpd::check(&Setup { mpm: which.mpm, load: load(which, variant), ports: 0, configuration: &configuration })
@@ -106,12 +94,17 @@ fn refusal(variant: &Variant, accepted: &[&Configuration], place: &Place) -> Opt
     if stock.0 == Some(0) && ours.0 == Some(0) {
         return None;
     }
-    let refusal = if stock.0 == Some(0) { &ours.1 } else { &stock.1 };
-    let found = accepted.iter().find(|it| refusal.contains(&place.conf(it).display().to_string()));
-    let name = found.map(|configuration| configuration.name.clone());
-    let without_place = |(status, text): Said| (status, place.take_out(name.as_deref().unwrap_or("?"), &text));
-    let taken = Taken::Refused { stock: without_place(stock), ours: without_place(ours) };
-    Some((name, taken))
+    let text = if stock.0 == Some(0) { &ours.1 } else { &stock.1 };
+    let named = accepted.iter().find(|it| text.contains(&place.conf(it).display().to_string()));
+    let Some(refused) = named.or(accepted.first().filter(|_| accepted.len() == 1)) else {
+        // Some refusals name no file.
+        let (front, back) = accepted.split_at(accepted.len() / 2);
+        let mut halves = [front, back].into_iter().filter(|half| !half.is_empty());
+        let found = halves.find_map(|half| refusal(variant, half, place));
+        return Some(found.unwrap_or_else(|| panic!("refused only together: stock {stock:?}, ours {ours:?}")));
+    };
+    let without_place = |(status, text): Said| (status, place.take_out(&refused.name, &text));
+    Some((refused.name.clone(), Taken::Refused { stock: without_place(stock), ours: without_place(ours) }))
 }
 
 fn load(which: &Variant, beside: &Variant) -> String {
