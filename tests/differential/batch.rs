@@ -5,10 +5,11 @@ use std::fs;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use super::model::Configuration;
 use super::place::{Place, ports_defined};
-use super::talk::{Answered, Target, tag};
+use super::talk::{Answered, Target, curl_speaks_http2, tag};
 use crate::harness::backend::Backend;
 use crate::harness::httpd::{self, Httpd, Mpm, Setup, Site};
 use crate::harness::installation::Installation;
@@ -47,9 +48,9 @@ pub(crate) struct Outcome {
 /// Stands for all requests of a configuration: some lines name a file but no request.
 pub(crate) const OUTSIDE: usize = usize::MAX;
 
-/// True where both servers can speak HTTP/2.
+/// True where client and servers can speak HTTP/2.
 pub(crate) fn speaks_http2(variant: &Variant) -> bool {
-    variant.mpm != Mpm::Prefork && Installation::get().has("http2")
+    variant.mpm != Mpm::Prefork && Installation::get().has("http2") && curl_speaks_http2()
 }
 
 /// By the name of the configuration.
@@ -58,13 +59,8 @@ pub(crate) fn run(variant: &Variant, configurations: &[Configuration], backend: 
     let mut taken = HashMap::new();
     let mut accepted: Vec<&Configuration> = configurations.iter().collect();
     while let Some((name, refused)) = refusal(variant, &accepted, &place) {
-        match name {
-            Some(name) => {
-                accepted.retain(|configuration| configuration.name != name);
-                taken.insert(name, refused);
-            }
-            None => panic!("httpd refuses what is no part of any configuration: {}", shown(&refused)),
-        }
+        accepted.retain(|configuration| configuration.name != name);
+        taken.insert(name, refused);
     }
     if accepted.is_empty() {
         return taken;
@@ -74,6 +70,7 @@ pub(crate) fn run(variant: &Variant, configurations: &[Configuration], backend: 
     let mut ours = start(variant, variant, &accepted, &place);
     let mut served = serve(&accepted, &place, backend, &stock, &ours);
     for server in [&mut stock, &mut ours] {
+        wait_for_the_log(server);
         let ended = server.stop();
         assert!(ended.success(), "{}: httpd ended with {ended}", variant.name);
     }
@@ -83,15 +80,8 @@ pub(crate) fn run(variant: &Variant, configurations: &[Configuration], backend: 
     taken
 }
 
-fn shown(taken: &Taken) -> String {
-    match taken {
-        Taken::Refused { stock, ours } => format!("stock {stock:?}, ours {ours:?}"),
-        Taken::Served(_) => String::new(),
-    }
-}
-
-/// The first configuration that one of the servers refuses, and what they say.
-fn refusal(variant: &Variant, accepted: &[&Configuration], place: &Place) -> Option<(Option<String>, Taken)> {
+/// A configuration that one of the servers refuses, and what they say.
+fn refusal(variant: &Variant, accepted: &[&Configuration], place: &Place) -> Option<(String, Taken)> {
     let check = |which: &Variant| {
         let configuration = |site: &Site<'_>| main_server(which, variant, accepted, place, site);
         httpd::check(&Setup { mpm: which.mpm, load: load(which, variant), ports: 0, configuration: &configuration })
@@ -104,12 +94,17 @@ fn refusal(variant: &Variant, accepted: &[&Configuration], place: &Place) -> Opt
     if stock.0 == Some(0) && ours.0 == Some(0) {
         return None;
     }
-    let refusal = if stock.0 == Some(0) { &ours.1 } else { &stock.1 };
-    let found = accepted.iter().find(|it| refusal.contains(&place.conf(it).display().to_string()));
-    let name = found.map(|configuration| configuration.name.clone());
-    let without_place = |(status, text): Said| (status, place.take_out(name.as_deref().unwrap_or("?"), &text));
-    let taken = Taken::Refused { stock: without_place(stock), ours: without_place(ours) };
-    Some((name, taken))
+    let text = if stock.0 == Some(0) { &ours.1 } else { &stock.1 };
+    let named = accepted.iter().find(|it| text.contains(&place.conf(it).display().to_string()));
+    let Some(refused) = named.or(accepted.first().filter(|_| accepted.len() == 1)) else {
+        // Some refusals name no file.
+        let (front, back) = accepted.split_at(accepted.len() / 2);
+        let mut halves = [front, back].into_iter().filter(|half| !half.is_empty());
+        let found = halves.find_map(|half| refusal(variant, half, place));
+        return Some(found.unwrap_or_else(|| panic!("refused only together: stock {stock:?}, ours {ours:?}")));
+    };
+    let without_place = |(status, text): Said| (status, place.take_out(&refused.name, &text));
+    Some((refused.name.clone(), Taken::Refused { stock: without_place(stock), ours: without_place(ours) }))
 }
 
 fn load(which: &Variant, beside: &Variant) -> String {
@@ -143,6 +138,20 @@ fn main_server(
         ports_defined(site.ports, place.ports()),
         place.includes(accepted)
     )
+}
+
+/// A child logs a request after it has answered, and may be told to end in between: until nothing more is logged.
+fn wait_for_the_log(server: &Httpd) {
+    let size = || fs::metadata(server.folder().join("access.log")).map_or(0, |file| file.len());
+    let mut before = size();
+    for _ in 0..100 {
+        thread::sleep(Duration::from_millis(50));
+        let now = size();
+        if now == before {
+            return;
+        }
+        before = now;
+    }
 }
 
 type Served = HashMap<String, HashMap<usize, Both>>;
@@ -201,7 +210,7 @@ fn outcome(answered: Answered, name: &str, server: &Httpd, place: &Place) -> Out
                 .filter(|(name, _)| name != "date")
                 .map(|(name, value)| format!("{name}: {}", text(&without_chance(name, value))))
                 .collect(),
-            body: text(&String::from_utf8_lossy(&answer.body)),
+            body: text(&body(&answer.body)),
             ..Outcome::default()
         },
         Err(why) => Outcome { body: why.to_owned(), ..Outcome::default() },
@@ -220,13 +229,20 @@ fn without_chance(name: &str, value: &str) -> String {
         methods.sort_unstable();
         return methods.join(",");
     }
-    // A challenge may come twice in one header.
-    let without = |text: &str, field: &str| {
-        let mut parts = text.split(field);
-        let first = parts.next().unwrap_or_default().to_owned();
-        parts.fold(first, |text, part| format!("{text}{field}…{}", &part[part.find('"').unwrap_or(0)..]))
-    };
-    without(&without(value, "nonce=\""), "rspauth=\"")
+    ["nonce=\"", "rspauth=\""].iter().fold(value.to_owned(), |value, field| without_quoted(&value, field))
+}
+
+/// TRACE and the back end show what the client sent; so much of a Digest answer follows from the nonce.
+fn body(body: &[u8]) -> String {
+    let body = String::from_utf8_lossy(body).into_owned();
+    [" nonce=\"", " response=\""].iter().fold(body, |body, field| without_quoted(&body, field))
+}
+
+/// The text with nothing between the quotes that follow each `field`.
+fn without_quoted(text: &str, field: &str) -> String {
+    let mut parts = text.split(field);
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| format!("{text}{field}…{}", &part[part.find('"').unwrap_or(0)..]))
 }
 
 fn read_logs(server: &Httpd, place: &Place, served: &mut Served, side: impl Fn(&mut Both) -> &mut Outcome) {

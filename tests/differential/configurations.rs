@@ -1,7 +1,7 @@
 //! Configurations: what a virtual host, its sections and its .htaccess files say.
 
 use super::files;
-use super::model::{Configuration, File, Node, Role, line, section};
+use super::model::{Configuration, File, Node, Role, line, section, written};
 use super::random::Random;
 use super::requests;
 use super::requirements::{access, requirement};
@@ -27,7 +27,7 @@ pub(crate) fn configuration(seed: u64, number: usize, http2: bool) -> Configurat
         global.push(section(r#"Directory "@DIR@/htdocs""#, inside));
     }
     host.extend(sections);
-    global.extend(aliases(&(host.clone(), global.clone())));
+    global.splice(0..0, aliases(&(written(&host) + &written(&global))));
     // httpd must refuse the same, in the same words.
     if random.chance(3) {
         host.push(section(r#"Location "/refused""#, vec![line(random.pick(REFUSED))]));
@@ -230,7 +230,6 @@ const REALMS: &[(usize, &str)] = &[
     (1, "AuthName 'The \"inner\" realm'"),
     (1, "AuthName \"B\u{fc}ro\""),
     (1, "AuthName \"realm of %{HTTP:X-Group}\""),
-    (1, "AuthName \"\""),
 ];
 
 const USER_FILES: &[(usize, &str)] = &[
@@ -324,8 +323,7 @@ fn limited(random: &mut Random) -> Vec<Node> {
 }
 
 /// The provider aliases that are used, which only the main server's configuration can define.
-fn aliases(nodes: &(Vec<Node>, Vec<Node>)) -> Vec<Node> {
-    let text = super::model::written(&nodes.0) + &super::model::written(&nodes.1);
+fn aliases(text: &str) -> Vec<Node> {
     let mut found = Vec::new();
     if text.contains("@NAME@-others") {
         found.push(section("AuthnProviderAlias file @NAME@-others", vec![line("AuthUserFile @DIR@/others")]));
@@ -347,8 +345,7 @@ fn htaccess(random: &mut Random) -> Vec<File> {
             nodes.push(line(random.pick(REFUSED)));
         }
         // An alias belongs to the main server's configuration, which a .htaccess file cannot add to.
-        let text =
-            super::model::written(&nodes).replace("@NAME@-others", "file").replace("@NAME@-admins", "valid-user");
+        let text = written(&nodes).replace("@NAME@-others", "file").replace("@NAME@-admins", "valid-user");
         let lines = text.split_inclusive('\n').map(|line| line.as_bytes().to_vec()).collect();
         files.push(File { path, role: Role::Other, lines });
     }
@@ -382,4 +379,6 @@ const REFUSED: &[&str] = &[
     "Require not group staff",
     "AuthName \"Elasticsearch server\" # or another",
     "AuthMerging Perhaps",
+    "AuthName \"\"",
+    "Require method BREW",
 ];

@@ -140,8 +140,29 @@ fn passwords(random: &mut Random, usual: bool) -> Vec<Vec<u8>> {
         lines.insert(random.below(lines.len() + 1), long.into_bytes());
     }
     cut_last_end(random, &mut lines);
+    spoil(random, &mut lines);
     lines
 }
+
+/// In some files a few bytes are not what a person would write.
+fn spoil(random: &mut Random, lines: &mut [Vec<u8>]) {
+    if !random.chance(15) || lines.is_empty() {
+        return;
+    }
+    for _ in 0..random.between(1, 4) {
+        let chosen = random.below(lines.len());
+        let line = &mut lines[chosen];
+        let place = random.below(line.len() + 1);
+        match random.below(3) {
+            0 if place < line.len() => drop(line.remove(place)),
+            1 if place < line.len() => line[place] = random.pick(SPECIAL),
+            _ => line.insert(place, random.pick(SPECIAL)),
+        }
+    }
+}
+
+/// Bytes that mean something in one of the files, and some that do not.
+const SPECIAL: &[u8] = b"\\\n\r\t \0:\"'#$,x\x0b\xa0\xff";
 
 /// Some files lack the last line's end.
 fn cut_last_end(random: &mut Random, lines: &mut [Vec<u8>]) {
@@ -237,6 +258,7 @@ fn groups(random: &mut Random) -> Vec<Vec<u8>> {
         lines.push([long.as_bytes(), end].concat());
     } else {
         cut_last_end(random, &mut lines);
+        spoil(random, &mut lines);
     }
     lines
 }

@@ -103,9 +103,11 @@ impl Place {
             fs::set_permissions(&path, Permissions::from_mode(0o000)).unwrap();
         }
         if file.path.starts_with("htdocs/") {
-            // Goes into headers and listings.
+            // Times of files and folders go into headers and listings; of young ones not always in the same way.
             let time = UNIX_EPOCH + Duration::from_secs(1_600_000_000);
-            fs::File::options().append(true).open(&path).and_then(|opened| opened.set_modified(time)).unwrap();
+            for place in path.ancestors().take_while(|place| !place.ends_with(name)) {
+                fs::File::open(place).and_then(|opened| opened.set_modified(time)).unwrap();
+            }
         }
     }
 

@@ -42,6 +42,8 @@ fn fits_http2(ask: &Ask) -> bool {
         && !ask.target.contains("..")
         && ask.target.len() < 1000
         && ask.method != "TRACE"
+        // mod_http2 now answers, now resets the stream where a filter makes the body, whatever modules are loaded.
+        && ask.method != "HEAD"
         // Whether curl has sent a body when the answer comes is chance.
         && ask.body.is_empty()
         && ask.headers.iter().all(plain)
@@ -194,6 +196,13 @@ const UNKNOWN: &[(&str, &str)] = &[
 /// `NAME: …` in every form that is not the usual one.
 fn odd_header(random: &mut Random, name: &str) -> Vec<u8> {
     let alice = credentials("alice", "secret");
+    if random.chance(20) {
+        // One byte of the usual form is another one.
+        let mut line = format!("{name}: Basic {alice}").into_bytes();
+        let place = random.between(name.len(), line.len() - 1);
+        line[place] = random.pick(b"\t !\"#%,-:=@_aZ09\x7f\x01\xff\0");
+        return line;
+    }
     let text = match random.below(30) {
         0 => format!("{}: Basic {alice}", name.to_lowercase()),
         1 => format!("{}: Basic {alice}", name.to_uppercase()),

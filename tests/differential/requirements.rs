@@ -12,7 +12,10 @@ pub(crate) fn requirement(random: &mut Random, depth: usize) -> Node {
     match random.below(3) {
         0 => section("RequireAny", inside),
         1 => {
-            // Only here something may be ruled out, beside something that is asked for.
+            // Only here something may be ruled out, beside something that is asked for: alone it is refused.
+            if random.chance(3) {
+                inside = vec![line(format!("Require not {}", random.weighted(RULED_OUT)))];
+            }
             if random.chance(50) {
                 inside.push(line(format!("Require not {}", random.weighted(RULED_OUT))));
             }
@@ -62,7 +65,7 @@ const RULED_OUT: &[(usize, &str)] = &[
     (1, "@NAME@-admins"),
     (1, "ip 192.0.2.1"),
     (1, "env let_in"),
-    (1, "method BREW"),
+    (1, "method PUT"),
 ];
 
 /// mod_access_compat.

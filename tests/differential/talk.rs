@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use super::model::{Ask, Header, How, Talk};
 use crate::harness::client::{self, Answer, Connection, Request};
@@ -114,35 +115,28 @@ impl Target<'_> {
     fn by_curl(&self, asks: &[Ask]) -> Vec<Answered> {
         let folder = Scratch::new();
         let output = |place: usize| folder.path().join(place.to_string());
-        let mut text = String::new();
-        for (place, ask) in asks.iter().enumerate() {
-            let separator = if place == 0 { "" } else { "next\n" };
-            let url = format!("http://h{place}.test:{}{}", self.port, ask.target);
-            text += &format!(
-                "{separator}http2-prior-knowledge\ngloboff\npath-as-is\nsilent\ninclude\nmax-time = 30\nconnect-to = \"::127.0.0.1:\"\nurl = {}\n\
-                 output = {}\nheader = \"X-Case: {}\"\nheader = \"Host: {}.test\"\nheader = \"User-Agent:\"\n\
-                 header = \"Accept:\"\nheader = \"Content-Type:\"\n",
-                quoted(&url),
-                quoted(&output(place).display().to_string()),
-                self.tag(ask),
-                self.name
-            );
-            match ask.method {
-                "HEAD" => text += "head\n",
-                method => text += &format!("request = \"{method}\"\n"),
-            }
+        let transfer = |(place, ask): (usize, &Ask)| {
+            let mut options = vec![
+                "http2-prior-knowledge\ngloboff\npath-as-is\nsilent\ninclude\nmax-time = 30".to_owned(),
+                format!("url = {}", quoted(&format!("http://h{place}.test:{}{}", self.port, ask.target))),
+                "connect-to = \"::127.0.0.1:\"".to_owned(),
+                format!("output = {}", quoted(&output(place).display().to_string())),
+                format!("request = {}", quoted(ask.method)),
+            ];
+            let own = [format!("X-Case: {}", self.tag(ask)), format!("Host: {}.test", self.name)];
+            let not_curls = ["User-Agent:", "Accept:"].map(str::to_owned);
+            options.extend(own.iter().chain(&not_curls).map(|header| format!("header = {}", quoted(header))));
             for header in &ask.headers {
                 if let Header::Line(line) = header {
                     let line = String::from_utf8_lossy(line);
                     // An empty header is written so.
                     let line = line.strip_suffix(':').map_or(line.to_string(), |name| format!("{name};"));
-                    text += &format!("header = {}\n", quoted(&line));
+                    options.push(format!("header = {}", quoted(&line)));
                 }
             }
-            if !ask.body.is_empty() && ask.method != "HEAD" {
-                text += &format!("data-raw = {}\n", quoted(ask.body));
-            }
-        }
+            options.join("\n") + "\n"
+        };
+        let text = asks.iter().enumerate().map(transfer).collect::<Vec<_>>().join("next\n");
         let curl = Command::new("curl").args(["--disable", "-K", "-"]).stdin(Stdio::piped()).spawn();
         let mut curl = curl.unwrap_or_else(|error| panic!("cannot run curl: {error}"));
         curl.stdin.take().expect("a pipe").write_all(text.as_bytes()).unwrap();
@@ -151,13 +145,22 @@ impl Target<'_> {
     }
 }
 
+/// True where curl knows HTTP/2.
+pub(crate) fn curl_speaks_http2() -> bool {
+    static SPEAKS: OnceLock<bool> = OnceLock::new();
+    *SPEAKS.get_or_init(|| {
+        let output = Command::new("curl").arg("--version").output();
+        output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("HTTP2"))
+    })
+}
+
 /// What marks a request's lines in the logs.
 pub(crate) fn tag(name: &str, number: usize) -> String {
     format!("{name}/{number}")
 }
 
 fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 /// Takes apart what `curl --include` wrote.

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 /// The beginning of every folder's name; the number of the process that made it follows.
 const PREFIX: &str = "esauth-test-";
@@ -59,7 +60,12 @@ fn remove_left_over() {
         let name = entry.file_name();
         let Some(rest) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else { continue };
         let Some(process) = rest.split('-').next().filter(|number| number.parse::<u32>().is_ok()) else { continue };
-        if !Path::new("/proc").join(process).exists() && std::env::var_os("ESAUTH_KEEP_SCRATCH").is_none() {
+        // The process of a young folder may run where this one cannot see it, with the same /tmp.
+        let is_old = entry
+            .metadata()
+            .and_then(|folder| folder.modified())
+            .is_ok_and(|time| time.elapsed().is_ok_and(|age| age > Duration::from_secs(3600)));
+        if is_old && !Path::new("/proc").join(process).exists() && std::env::var_os("ESAUTH_KEEP_SCRATCH").is_none() {
             let _ = fs::remove_dir_all(entry.path());
         }
     }
