@@ -26,7 +26,7 @@ demo: deps all ## A real Elasticsearch behind httpd with TLS, each promise prove
 	@scripts/demo.sh $(DEMO)
 
 test: deps all ## Unit, integration and end-to-end tests
-	@cargo test --release --quiet --workspace
+	@scripts/test.sh
 	@scripts/e2e.sh elasticsearch-7
 
 test-backends: deps all ## The end-to-end tests on Elasticsearch 8 and OpenSearch 2

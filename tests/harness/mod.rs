@@ -8,6 +8,7 @@ pub(crate) mod backend;
 pub(crate) mod base64;
 pub(crate) mod client;
 pub(crate) mod crypt;
+pub(crate) mod digest;
 pub(crate) mod httpd;
 pub(crate) mod installation;
 pub(crate) mod log;

@@ -14,6 +14,7 @@ use super::case::{Ask, Case, Oddity};
 use super::variant::Variant;
 use crate::harness::backend::Backend;
 use crate::harness::client::{self, Answer, Request};
+use crate::harness::digest;
 use crate::harness::httpd::{Httpd, Setup, Site};
 use crate::harness::installation::{Generation, Installation, group_name};
 use crate::harness::log::{self, Line};
@@ -215,32 +216,17 @@ fn send(tag: &str, case: &Case, ask: &Ask, port: u16, backend: &Backend) -> Answ
                 // The nonce comes from a request of its own, which leaves nothing in the logs that are compared.
                 let probe = Request::get(&ask.request.target).header(format!("Host: {}.test", case.name));
                 let probe = client::ask(port, &probe).unwrap();
-                request.header(digest(&ask.request, probe.header("www-authenticate").unwrap_or(""), user, password))
+                request.header(digest::answer(
+                    &ask.request,
+                    probe.header("www-authenticate").unwrap_or(""),
+                    user,
+                    password,
+                ))
             }
             None => request.header(header),
         };
     }
     client::ask(port, &request).unwrap_or_else(|error| panic!("{tag}: {error}"))
-}
-
-/// The Authorization header for a Digest challenge.
-fn digest(request: &Request, challenge: &str, user: &str, password: &str) -> String {
-    let field = |name: &str| {
-        let start = challenge
-            .find(&format!("{name}=\""))
-            .map(|at| at + name.len() + 2)
-            .unwrap_or_else(|| panic!("no {name} in {challenge:?}"));
-        challenge[start..].split('"').next().unwrap_or("").to_owned()
-    };
-    let (realm, nonce) = (field("realm"), field("nonce"));
-    let secret = md5::hex(format!("{user}:{realm}:{password}").as_bytes());
-    let target = md5::hex(format!("{}:{}", request.method, request.target).as_bytes());
-    let response = md5::hex(format!("{secret}:{nonce}:00000001:cnonce:auth:{target}").as_bytes());
-    format!(
-        "Authorization: Digest username=\"{user}\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"{}\", algorithm=MD5, \
-         response=\"{response}\", qop=auth, nc=00000001, cnonce=\"cnonce\"",
-        request.target
-    )
 }
 
 fn outcome(answer: &Answer, port: u16) -> Outcome {
