@@ -11,7 +11,7 @@ $(foreach name,APXS ES_URL DESTDIR HTTPS_PORT HTTP_PORT ES_PORT ESAUTH_MODULE,$(
 scripts := $(wildcard scripts/*.sh tests/e2e/*.sh) .ci/run
 
 .DEFAULT_GOAL := all
-.PHONY: all deps deps-build demo test test-backends models bench lint install uninstall clean help
+.PHONY: all deps deps-build demo test test-backends soak models bench lint install uninstall clean help
 
 all: deps-build ## Build target/release/librust_esauth.so
 	@cargo build --release --quiet
@@ -32,6 +32,9 @@ test: deps all ## Unit, integration and end-to-end tests
 test-backends: deps all ## The end-to-end tests on Elasticsearch 8 and OpenSearch 2
 	@env -u ES_URL scripts/e2e.sh elasticsearch-8
 	@env -u ES_URL scripts/e2e.sh opensearch-2
+
+soak: deps all ## 10,000 connections that stop half-way, and more hostile bytes than in make test
+	@ESAUTH_HALF_OPEN=10000 ESAUTH_HOSTILE=50000 cargo test --release --quiet --test hostile
 
 models: ## Check the shared table's protocol in every order of events (loom)
 	@RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test --quiet --release -p esauth_engine --lib model::

@@ -123,6 +123,11 @@ impl Connection {
         self.stream.get_mut().write_all(bytes)
     }
 
+    /// Reads the answer to what was sent.
+    pub(crate) fn read(&mut self) -> io::Result<Answer> {
+        self.read_answer(false)
+    }
+
     fn read_answer(&mut self, without_body: bool) -> io::Result<Answer> {
         let status = loop {
             let line = self.read_line()?;
