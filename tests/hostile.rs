@@ -7,7 +7,7 @@ mod harness;
 
 use std::fs;
 use std::thread::{self, sleep};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use harness::base64;
 use harness::client::{self, Connection, Request};
@@ -59,7 +59,11 @@ fn assert_unharmed(server: &Httpd) {
 }
 
 fn guess(password: &str) -> Request {
-    Request::get("/file.txt").header("Host: localhost").basic("alice", password)
+    guess_as("alice", password)
+}
+
+fn guess_as(user: &str, password: &str) -> Request {
+    Request::get("/file.txt").header("Host: localhost").basic(user, password)
 }
 
 fn status(server: &Httpd, password: &str) -> u16 {
@@ -126,7 +130,7 @@ fn header_bytes_of_every_kind_are_refused_and_harm_nothing() {
     let mut random = Random(88_172_645_463_325_252);
     let mut seen = [0usize; 600];
     let mut connection = None;
-    for number in 0..number_of("ESAUTH_HOSTILE", 3000) {
+    for number in 0..number_of("ESAUTH_HOSTILE", 2500) {
         let mut request = Request::get("/file.txt").header("Host: localhost");
         for _ in 0..1 + random.below(2) {
             request = request.header(random.header());
@@ -140,12 +144,17 @@ fn header_bytes_of_every_kind_are_refused_and_harm_nothing() {
         // A header beyond every limit may meet a connection that is closed before it was read.
         let Ok(answer) = answer else { continue };
         seen[usize::from(answer.status)] += 1;
-        assert!([400, 401].contains(&answer.status), "request {number}: {}: {request:?}", answer.status);
+        assert!(
+            [400, 401].contains(&answer.status),
+            "request {number}: {}: {}",
+            answer.status,
+            request.bytes().escape_ascii()
+        );
         if answer.header("connection") != Some("close") && answer.status == 401 {
             connection = Some(open);
         }
     }
-    assert!(seen[400] > 100 && seen[401] > 1000, "{} times 400, {} times 401", seen[400], seen[401]);
+    assert!(seen[400] > 100 && seen[401] > 500, "{} times 400, {} times 401", seen[400], seen[401]);
     assert_unharmed(&server);
 }
 
@@ -225,54 +234,48 @@ fn clients_that_send_slowly_are_served_while_hashes_are_computed() {
     assert_unharmed(&server);
 }
 
-/// New credentials are all judged, and as many at once as there are slots.
+/// New credentials are all judged, and as many at once as there are slots. What was cancelled may still be computed, so
+/// there are several attempts; a slot that was not given back would be missing in each.
 fn assert_slots_are_free(server: &Httpd, name: &str) {
-    const NEW: usize = 24;
-    let hashes = || computed(server).len();
-    // What was cancelled is still computed, by whoever has begun it.
-    let deadline = Instant::now() + Duration::from_secs(60);
-    let mut before = hashes();
-    loop {
-        sleep(Duration::from_millis(400));
-        let now = hashes();
-        if now == before {
-            break;
+    const NEW: usize = 12;
+    let mut seen = Vec::new();
+    for attempt in 0..10 {
+        let user = |number| format!("new-{attempt}-{number}");
+        let ask = &|number| client::ask(server.port(), &guess_as(&user(number), &user(number))).unwrap().status;
+        let statuses: Vec<u16> = thread::scope(|scope| {
+            let asked: Vec<_> = (0..NEW).map(|number| scope.spawn(move || ask(number))).collect();
+            asked.into_iter().map(|asked| asked.join().unwrap()).collect()
+        });
+        assert!(statuses.iter().all(|status| [401, 503].contains(status)), "{name}: {statuses:?}");
+        let hashes = computed(server, &format!("new-{attempt}-"));
+        let at_once = hashes.iter().map(|one| hashes.iter().filter(|it| it.0 <= one.0 && one.0 < it.1).count()).max();
+        // 2.2 logs whole seconds, from which nothing can be told.
+        let enough = Installation::get().is_22() || at_once >= Some(SLOTS);
+        if enough && hashes.len() == NEW && statuses.iter().all(|&status| status == 401) {
+            return;
         }
-        assert!(Instant::now() < deadline, "{name}: hashes without an end");
-        before = now;
+        seen.push(format!("{} hashes, {at_once:?} at once, {statuses:?}", hashes.len()));
+        sleep(Duration::from_millis(500));
     }
-    let statuses: Vec<u16> = thread::scope(|scope| {
-        let asked: Vec<_> =
-            (0..NEW).map(|number| scope.spawn(move || status(server, &format!("{name} {number}")))).collect();
-        asked.into_iter().map(|asked| asked.join().unwrap()).collect()
-    });
-    assert!(statuses.iter().all(|&status| status == 401), "{name}: {statuses:?}");
-    let computed = computed(server);
-    assert_eq!(computed.len(), before + NEW, "{name}");
-    // 2.2 logs whole seconds, from which nothing can be told.
-    if !Installation::get().is_22() {
-        let last = &computed[before..];
-        let at_once =
-            last.iter().map(|one| last.iter().filter(|other| other.0 <= one.0 && one.0 < other.1).count()).max();
-        assert!(at_once >= Some(SLOTS), "{name}: {at_once:?} hashes at once, with {SLOTS} slots: {last:?}");
-    }
+    panic!("{name}: with {SLOTS} slots: {seen:#?}");
 }
 
-/// When each hash began and ended, in microseconds of the day; in 2.2 nothing but how many.
-fn computed(server: &Httpd) -> Vec<(u64, u64)> {
+/// When each hash for users of this name began and ended, in microseconds of the day; in 2.2 nothing but how many.
+fn computed(server: &Httpd, users: &str) -> Vec<(u64, u64)> {
     let log = String::from_utf8_lossy(&server.error_log()).into_owned();
-    let lines =
-        log.lines().filter_map(|line| line.split_once("rust_esauth: computed a hash for user alice, microseconds: "));
+    let what = format!("rust_esauth: computed a hash for user {users}");
+    let lines = log.lines().filter_map(|line| line.split_once(&what));
     lines
-        .map(|(before, microseconds)| {
+        .map(|(before, after)| {
             if Installation::get().is_22() {
                 return (0, 0);
             }
+            let microseconds = after.split_once("microseconds: ").unwrap().1;
             let clock = before.split(' ').find(|word| word.contains(':')).unwrap();
             let (seconds, fraction) = clock.split_once('.').unwrap();
             let seconds = seconds.split(':').fold(0, |sum, part| sum * 60 + part.parse::<u64>().unwrap());
             let ended = seconds * 1_000_000 + fraction.parse::<u64>().unwrap();
-            (ended.saturating_sub(microseconds.split(',').next().unwrap().parse().unwrap()), ended)
+            (ended.saturating_sub(microseconds.trim().parse().unwrap()), ended)
         })
         .collect()
 }
