@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod harness;
+// Which modules are loaded is all that is needed of it here.
+#[allow(dead_code)]
 #[path = "parity/variant.rs"]
 mod variant;
 
