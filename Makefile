@@ -26,16 +26,19 @@ demo: deps all ## A real Elasticsearch behind httpd with TLS, each promise prove
 	@scripts/demo.sh $(DEMO)
 
 test: deps all ## Unit, integration and end-to-end tests
-	@cargo test --release --quiet --workspace
+	@scripts/test.sh
 	@scripts/e2e.sh elasticsearch-7
 
 test-backends: deps all ## The end-to-end tests on Elasticsearch 8 and OpenSearch 2
 	@env -u ES_URL scripts/e2e.sh elasticsearch-8
 	@env -u ES_URL scripts/e2e.sh opensearch-2
 
-soak: deps all ## Compare with the stock modules on generated configurations (SOAK=2000: how many; ESAUTH_SEED=…: which)
+soak: deps all ## What takes long: generated configurations (SOAK=2000: how many; ESAUTH_SEED=…: which), hostile clients, rewrites
 	@ESAUTH_CONFIGURATIONS=$(or $(SOAK),2000) ESAUTH_SEED=$${ESAUTH_SEED:-$$(date +%s)} \
 	    cargo test --release --quiet --test differential whatever_the_configuration -- --nocapture
+	@ESAUTH_HALF_OPEN=10000 ESAUTH_HOSTILE=50000 cargo test --release --quiet --test hostile
+	@ESAUTH_REWRITES=1000 cargo test --release --quiet --test rewrites -- --nocapture
+	@ESAUTH_KILLS=500 cargo test --release --quiet --test cache survives
 
 models: ## Check the shared table's protocol in every order of events (loom)
 	@RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test --quiet --release -p esauth_engine --lib model::

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs what is missing: for building, or for building and running demo and tests.
+# Installs what is missing: for building, for demo and tests too, or also for the tests that are left out without it.
 #
-#   scripts/deps.sh build|all
+#   scripts/deps.sh build|all|ci
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -32,6 +32,7 @@ all java JAVA JAVA
 all mvn maven maven
 all node nodejs nodejs
 all npm npm npm
+ci fail2ban-regex fail2ban fail2ban-server
 TABLE
 }
 
@@ -63,7 +64,10 @@ any_file() { # PATH...
 missing_packages() { # PURPOSE
     local purpose what debian fedora package
     while read -r purpose what debian fedora; do
-        if [ "$purpose" != build ] && [ "$1" != all ]; then continue; fi
+        case $1/$purpose in
+            */build | all/all | ci/*) ;;
+            *) continue ;;
+        esac
         if present "$what"; then continue; fi
         if [ "$system" = fedora ]; then package=$fedora; else package=$debian; fi
         if [ "$package" = JAVA ]; then package=$(java_package); fi
@@ -120,7 +124,9 @@ main() {
         quietly "$log" "${as_root[@]}" apt-get update || say "(apt-get update failed; going on with the lists that are here)"
         # Only now is known which packages there are.
         mapfile -t packages < <(missing_packages "$purpose")
-        install_packages "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends
+        # Runlevel 1 keeps packages from starting services.
+        install_packages "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+            apt-get install -y --no-install-recommends
     else
         install_packages "${as_root[@]}" dnf install -y
     fi

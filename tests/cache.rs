@@ -31,16 +31,16 @@ fn roomy(mpm: Mpm) -> &'static str {
     }
 }
 
-struct Server {
+struct Server<'a> {
     mpm: Mpm,
-    stock: &'static [&'static str],
+    stock: &'a [&'a str],
     /// For the section.
     section: &'static str,
     /// For the whole server.
     global: String,
 }
 
-impl Server {
+impl Server<'_> {
     fn alone(mpm: Mpm) -> Self {
         Server { mpm, stock: &[], section: "", global: String::new() }
     }
@@ -167,6 +167,44 @@ mod counted {
             assert_eq!((status(&server, "alice", "secret"), status(&server, "alice", "wrong")), (200, 401));
         }
         assert_eq!(hashes(&server, "alice"), 2);
+    }
+
+    /// Includes, the index of a folder, documents for errors: each may authenticate again, none computes again.
+    #[test]
+    fn requests_within_requests_compute_one_hash() {
+        const PAGES: &str = "DirectoryIndex nothing.html page.shtml\nErrorDocument 404 /page.shtml\nErrorDocument 401 /open/why.txt\n\
+            TypesConfig /dev/null\nAddType text/html .shtml\nAddOutputFilter INCLUDES .shtml\n\
+            <Location /open/>\nSatisfy Any\nAllow from all\n</Location>\n";
+        let access = if Installation::get().is_22() { "authz_host" } else { "access_compat" };
+        let stock = &["filter", "include", "mime", "dir", access];
+        for mpm in Mpm::available() {
+            let server = Server { stock, section: "Options +Includes", ..Server::alone(mpm) }.global(PAGES).start();
+            let page: String = (0..6).map(|n| format!("<!--#include virtual=\"/part{n}/\" -->|")).collect();
+            for n in 0..6 {
+                let part = server.folder().join(format!("part{n}"));
+                fs::create_dir(&part).unwrap();
+                fs::write(part.join("page.shtml"), format!("part {n} <!--#include virtual=\"/file.txt\" -->")).unwrap();
+            }
+            fs::create_dir(server.folder().join("open")).unwrap();
+            fs::write(server.folder().join("open/why.txt"), "why").unwrap();
+            fs::write(server.folder().join("page.shtml"), page).unwrap();
+            let ask = |target: &str, password: &str| {
+                let request = Request::get(target).header("Host: localhost").basic("alice", password);
+                let answer = client::ask(server.port(), &request).unwrap();
+                (answer.status, String::from_utf8_lossy(&answer.body).into_owned())
+            };
+            for (target, status) in [("/", 200), ("/page.shtml", 200), ("/nowhere", 404)] {
+                let (answered, body) = ask(target, "secret");
+                assert_eq!(answered, status, "{mpm:?}: {target}");
+                let parts = (0..6).filter(|n| body.contains(&format!("part {n} file"))).count();
+                assert_eq!(parts, 6, "{mpm:?}: {target}: {body}");
+            }
+            assert_eq!(hashes(&server, "alice"), 1, "{mpm:?}");
+            for _ in 0..3 {
+                assert_eq!(ask("/", "wrong"), (401, "why".to_owned()), "{mpm:?}");
+            }
+            assert_eq!(hashes(&server, "alice"), 2, "{mpm:?}: and one for a password that is wrong");
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! An HTTP/1.1 client that sends exactly the bytes it is given.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpStream};
+use std::os::fd::FromRawFd;
 use std::time::Duration;
 
 use super::base64;
@@ -73,7 +74,40 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn open(port: u16) -> io::Result<Self> {
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        Connection::over(TcpStream::connect((Ipv4Addr::LOCALHOST, port))?)
+    }
+
+    /// From another address of this machine's own, such as any that begins with 127.
+    pub(crate) fn open_from(source: IpAddr, port: u16) -> io::Result<Self> {
+        let IpAddr::V4(source) = source else {
+            return Connection::over(TcpStream::connect((Ipv6Addr::LOCALHOST, port))?);
+        };
+        let address = |ip: Ipv4Addr, port: u16| libc::sockaddr_in {
+            sin_family: libc::AF_INET as libc::sa_family_t,
+            sin_port: port.to_be(),
+            sin_addr: libc::in_addr { s_addr: u32::from(ip).to_be() },
+            sin_zero: [0; 8],
+        };
+        let (from, to) = (address(source, 0), address(Ipv4Addr::LOCALHOST, port));
+        let length = size_of_val(&from) as libc::socklen_t;
+        // SAFETY: system calls, with addresses of the length that they are told; the descriptor is the stream's alone.
+        let stream = unsafe {
+            let descriptor = libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0);
+            if descriptor < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            let stream = TcpStream::from_raw_fd(descriptor);
+            if libc::bind(descriptor, (&raw const from).cast(), length) < 0
+                || libc::connect(descriptor, (&raw const to).cast(), length) < 0
+            {
+                return Err(io::Error::last_os_error());
+            }
+            stream
+        };
+        Connection::over(stream)
+    }
+
+    fn over(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
         Ok(Connection { stream: BufReader::new(stream) })
@@ -87,6 +121,11 @@ impl Connection {
 
     pub(crate) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.get_mut().write_all(bytes)
+    }
+
+    /// Reads the answer to what was sent.
+    pub(crate) fn read(&mut self) -> io::Result<Answer> {
+        self.read_answer(false)
     }
 
     pub(crate) fn read_answer(&mut self, without_body: bool) -> io::Result<Answer> {

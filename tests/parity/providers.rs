@@ -289,7 +289,17 @@ AuthDigestProvider file\n{more}\nRequire valid-user\n</Location>\n"
             .logs(&["AH01794"])
             .ask(file().header("@DIGEST:mallory:x@"), 401)
             .logs(&["AH01790"])
+            // In the file for another realm, which is not this section's, whatever the client says.
+            .ask(file().header("@DIGEST:bob:secret@"), 401)
+            .logs(&["AH01790"])
+            .ask(file().header("@DIGEST:bob:secret:elsewhere@"), 401)
+            .logs(&["AH01788"])
+            .ask(file().header("@DIGEST:carol:secret@"), 401)
+            .ask(file().header("@DIGEST:dana:secret@"), 200)
             .alice(401),
+        with("digest-realm-with-other-case", "AuthUserFile @DIR@/users\nAuthName \"Elasticsearch Server\"")
+            .ask(file().header("@DIGEST:alice:secret@"), 401)
+            .logs(&["AH01790"]),
         with("digest-missing-file", "AuthUserFile @DIR@/nothing")
             .ask(file().header("@DIGEST:alice:secret@"), 500)
             .logs(&["AH01622"]),

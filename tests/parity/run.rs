@@ -212,12 +212,16 @@ fn send(tag: &str, case: &Case, ask: &Ask, port: u16, backend: &Backend) -> Answ
         request = match header.strip_prefix(b"@DIGEST:") {
             Some(credentials) => {
                 let credentials = String::from_utf8_lossy(credentials);
-                let (user, password) = credentials.trim_end_matches('@').split_once(':').unwrap();
+                let mut fields = credentials.trim_end_matches('@').split(':');
+                let (user, password) = (fields.next().unwrap(), fields.next().unwrap());
                 // The nonce comes from a request of its own, which leaves nothing in the logs that are compared.
                 let probe = Request::get(&ask.request.target).header(format!("Host: {}.test", case.name));
                 let probe = client::ask(port, &probe).unwrap();
-                let challenge = probe.header("www-authenticate").unwrap_or("");
-                let header = digest::authorization(&ask.request, challenge, user, password);
+                let mut challenge = probe.header("www-authenticate").unwrap_or("").to_owned();
+                if let Some(realm) = fields.next() {
+                    challenge = challenge.replace("realm=\"Elasticsearch server\"", &format!("realm=\"{realm}\""));
+                }
+                let header = digest::authorization(&ask.request, &challenge, user, password);
                 request.header(header.unwrap_or_else(|| panic!("{tag}: no Digest challenge: {challenge:?}")))
             }
             None => request.header(header),

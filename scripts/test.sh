@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Unit and integration tests, against the httpd that APXS names, and at the end how many there were.
+#
+#   scripts/test.sh [ARGUMENTS FOR cargo test]
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+output=$(mktemp)
+trap 'rm -f "$output"' EXIT
+status=0
+(cd "$root" && cargo test --release --quiet --workspace "$@") 2>&1 | tee "$output" || status=$?
+sum_of() { sed -n "s/.*test result: .* \([0-9]*\) $1;.*/\1/p" "$output" | awk '{ sum += $1 } END { print sum + 0 }'; }
+passed=$(sum_of passed)
+failed=$(sum_of failed)
+# To cargo, a test that skips itself has passed.
+skipped=$(grep -c 'skipped test ' "$output" || true)
+apxs=$(find_apxs)
+version=$("$(httpd_program "$apxs")" -v | sed -n 's/^Server version: Apache\///p')
+printf 'tests on httpd %s: %d passed, %d failed, %d skipped\n' "$version" "$((passed - skipped))" "$failed" "$skipped"
+exit "$status"
