@@ -93,6 +93,11 @@ impl Stamp {
         self.size == 0
     }
 
+    /// True where the content of this was changed later than that of the other, which may be a folder.
+    pub(crate) fn is_of_later_content_than(&self, other: &Stamp) -> bool {
+        self.modified > other.modified
+    }
+
     /// How long ago, by the clock, the content was changed. `None` where the clock says that it is still to come.
     pub(crate) fn age_of_content(&self, now: SystemTime) -> Option<Duration> {
         now.duration_since(time(self.modified)?).ok()

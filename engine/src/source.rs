@@ -52,6 +52,8 @@ pub trait Parse: Sized {
 /// One file and its current snapshot, shared by the threads of a process.
 pub struct Source<T> {
     path: CString,
+    /// The folder that the path is in.
+    folder: CString,
     rules: LineRules,
     watcher: Arc<Watcher>,
     current: RwLock<Option<Arc<Snapshot<T>>>>,
@@ -135,6 +137,7 @@ impl<T: Parse> Source<T> {
     pub fn new(path: &CStr, rules: LineRules, watcher: Arc<Watcher>) -> Self {
         Source {
             path: path.to_owned(),
+            folder: folder_of(path),
             rules,
             watcher,
             current: RwLock::new(None),
@@ -224,15 +227,27 @@ impl<T: Parse> Source<T> {
             return Ok(current.filter(|_| reader.has_read_what_was_before(activity)));
         }
         let is_emptied = file.stamp.is_of_empty_file() && current.is_some();
-        let is_complete = match is_emptied {
-            true => wait.is_quiet_and_empty(&file.stamp, reader.has_been_rewritten(activity)),
-            false => reader.has_been_told(activity) || wait.is_quiet(&file.stamp),
+        let is_another = current.as_ref().is_some_and(|current| !current.stamp.is_same_file(&file.stamp));
+        let is_complete = if is_emptied {
+            wait.is_quiet_and_empty(&file.stamp, reader.has_been_rewritten(activity))
+        } else if reader.has_been_told(activity) {
+            true
+        } else if is_another && self.is_written_in_place(&file.stamp) {
+            wait.has_been_quiet_for(WRITER_PATIENCE / 2, &file.stamp)
+        } else {
+            wait.has_been_quiet_for(QUIET, &file.stamp)
         };
         if !is_complete && !is_current(&file.stamp) {
             return Ok(None);
         }
         wait.readings += 1;
         self.read(&mut file, activity, wait.readings >= READ_ATTEMPTS, reader)
+    }
+
+    /// True where the file with this stamp was written to after it had been put in its place, by renaming or by making it
+    /// there. Its writer may be one whose beginning nobody has listened to.
+    fn is_written_in_place(&self, stamp: &Stamp) -> bool {
+        Stamp::of_path(&self.folder).is_ok_and(|folder| stamp.is_of_later_content_than(&folder))
     }
 
     /// Reads a file of which `activity` is known; `None` where it changed meanwhile, unless it is to be taken as it is.
@@ -285,6 +300,17 @@ impl<T: Parse> Source<T> {
     }
 }
 
+fn folder_of(path: &CStr) -> CString {
+    let path = path.to_bytes();
+    let folder = match path.iter().rposition(|&byte| byte == b'/') {
+        Some(0) => &b"/"[..],
+        Some(end) => &path[..end],
+        None => b".",
+    };
+    // A part of a C string has no NUL in it.
+    CString::new(folder).unwrap_or_default()
+}
+
 impl Default for Wait {
     fn default() -> Self {
         Wait { began: Instant::now(), seen: None, readings: 0 }
@@ -292,16 +318,17 @@ impl Default for Wait {
 }
 
 impl Wait {
-    /// True where the file with this stamp has been left alone for long enough, or has been waited for too long.
-    fn is_quiet(&mut self, stamp: &Stamp) -> bool {
-        let is_old = stamp.age_of_content(SystemTime::now()).is_some_and(|age| age >= QUIET);
-        is_old || self.has_been_seen_for(QUIET, stamp) || self.is_too_long()
+    /// True where the file with this stamp has been left alone for so long, or has been waited for too long.
+    fn has_been_quiet_for(&mut self, duration: Duration, stamp: &Stamp) -> bool {
+        let is_old = stamp.age_of_content(SystemTime::now()).is_some_and(|age| age >= duration);
+        is_old || self.has_been_seen_for(duration, stamp) || self.began.elapsed() >= WRITER_PATIENCE
     }
 
     /// The same for a file that has become empty, which is rarely meant: a writer begins by emptying the file, a while before
     /// that is reported and the file's times are set (as long as the file system takes).
     fn is_quiet_and_empty(&mut self, stamp: &Stamp, is_expected: bool) -> bool {
-        self.has_been_seen_for(EMPTY, stamp) && is_expected || self.is_too_long()
+        let enough = if is_expected { EMPTY } else { WRITER_PATIENCE };
+        self.has_been_seen_for(enough, stamp) || self.began.elapsed() >= 3 * WRITER_PATIENCE
     }
 
     fn has_been_seen_for(&mut self, duration: Duration, stamp: &Stamp) -> bool {
@@ -310,10 +337,6 @@ impl Wait {
             _ => self.seen.insert((*stamp, Instant::now())).1,
         };
         since.elapsed() >= duration
-    }
-
-    fn is_too_long(&self) -> bool {
-        self.began.elapsed() >= WRITER_PATIENCE
     }
 }
 
