@@ -15,12 +15,13 @@ import flood_part
 import report
 import static_part
 import storm_part
+import turns_part
 from credentials import write_password_files
 from processes import Unavailable, find_program, scratch_folder
 from servers import Ours, Site
 
 ROOT = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
-PARTS = {"static": static_part.run, "backend": backend_part.run, "cold": cold_part.run, "storm": storm_part.run,
+PARTS = {"turns": turns_part.run, "static": static_part.run, "backend": backend_part.run, "cold": cold_part.run, "storm": storm_part.run,
          "flood": flood_part.run}
 
 
@@ -35,6 +36,8 @@ class Bench:
         self.storm_clients = 40 if options.quick else 200
         self.flood_seconds = 1 if options.quick else 2
         self.flood_rounds = 1 if options.quick else 2
+        self.more_rounds_of_ours = 0 if options.quick else 12
+        self.turns = 1000 if options.quick else 10_000
         self.quick = options.quick
         self.begin = time.monotonic()
         self.skipped = {}

@@ -1,5 +1,7 @@
 """The tables, for a terminal or as Markdown."""
 
+import statistics
+
 from credentials import CASES
 
 DASH = "–"
@@ -51,6 +53,20 @@ def shares_table(found, cases, markdown):
     return table(header, rows, markdown)
 
 
+def turns_table(found, markdown):
+    """One row a server, one column a case."""
+    cases = [case for case in CASES if any(case in server["added_us"] for server in found.values())]
+    rows = []
+    for server in found.values():
+        if "failed" in server:
+            rows.append([server["label"], *["failed"] * (len(cases) + 1)])
+            continue
+        added = server["added_us"]
+        rows.append([server["label"], f"{statistics.median(server['open_us']):.1f} µs",
+                     *[f"+{statistics.median(added[case]):.2f} µs" if case in added else DASH for case in cases]])
+    return table(["server", "open", *[CASES[case][0] for case in cases]], rows, markdown)
+
+
 def cold_lines(found, markdown):
     """One row for both servers."""
     if "failed" in found or not found:
@@ -89,7 +105,7 @@ def failures(results):
                     yield f"{part}, {server['label']}, {CASES[case][0]}: {found['failed']}"
     if "failed" in results.get("cold", {}):
         yield f"cold: {results['cold']['failed']}"
-    for part in ("storm", "flood"):
+    for part in ("turns", "storm", "flood"):
         for server in results.get(part, {}).values():
             if "failed" in server:
                 yield f"{part}, {server['label']}: {server['failed']}"
@@ -99,6 +115,8 @@ def text(results, markdown):
     """Everything that was measured."""
     clients = max((server.get("clients", 0) for server in results.get("storm", {}).values()), default=0)
     parts = [
+        ("turns", "A request on one connection, with and without credentials by turns: the time that is added",
+         lambda found: turns_table(found, markdown)),
         ("static", "A static file: share of the server's own rate without authentication",
          lambda found: shares_table(found, list(CASES), markdown)),
         ("backend", "In front of Elasticsearch 7.17.28, /_cluster/health: share of the rate without authentication",

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 
-from credentials import CASES, ONE_USER
+from credentials import CASES, ONE_USER, UP_TO_MANY
 from processes import Process, Unavailable, find_program, free_port, hand_over
 
 BODY = ("The quick brown fox jumps over the lazy dog. " * 8).strip() + "\n"
@@ -41,7 +41,7 @@ class Server:
     """One server under one configuration. Subclasses say how it is configured and started."""
 
     key = label = ""
-    cases = list(CASES)
+    cases = UP_TO_MANY
     programs = ()
 
     def __init__(self, site):
@@ -156,7 +156,7 @@ class Stock(Httpd):
     """mod_auth_basic with mod_authn_file."""
 
     key, label = "stock", "httpd, mod_authn_file"
-    cases = list(CASES)
+    cases = UP_TO_MANY
     modules = Httpd.modules + ("auth_basic", "authn_file")
 
 
