@@ -1,8 +1,8 @@
 //! The files of one child process: every password and group file that a request of it has needed, in memory.
 
-use std::collections::HashMap;
-use std::ffi::{CStr, CString};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::ffi::CStr;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::sync::{Arc, OnceLock};
 
 use esauth_engine::{Groups, News, Parse, Passwords, ReadError, Reading, Snapshot, Source, Watcher};
 
@@ -64,27 +64,41 @@ fn store() -> &'static Store {
     STORE.get_or_init(Store::default)
 }
 
+/// Sources by path. None is ever taken away, so to find one writes to no memory that other threads use.
 struct Files<T> {
-    by_path: RwLock<HashMap<CString, Arc<Source<T>>>>,
+    buckets: [Place<T>; BUCKETS],
+}
+
+const BUCKETS: usize = 256;
+
+/// Where a source is, or is going to be.
+type Place<T> = OnceLock<Box<Node<T>>>;
+
+struct Node<T> {
+    source: Source<T>,
+    /// The next one in the same bucket.
+    next: Place<T>,
 }
 
 impl<T> Default for Files<T> {
     fn default() -> Self {
-        Files { by_path: RwLock::default() }
+        Files { buckets: [const { OnceLock::new() }; BUCKETS] }
     }
 }
 
 impl<T: Parse> Files<T> {
     /// The source for `path`: no allocation once it is there.
-    fn source(&self, path: &CStr, watcher: &Arc<Watcher>) -> Arc<Source<T>> {
-        let known = self.by_path.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(source) = known.get(path) {
-            return Arc::clone(source);
+    fn source(&self, path: &CStr, watcher: &Arc<Watcher>) -> &Source<T> {
+        let bucket = BuildHasherDefault::<DefaultHasher>::default().hash_one(path) as usize % BUCKETS;
+        let mut place = &self.buckets[bucket];
+        loop {
+            let new = || Source::new(path, generation::LINE_RULES, Arc::clone(watcher));
+            let node = place.get_or_init(|| Box::new(Node { source: new(), next: OnceLock::new() }));
+            if node.source.path() == path {
+                return &node.source;
+            }
+            place = &node.next;
         }
-        drop(known);
-        let mut known = self.by_path.write().unwrap_or_else(PoisonError::into_inner);
-        let new = || Arc::new(Source::new(path, generation::LINE_RULES, Arc::clone(watcher)));
-        Arc::clone(known.entry(path.to_owned()).or_insert_with(new))
     }
 }
 

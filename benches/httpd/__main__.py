@@ -13,6 +13,7 @@ import chart
 import cold_part
 import flood_part
 import report
+import scale_part
 import static_part
 import storm_part
 import turns_part
@@ -22,7 +23,7 @@ from servers import Ours, Site
 
 ROOT = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 PARTS = {"turns": turns_part.run, "static": static_part.run, "backend": backend_part.run, "cold": cold_part.run, "storm": storm_part.run,
-         "flood": flood_part.run}
+         "flood": flood_part.run, "scale": scale_part.run}
 
 
 class Bench:
@@ -125,6 +126,10 @@ def main():
     if results.get("static") and (options.svg or not options.quick):
         path = options.svg or os.path.join(ROOT, "docs", "benchmark.svg")
         write(path, chart.draw(results))
+        bench.progress(f"chart: {path}")
+    if results.get("scale") and not options.quick:
+        path = os.path.join(ROOT, "docs", "look-up.svg")
+        write(path, chart.draw_scale(results["scale"]))
         bench.progress(f"chart: {path}")
     bench.progress(f"numbers: {options.json}")
     if Ours.label in bench.skipped or any(report.failures(results)):

@@ -96,6 +96,19 @@ def flood_lines(found, markdown):
     return table(["server", "calm, requests/s", "kept", "p99", "guesses/s"], rows, markdown)
 
 
+def scale_lines(found, markdown):
+    """One row a kind of file, at its largest."""
+    rows = []
+    for kind, sizes in found.items():
+        small, large = sizes[0], sizes[-1]
+        rows.append([kind, f"{large['entries']:,}", f"{large['file_bytes'] / 1e6:.0f} MB", f"× {large['memory_ratio']:.2f}",
+                     f"{large['load_seconds'] * 1000:.0f} ms",
+                     f"{large['file_bytes'] / large['load_seconds'] / 1e6:,.0f} MB/s",
+                     f"{small['look_up_ns']} ns", f"{large['look_up_ns']} ns"])
+    return table(["file", "entries", "size", "memory", "loaded in", "that is", "look-up among few", "among all"], rows,
+                 markdown)
+
+
 def failures(results):
     """A line for each measurement that failed."""
     for part in ("static", "backend"):
@@ -127,6 +140,7 @@ def text(results, markdown):
         ("flood", "Clients with the right password beside 64 connections that guess, bcrypt 10",
          lambda found: flood_lines(found, markdown)),
     ]
+    parts.append(("scale", "The engine alone, at the largest sizes", lambda found: scale_lines(found, markdown)))
     lines = []
     for part, title, make in parts:
         if results.get(part):

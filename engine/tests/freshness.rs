@@ -11,7 +11,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use esauth_engine::{LineRules, News, Passwords, ReadError, Source};
 
@@ -186,6 +186,52 @@ fn a_writer_that_does_not_close_the_file_is_not_waited_for_forever() {
     assert_eq!(hash_of(&source, "alice").as_deref(), Some("two"));
     file.write_all(b"bob:two\n").unwrap();
     assert_eq!(hash_of(&source, "bob").as_deref(), Some("two"));
+}
+
+#[test]
+fn a_file_that_grows_all_the_time_is_read_all_the_same() {
+    let folder = Folder::new();
+    let users = folder.write("users", "alice:one\n");
+    let source = source(&users);
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut file = File::options().append(true).open(&users).unwrap();
+            while !done.load(Ordering::Relaxed) {
+                file.write_all(b"other:x\n").unwrap();
+            }
+        });
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(3) {
+            let asked = Instant::now();
+            assert_eq!(hash_of(&source, "alice").as_deref(), Some("one"));
+            assert!(asked.elapsed() < Duration::from_secs(3), "a look took {:?}", asked.elapsed());
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(hash_of(&source, "other").as_deref(), Some("x"));
+}
+
+#[test]
+fn a_file_that_is_one_long_line_or_all_nul_is_read() {
+    const LARGE: u64 = 64 * 1024 * 1024;
+    let folder = Folder::new();
+    let users = folder.write("users", "");
+    File::options().write(true).open(&users).unwrap().set_len(LARGE).unwrap();
+    assert_eq!(hash_of(&source(&users), "alice"), None);
+    let long = folder.write("long", &format!("alice:{}:\nbob:two\n", "x".repeat(LARGE as usize)));
+    let source = source(&long);
+    assert_eq!(source.current().news, Some(News::LongLine(1)));
+    assert_eq!(hash_of(&source, "alice").map(|hash| hash.len() as u64), Some(LARGE));
+    assert_eq!(hash_of(&source, "bob").as_deref(), Some("two"));
+}
+
+#[test]
+fn a_file_of_4_gib_is_refused() {
+    let folder = Folder::new();
+    let users = folder.write("users", "alice:one\n");
+    File::options().write(true).open(&users).unwrap().set_len(4 << 30).unwrap();
+    assert_eq!(source(&users).current().snapshot.err(), Some(ReadError::TooLarge));
 }
 
 #[test]
