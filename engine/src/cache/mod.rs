@@ -34,6 +34,10 @@ pub struct Settings {
     pub slots: usize,
 }
 
+/// How many times as long as a hash took its slot rests where it was for an address that has just failed.
+const REST: u32 = 3;
+const LONGEST_REST: Duration = Duration::from_millis(500);
+
 /// The verdicts of a whole server.
 #[derive(Clone, Copy)]
 pub struct Cache {
@@ -169,6 +173,10 @@ impl Cache {
                     self.remember(&digest, granted);
                     if !granted {
                         desk.note_failure(address, monotonic_seconds());
+                    }
+                    if slot.gives_way {
+                        // Even at the lowest priority a hash slows down what runs beside it: by what processors share.
+                        thread::sleep((began.elapsed() * REST).min(LONGEST_REST));
                     }
                     drop(slot);
                     return Judgement { verdict: verdict(granted), hashed_for };
