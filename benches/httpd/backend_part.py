@@ -82,9 +82,9 @@ def warm_up(url, slices, header=None):
 def own_security_round(opened, secured, seconds):
     """The rates of an Elasticsearch without security and of one with it."""
     check_protected(secured.url)
-    first = measure(opened.url, seconds).rate
+    first = measure(opened.url, seconds, authorization()).rate
     rate = measure(secured.url, seconds, authorization()).rate
-    return (first + measure(opened.url, seconds).rate) / 2, rate
+    return (first + measure(opened.url, seconds, authorization()).rate) / 2, rate
 
 
 def run(bench):

@@ -31,14 +31,16 @@ class Shares:
         self.problems = {}
 
     def round(self, seconds, progress):
-        """Measures every case between two measurements of the open URL, whose mean is what it is a share of."""
+        """Measures every case between two measurements of the open URL, whose mean is what it is a share of.
+
+        All requests carry the same header: what is measured is what a server does about it, not what it takes to send it."""
         server, url = self.server, self.server.url("open")
         told = []
         # Half as long, since there is one before and one after.
         open_seconds = max(1, seconds // 2)
         try:
             expect(url, 200)
-            opened = [measure(url, open_seconds).rate]
+            opened = [measure(url, open_seconds, authorization()).rate]
             for case in self.cases:
                 rate = None if case in self.problems else self.case(case, seconds, progress)
                 if rate is None:
@@ -46,7 +48,7 @@ class Shares:
                 before = opened[-1]
                 # Where next to nothing is left, another second of the open URL tells nothing.
                 if rate > before / 2:
-                    opened.append(measure(url, open_seconds).rate)
+                    opened.append(measure(url, open_seconds, authorization()).rate)
                 self.rates[case].append(rate)
                 self.shares[case].append(rate / statistics.mean([before, opened[-1]]))
                 told.append(f", {CASES[case][0]} {self.shares[case][-1]:.2%}")
