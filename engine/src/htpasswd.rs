@@ -87,12 +87,9 @@ impl Passwords {
     }
 
     fn index_by_realm(&self) -> Result<HashTable<u32>, ReadError> {
-        let mut offsets = Vec::new();
-        offsets.try_reserve_exact(self.by_user.len() + self.repeated.len())?;
-        offsets.extend(self.by_user.iter().chain(&self.repeated));
-        offsets.sort_unstable();
-        let mut table = table_for(offsets.len())?;
-        for offset in offsets {
+        let mut table = table_for(self.by_user.len() + self.repeated.len())?;
+        // Which of a user's lines come first is all that matters: the first one, and then the others as in the file.
+        for &offset in self.by_user.iter().chain(&self.repeated) {
             let key = user_and_realm(&self.text, offset);
             insert_first(&mut table, self.keys.hash_one(key), offset, |other| user_and_realm(&self.text, other) == key);
         }
