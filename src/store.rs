@@ -1,7 +1,6 @@
 //! The files of one child process: every password and group file that a request of it has needed, in memory.
 
 use std::ffi::CStr;
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::{Arc, OnceLock};
 
 use esauth_engine::{Groups, News, Parse, Passwords, ReadError, Reading, Snapshot, Source, Watcher};
@@ -89,8 +88,7 @@ impl<T> Default for Files<T> {
 impl<T: Parse> Files<T> {
     /// The source for `path`: no allocation once it is there.
     fn source(&self, path: &CStr, watcher: &Arc<Watcher>) -> &Source<T> {
-        let bucket = BuildHasherDefault::<DefaultHasher>::default().hash_one(path) as usize % BUCKETS;
-        let mut place = &self.buckets[bucket];
+        let mut place = &self.buckets[bucket(path)];
         loop {
             let new = || Source::new(path, generation::LINE_RULES, Arc::clone(watcher));
             let node = place.get_or_init(|| Box::new(Node { source: new(), next: OnceLock::new() }));
@@ -100,6 +98,13 @@ impl<T: Parse> Files<T> {
             place = &node.next;
         }
     }
+}
+
+/// The paths of a configuration are few, so a hash that is quick (FNV-1a) will do.
+fn bucket(path: &CStr) -> usize {
+    let hash =
+        path.to_bytes().iter().fold(0x811c_9dc5_u32, |hash, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    hash as usize % BUCKETS
 }
 
 fn report<T>(

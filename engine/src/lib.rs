@@ -17,6 +17,7 @@ mod htpasswd;
 mod lines;
 mod source;
 mod sync;
+mod trail;
 mod watch;
 mod wipe;
 

@@ -1,6 +1,7 @@
 //! The current snapshot of one file: found in memory, read again when the file has changed.
 //!
-//! Whether it has changed is asked of the file system at every look, by one `stat`. Where it has:
+//! Whether it has changed is asked of the kernel at every look: by one `poll` where everything on the way to the file is
+//! watched and would be heard of, else by one `stat`. Where it has:
 //!
 //! * While somebody is writing to the file, the snapshot of before stays the right answer: what the file holds meanwhile
 //!   is nobody's intention. How the writer is noticed is told in `watch`.
@@ -10,8 +11,8 @@
 
 use std::ffi::{CStr, CString};
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -19,6 +20,7 @@ use rustix::io::Errno;
 
 use crate::file::{Opened, ReadError, Stamp};
 use crate::lines::LineRules;
+use crate::trail::Trail;
 use crate::watch::{Activity, Watch, Watcher};
 
 /// How long a file that somebody is writing to is left alone. A writer that takes longer is not waited for.
@@ -57,16 +59,25 @@ pub struct Source<T> {
     rules: LineRules,
     watcher: Arc<Watcher>,
     current: RwLock<Option<Arc<Snapshot<T>>>>,
+    /// The watcher's generation at which the file was seen to be as the current snapshot has it, and from which on every
+    /// change would be reported; or one of the two words below.
+    untouched_since: AtomicU64,
     /// Held by the one thread that reads the file; the others wait for it rather than answer from stale data.
     reader: Mutex<Reader>,
     /// True where `Reader::news` holds something.
     has_news: AtomicBool,
 }
 
+/// It is not known whether changes would be reported.
+const UNKNOWN: u64 = u64::MAX;
+/// Changes would not be reported.
+const NEVER: u64 = u64::MAX - 1;
+
 /// What only the thread that reads the file needs.
 #[derive(Default)]
 struct Reader {
     watched: Option<WatchedFile>,
+    trail: Trail,
     /// True where the last attempt to watch the file failed.
     unwatchable: bool,
     /// True where the last attempt to read the file failed.
@@ -141,6 +152,7 @@ impl<T: Parse> Source<T> {
             rules,
             watcher,
             current: RwLock::new(None),
+            untouched_since: AtomicU64::new(UNKNOWN),
             reader: Mutex::default(),
             has_news: AtomicBool::new(false),
         }
@@ -151,9 +163,14 @@ impl<T: Parse> Source<T> {
         &self.path
     }
 
-    /// The content of the file as of now: one `stat`, and no allocation, where it has not changed since it was read.
+    /// True where changes of the file would be reported, as seen at the last look: the next one takes no `stat`.
+    pub fn is_watched(&self) -> bool {
+        !matches!(self.untouched_since.load(Ordering::Relaxed), UNKNOWN | NEVER)
+    }
+
+    /// The content of the file as of now: one system call, and no allocation, where it has not changed since it was read.
     pub fn current(&self) -> Reading<T> {
-        let remembered = Stamp::of_path(&self.path).ok().and_then(|stamp| self.remembered(&stamp));
+        let remembered = self.untouched().or_else(|| self.unchanged());
         match remembered {
             Some(snapshot) if !self.has_news.load(Ordering::Relaxed) => Reading { snapshot: Ok(snapshot), news: None },
             Some(snapshot) => self.tell(&mut self.reader(), Ok(snapshot)),
@@ -175,9 +192,53 @@ impl<T: Parse> Source<T> {
         self.has_news.store(!reader.news.is_empty(), Ordering::Relaxed);
     }
 
-    fn remembered(&self, stamp: &Stamp) -> Option<Arc<Snapshot<T>>> {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        current.as_ref().filter(|snapshot| snapshot.settled && snapshot.stamp == *stamp).cloned()
+    /// The current snapshot, if nothing has been reported that could have changed the file.
+    fn untouched(&self) -> Option<Arc<Snapshot<T>>> {
+        let since = self.untouched_since.load(Ordering::Acquire);
+        if matches!(since, UNKNOWN | NEVER) || !self.watcher.is_quiet_since(since) {
+            return None;
+        }
+        // Not before: a snapshot that was current before the question may have been replaced since.
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The current snapshot, if the file's stamp shows that it has not changed.
+    fn unchanged(&self) -> Option<Arc<Snapshot<T>>> {
+        let stamp = Stamp::of_path(&self.path).ok()?;
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let snapshot = current.filter(|snapshot| snapshot.settled && snapshot.stamp == stamp)?;
+        if self.untouched_since.load(Ordering::Relaxed) != NEVER {
+            // Whoever holds the lock will see to it.
+            match self.reader.try_lock() {
+                Ok(mut reader) => self.listen(&stamp, &mut reader),
+                Err(TryLockError::Poisoned(reader)) => self.listen(&stamp, &mut reader.into_inner()),
+                Err(TryLockError::WouldBlock) => {}
+            }
+        }
+        Some(snapshot)
+    }
+
+    /// Sees to it that the next look at the file, whose stamp is that of a settled snapshot, need not ask for its stamp.
+    fn listen(&self, stamp: &Stamp, reader: &mut Reader) {
+        reader.watch(&self.path, stamp, &self.watcher);
+        // Takes what is in the queue, before the number that stands for it.
+        let activity = reader.activity(stamp, &self.watcher);
+        let generation = self.watcher.generation();
+        if activity.is_some_and(|activity| activity.written_since.is_some()) {
+            return;
+        }
+        if activity.is_none() || !reader.watch_trail(&self.path, &self.watcher) {
+            self.untouched_since.store(NEVER, Ordering::Release);
+            return;
+        }
+        // From here on a change would be reported.
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let is_current = current.is_some_and(|current| current.settled && current.stamp == *stamp);
+        let is_unchanged = Stamp::of_path(&self.path).as_ref() == Ok(stamp);
+        if is_current && is_unchanged && self.watcher.is_quiet_since(generation) {
+            reader.note_read(activity);
+            self.untouched_since.store(generation, Ordering::Release);
+        }
     }
 
     /// A panic while the lock was held leaves nothing half done: a snapshot is published in one step, or not.
@@ -201,6 +262,7 @@ impl<T: Parse> Source<T> {
                     // What can't be read now must not answer later requests, and its memory is better given back.
                     self.publish(None);
                     reader.stop_watching(&self.watcher);
+                    reader.forget_trail(&self.watcher);
                     return Err(error);
                 }
                 Ok(None) | Err(_) => thread::sleep(PAUSE),
@@ -292,6 +354,7 @@ impl<T: Parse> Source<T> {
     }
 
     fn publish(&self, snapshot: Option<Arc<Snapshot<T>>>) {
+        self.untouched_since.store(UNKNOWN, Ordering::Release);
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         let before = std::mem::replace(&mut *current, snapshot);
         drop(current);
@@ -402,6 +465,19 @@ impl Reader {
         if let Some(watched) = self.watched.take() {
             watcher.unwatch(watched.watch);
         }
+    }
+
+    /// Watches the folders that `path` leads through, as they are now. False where that cannot tell everything.
+    fn watch_trail(&mut self, path: &CStr, watcher: &Watcher) -> bool {
+        let trail = Trail::watch(path, watcher);
+        let is_whole = trail.is_some();
+        // Given back only now, so that what is watched already stays so.
+        std::mem::replace(&mut self.trail, trail.unwrap_or_default()).unwatch(watcher);
+        is_whole
+    }
+
+    fn forget_trail(&mut self, watcher: &Watcher) {
+        std::mem::take(&mut self.trail).unwatch(watcher);
     }
 
     fn note_read(&mut self, activity: Option<Activity>) {

@@ -10,27 +10,27 @@ use std::collections::hash_map::Entry;
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-/// The files that one process watches.
+/// The files that one process watches, and the folders on the way to them.
 ///
 /// Each process needs one of its own, made after the fork: an event is delivered once.
 #[derive(Default)]
 pub struct Watcher {
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
     /// Opened with the first watch.
-    inotify: Option<OwnedFd>,
-    watched: HashMap<i32, Watched>,
-    /// How many instances of inotify there have been before: numbers of watches start anew with each.
-    instance: u64,
+    inotify: OnceLock<OwnedFd>,
+    /// Reports that something was mounted or unmounted, once each time. `None` where that cannot be told.
+    mounts: OnceLock<Option<OwnedFd>>,
+    /// Changes before any event is taken.
+    generation: AtomicU64,
+    watched: Mutex<HashMap<i32, Watched>>,
 }
 
 struct Watched {
@@ -50,96 +50,141 @@ pub(crate) struct Activity {
     pub(crate) written_since: Option<Instant>,
 }
 
-/// The key to a watched file's [`Activity`].
+/// The key to a watched file's [`Activity`]. The kernel does not give a number out again before it has given out all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Watch {
-    instance: u64,
-    number: i32,
-}
+pub(crate) struct Watch(i32);
 
 impl Watcher {
     /// Watches the file at `path`. Each watch is to be given back with [`Watcher::unwatch`].
     pub(crate) fn watch(&self, path: &CStr) -> Result<Watch, Errno> {
-        let mut state = self.state();
-        let inotify = match &state.inotify {
+        self.add(path, WatchFlags::MODIFY | WatchFlags::CLOSE_WRITE)
+    }
+
+    /// The same for a folder: whether it is still at `path`, and may be entered by those who may now. Fails with `NOTDIR`
+    /// for a symbolic link.
+    pub(crate) fn watch_folder(&self, path: &CStr) -> Result<Watch, Errno> {
+        self.add(path, WatchFlags::ONLYDIR | WatchFlags::DONT_FOLLOW)
+    }
+
+    fn add(&self, path: &CStr, flags: WatchFlags) -> Result<Watch, Errno> {
+        let mut watched = self.watched();
+        let inotify = match self.inotify.get() {
             Some(inotify) => inotify,
-            None => state.inotify.insert(inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?),
+            None => {
+                let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
+                self.mounts.get_or_init(open_mounts);
+                self.inotify.get_or_init(|| inotify)
+            }
         };
-        let wanted = WatchFlags::MODIFY
-            | WatchFlags::CLOSE_WRITE
-            | WatchFlags::ATTRIB
-            | WatchFlags::MOVE_SELF
-            | WatchFlags::DELETE_SELF;
-        let number = inotify::add_watch(inotify, path, wanted)?;
-        match state.watched.entry(number) {
+        let flags = flags | WatchFlags::ATTRIB | WatchFlags::MOVE_SELF | WatchFlags::DELETE_SELF;
+        let number = inotify::add_watch(inotify, path, flags)?;
+        match watched.entry(number) {
             Entry::Occupied(mut known) => known.get_mut().holders += 1,
             Entry::Vacant(place) => {
                 place.insert(Watched { activity: Activity::default(), holders: 1 });
             }
         }
-        Ok(Watch { instance: state.instance, number })
+        Ok(Watch(number))
     }
 
     /// Gives a watch back.
     pub(crate) fn unwatch(&self, watch: Watch) {
-        let mut state = self.state();
-        if watch.instance != state.instance {
-            return;
-        }
-        let Entry::Occupied(mut known) = state.watched.entry(watch.number) else { return };
+        let mut watched = self.watched();
+        let Entry::Occupied(mut known) = watched.entry(watch.0) else { return };
         known.get_mut().holders -= 1;
         if known.get().holders == 0 {
             known.remove();
-            if let Some(inotify) = &state.inotify {
-                // It may be gone already, with its file.
-                let _ = inotify::remove_watch(inotify, watch.number);
-            }
+            self.remove(watch.0);
+        }
+    }
+
+    /// It may be gone already, with its file.
+    fn remove(&self, number: i32) {
+        if let Some(inotify) = self.inotify.get() {
+            let _ = inotify::remove_watch(inotify, number);
         }
     }
 
     /// What has happened to a file until now. `None` where it is not watched any more: it was deleted, or events were
     /// lost.
     pub(crate) fn activity(&self, watch: Watch) -> Option<Activity> {
-        let mut state = self.state();
-        state.take_events();
-        let watched = state.watched.get(&watch.number).filter(|_| watch.instance == state.instance)?;
-        Some(watched.activity)
+        let mut watched = self.watched();
+        self.take_events(&mut watched);
+        Some(watched.get(&watch.0)?.activity)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    /// A number that changes whenever something happens to anything that is watched, and some other times.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// True where nothing has happened, to anything that is watched nor to what is mounted where, since the generation had
+    /// this number. False wherever that cannot be told.
+    ///
+    /// One system call, without a lock. An event that another thread is about to take has changed the generation before it
+    /// is gone from the queue, so it is either seen here or there. Only of a mount, which is reported once and to one
+    /// thread, another may learn the instant later that this one takes to pass it on.
+    pub(crate) fn is_quiet_since(&self, generation: u64) -> bool {
+        let (Some(inotify), Some(Some(mounts))) = (self.inotify.get(), self.mounts.get()) else { return false };
+        let mut asked = [PollFd::new(inotify, PollFlags::IN), PollFd::new(mounts, PollFlags::PRI)];
+        let answer = poll(&mut asked, Some(&AT_ONCE));
+        if !asked[1].revents().is_empty() {
+            self.generation.fetch_add(1, Ordering::AcqRel);
+        }
+        answer == Ok(0) && self.generation() == generation
+    }
+
+    fn watched(&self) -> MutexGuard<'_, HashMap<i32, Watched>> {
         // What a panic leaves behind is whole: every change of it is one step.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl State {
-    fn take_events(&mut self) {
-        let State { inotify: Some(inotify), watched, .. } = self else { return };
+    fn take_events(&self, watched: &mut HashMap<i32, Watched>) {
+        let Some(inotify) = self.inotify.get() else { return };
         let mut buffer = [MaybeUninit::uninit(); 4096];
         let mut reader = Reader::new(inotify.as_fd(), &mut buffer);
-        let lost = loop {
+        let mut lost = false;
+        while !reader.is_buffer_empty() || has_events(inotify) {
+            if reader.is_buffer_empty() {
+                // Before they are taken, see `is_quiet_since`.
+                self.generation.fetch_add(1, Ordering::AcqRel);
+            }
             match reader.next() {
+                Ok(event) if event.events().contains(ReadFlags::QUEUE_OVERFLOW) => lost = true,
+                Ok(event) if event.events().contains(ReadFlags::IGNORED) => {
+                    watched.remove(&event.wd());
+                }
                 Ok(event) => {
-                    let happened = event.events();
-                    if happened.contains(ReadFlags::QUEUE_OVERFLOW) {
-                        break true;
-                    }
-                    if happened.contains(ReadFlags::IGNORED) {
-                        watched.remove(&event.wd());
-                    } else if let Some(file) = watched.get_mut(&event.wd()) {
-                        file.activity.note(happened);
+                    if let Some(file) = watched.get_mut(&event.wd()) {
+                        file.activity.note(event.events());
                     }
                 }
                 Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => break false,
-                Err(_) => break true,
+                Err(Errno::AGAIN) => break,
+                Err(_) => {
+                    lost = true;
+                    break;
+                }
             }
-        };
+        }
         if lost {
-            // Whatever happened, it was not all heard. A new instance starts from nothing.
-            *self = State { instance: self.instance + 1, ..State::default() };
+            // Whatever happened, it was not all heard. A new watch starts from nothing.
+            for (number, _) in watched.drain() {
+                self.remove(number);
+            }
         }
     }
+}
+
+const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+
+fn has_events(inotify: &OwnedFd) -> bool {
+    // Where that cannot be told, reading will tell.
+    poll(&mut [PollFd::new(inotify, PollFlags::IN)], Some(&AT_ONCE)) != Ok(0)
+}
+
+fn open_mounts() -> Option<OwnedFd> {
+    rustix::fs::open(c"/proc/self/mountinfo", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()
 }
 
 impl Activity {
@@ -230,6 +275,6 @@ mod tests {
         assert_eq!(watcher.activity(watch), None);
         let again = watcher.watch(&c_path(&path)).unwrap();
         assert_eq!(watcher.activity(again), Some(Activity::default()));
-        assert_eq!(watcher.activity(watch), None, "the same number, but of a watch before");
+        assert_eq!(watcher.activity(watch), None, "an old watch is not the new one");
     }
 }
