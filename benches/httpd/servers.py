@@ -125,6 +125,8 @@ class Httpd(Server):
     {self.section_settings}
 </Location>
 """ for case in self.cases)
+        # As open as httpd's own configuration files make a folder that is open: they deny all others.
+        sections += "<Location /open/>\n    Require all granted\n</Location>\n"
         if self.backend:
             sections += "".join(f"ProxyPass /{case}/ {self.backend}/\n" for case in ["open", *self.cases])
         return f"""{self.load_modules()}ServerRoot "{self.folder}"
