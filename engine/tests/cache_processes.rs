@@ -55,11 +55,11 @@ fn shared_counters() -> &'static Counters {
 }
 
 fn cache(slots: usize) -> Cache {
-    Cache::create(Settings { entries: 4096, ttl: 600, slots }).unwrap()
+    Cache::create(Settings { entries: 4096, ttl: 600, slots, max_failures: None }).unwrap()
 }
 
 fn credential<'a>(stored: &'a [u8], password: &'a [u8], client: &'a str) -> Credential<'a> {
-    Credential { stored, password, known: true, client }
+    Credential { stored, password, known: true, client, user: b"alice", file: b"/users" }
 }
 
 /// A child process that runs `body` and ends with status 0, or 1 where it panicked.

@@ -10,11 +10,12 @@ use rustix::rand::{GetRandomFlags, getrandom};
 
 use super::desk::Desk;
 use super::digest::KEY_BYTES;
+use super::lockout::Lockouts;
 use super::table::{Entry, Table, WAYS};
 
 /// Changes whenever what lies in the memory does: a library that was replaced while httpd ran must not read the memory
 /// of its predecessor.
-const LAYOUT: u64 = 0x6573_6175_7468_0001;
+const LAYOUT: u64 = 0x6573_6175_7468_0002;
 
 /// For each entry of the grants' part, this fraction of one for denials.
 const DENIALS_FRACTION: usize = 4;
@@ -30,6 +31,8 @@ struct Header {
     /// Written once, before anyone else looks; nowhere else and never to a file.
     key: [u8; KEY_BYTES],
     desk: Desk,
+    /// Takes no memory as long as nobody is counted: pages that nobody has written to are not there.
+    lockouts: Lockouts,
 }
 
 /// A view of the shared memory, which stays mapped until it is released.
@@ -56,6 +59,7 @@ impl Shared {
             (&raw mut (*header).denial_buckets).write(denials as u64);
             (&raw mut (*header).key).write(key);
             (*header).desk.initialise()?;
+            (*header).lockouts.initialise()?;
             (&raw mut (*header).layout).write(LAYOUT);
             Ok(Shared { header: &*header })
         }
@@ -103,6 +107,10 @@ impl Shared {
 
     pub(super) fn desk(&self) -> &'static Desk {
         &self.header.desk
+    }
+
+    pub(super) fn lockouts(&self) -> &'static Lockouts {
+        &self.header.lockouts
     }
 
     pub(super) fn grants(&self) -> Table<'static> {
