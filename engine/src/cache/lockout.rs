@@ -270,7 +270,7 @@ mod tests {
     }
 
     fn digest(name: &str) -> Digest {
-        Digest::of(&[7; 32], name.as_bytes(), b"")
+        Digest::of(&[7; 32], [name.as_bytes(), b""])
     }
 
     /// An attempt of `user`'s with a password.

@@ -143,8 +143,8 @@ impl Cache {
 
     /// Judges a credential: from memory where it is remembered, else by its hash.
     ///
-    /// A right one that is remembered is granted whatever its user and client have done. Of the others none is judged
-    /// during a lockout.
+    /// A right one that is remembered is granted whatever its user and client have done; where clients can be locked out, it
+    /// is remembered for the network that it came from. Of the others none is judged during a lockout.
     pub fn judge(&self, credential: &Credential<'_>) -> Judgement {
         if self.settings.max_failures.is_none() && hash::is_cheap(credential.stored) {
             // Looking it up would take longer, and its slot would bound nothing. Where guesses are counted it is looked up
@@ -171,7 +171,13 @@ impl Cache {
     }
 
     fn digest(&self, credential: &Credential<'_>) -> Digest {
-        let digest = Digest::of(self.shared.key(), credential.stored, credential.password);
+        let (key, Credential { stored, password, .. }) = (self.shared.key(), *credential);
+        let digest = match self.settings.max_failures {
+            None => Digest::of(key, [stored, password]),
+            // Only what was right from here passes during a lockout. Else whoever is locked out could go on guessing, and
+            // faster than before, what somebody elsewhere has just logged in with.
+            Some(_) => Digest::of(key, [stored, password, &network(credential.client)]),
+        };
         if credential.known {
             return digest;
         }
@@ -182,8 +188,8 @@ impl Cache {
     /// The means to count this attempt, where attempts are counted.
     fn attempt(&self, credential: &Credential<'_>, digest: Digest) -> Option<Attempt<'static>> {
         let limit = self.settings.max_failures?;
-        let place = [&network(credential.client), credential.file].concat();
-        let pair = Digest::of(self.shared.key(), &place, credential.user);
+        let Credential { client, user, file, .. } = *credential;
+        let pair = Digest::of(self.shared.key(), [&network(client), file, user]);
         Some(Attempt { lockouts: self.shared.lockouts(), limit, pair, credential: digest })
     }
 
@@ -194,7 +200,7 @@ impl Cache {
         self.shared.denials().contains(digest, now).then_some(Verdict::Denied)
     }
 
-    /// What is remembered. A wrong password is one whoever has tried it before.
+    /// What is remembered. A wrong password counts all the same.
     fn judge_by_memory(&self, verdict: Verdict, attempt: Option<Attempt<'_>>) -> Judgement {
         let Some(attempt) = attempt.filter(|_| verdict == Verdict::Denied) else {
             return Judgement::from_memory(verdict);
@@ -485,6 +491,19 @@ mod tests {
             let right = Credential { stored, ..credential("secret") };
             lock_out(&cache, &right);
             assert_eq!(judge(&cache, &right), (Verdict::LockedOut, false));
+        }
+    }
+
+    #[test]
+    fn during_a_lockout_what_was_right_from_elsewhere_does_not_pass() {
+        for stored in [STORED, CHEAP] {
+            let cache = strict(64);
+            let right = Credential { stored, ..credential("secret") };
+            assert_eq!(judge(&cache, &right), (Verdict::Granted, true));
+            let elsewhere = Credential { client: "192.0.2.1", ..right };
+            lock_out(&cache, &elsewhere);
+            assert_eq!(judge(&cache, &elsewhere), (Verdict::LockedOut, false));
+            assert_eq!(judge(&cache, &right), (Verdict::Granted, false));
         }
     }
 
