@@ -11,6 +11,7 @@ const FUNCTIONS: &[&str] = &[
     "ap_auth_name",
     "ap_auth_type",
     "ap_check_cmd_context",
+    "ap_custom_response",
     "ap_expr_parse_cmd_mi",
     "ap_expr_str_exec",
     "ap_find_linked_module",

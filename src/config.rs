@@ -220,13 +220,14 @@ pub(crate) static COMMANDS: &Commands = &Commands([
     verdicts::ES_AUTH_CACHE_SIZE,
     verdicts::ES_AUTH_CACHE_TTL,
     verdicts::ES_AUTH_HASH_SLOTS,
+    verdicts::ES_AUTH_MAX_FAILURES,
     END_OF_COMMANDS,
 ]);
 
 #[cfg(httpd = "2.4")]
-const COMMAND_COUNT: usize = 10;
+const COMMAND_COUNT: usize = 11;
 #[cfg(httpd = "2.2")]
-const COMMAND_COUNT: usize = 9;
+const COMMAND_COUNT: usize = 10;
 
 /// A directive table in static memory.
 pub(crate) struct Commands([command_rec; COMMAND_COUNT]);

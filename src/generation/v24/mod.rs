@@ -46,6 +46,11 @@ pub(crate) const fn auth_type(written: &CStr) -> &CStr {
     written
 }
 
+/// The status for a client that is to come back later.
+pub(crate) const fn too_many_requests(_request: Request<'_>) -> c_int {
+    429
+}
+
 /// Authentication that is not to be repeated for a subrequest or internal redirect under the same configuration.
 const PER_CONFIGURATION: c_int = bindings::AP_AUTH_INTERNAL_PER_CONF as c_int;
 
