@@ -203,6 +203,16 @@ impl Httpd {
         fs::read(self.folder().join("error.log")).unwrap_or_default()
     }
 
+    /// How many hashes all children have computed for `user`. Needs the module's level debug.
+    pub(crate) fn hashes(&self, user: &str) -> usize {
+        self.lines_with(&format!("rust_esauth: computed a hash for user {user},"))
+    }
+
+    /// How many lines of the error log hold `text`.
+    pub(crate) fn lines_with(&self, text: &str) -> usize {
+        String::from_utf8_lossy(&self.error_log()).lines().filter(|line| line.contains(text)).count()
+    }
+
     /// Asks for a graceful restart, and returns at once.
     pub(crate) fn begin_graceful_restart(&self) {
         signal(self.process_id(), libc::SIGUSR1);
