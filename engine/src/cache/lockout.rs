@@ -8,8 +8,8 @@
 //! * **Repeats** of the last one. They lock out this password alone: somebody else at the same address, who knows the new
 //!   one, is not held up by a program with the old one.
 //!
-//! **Bounds.** A table of a fixed size. Where a bucket is full a new pair takes the place of the one that is not locked
-//! and has failed least. Which pairs share a bucket depends on the key, so nobody can aim at one.
+//! **Bounds.** A table of a fixed size. Where a pair's places are taken it gets the one of whoever is not locked out and has
+//! failed least. Which places are a pair's depends on the key, so nobody can aim at another's.
 //!
 //! **Killed processes.** All of it lies in shared memory, under one robust mutex that is held for less than a microsecond.
 //! Every count is one word together with its end, and an entry's counts are cleared before it changes hands. So whatever a
@@ -98,26 +98,26 @@ impl Lockouts {
         unsafe { self.mutex.initialise() }
     }
 
-    fn bucket(&self, pair: &Digest) -> &[Entry; WAYS] {
-        &self.buckets[(pair.place() % BUCKETS as u64) as usize]
+    /// The entries that a pair may have: those of two buckets, which are as good as never both crowded by chance.
+    fn places(&self, pair: &Digest) -> impl Iterator<Item = &Entry> {
+        let bucket = |word: u64| &self.buckets[(word % BUCKETS as u64) as usize];
+        bucket(pair.0[0]).iter().chain(bucket(pair.0[1]))
     }
 
     fn find(&self, pair: &Digest) -> Option<&Entry> {
-        self.bucket(pair).iter().find(|entry| entry.is_of(pair))
+        self.places(pair).find(|entry| entry.is_of(pair))
     }
 
     /// The pair's entry, a new one in the place of the least wanted where it has none.
-    fn find_or_make(&self, pair: &Digest, limit: MaxFailures, now: u64) -> &Entry {
-        if let Some(entry) = self.find(pair) {
-            return entry;
-        }
-        let bucket = self.bucket(pair);
-        let entry = bucket.iter().min_by_key(|entry| entry.worth(limit, now)).unwrap_or(&bucket[0]);
-        entry.clear();
-        for (place, word) in entry.pair.iter().zip(pair.0) {
-            place.store(word, Ordering::Release);
-        }
-        entry
+    fn find_or_make(&self, pair: &Digest, limit: MaxFailures, now: u64) -> Option<&Entry> {
+        self.find(pair).or_else(|| {
+            let entry = self.places(pair).min_by_key(|entry| entry.worth(limit, now))?;
+            entry.clear();
+            for (place, word) in entry.pair.iter().zip(pair.0) {
+                place.store(word, Ordering::Release);
+            }
+            Some(entry)
+        })
     }
 }
 
@@ -131,7 +131,7 @@ impl Attempt<'_> {
     /// Counts the attempt, before its hash is computed; or tells what refuses it.
     pub(super) fn charge(&self, now: u64) -> Option<Lockout> {
         let _guard = self.lockouts.mutex.lock();
-        let entry = self.lockouts.find_or_make(&self.pair, self.limit, now);
+        let entry = self.lockouts.find_or_make(&self.pair, self.limit, now)?;
         if let Some(refusal) = entry.refusal(self, now) {
             return Some(refusal);
         }
@@ -392,14 +392,24 @@ mod tests {
             }
         }
         for number in 0..4 * WAYS * BUCKETS {
-            let passing = Attempt { pair: Digest([number as u64, 1, 2]), ..attempt(table, "", "") };
-            assert_eq!(guess(passing, BEGIN), Ok(None));
+            assert_eq!(guess(attempt(table, &format!("passing {number}"), ""), BEGIN), Ok(None));
         }
         for (number, name) in names.iter().enumerate() {
             let locked = attempt(table, name, "one more").refusal(BEGIN).is_some();
             assert_eq!(locked, number % 2 == 1, "{name}");
             let third = guess(attempt(table, name, "one more"), BEGIN);
             assert_eq!(third, if locked { Err(user_lockout(10)) } else { Ok(Some(user_lockout(10))) }, "{name}");
+        }
+    }
+
+    #[test]
+    fn ten_thousand_pairs_that_fail_at_once_are_all_counted() {
+        let table = lockouts();
+        for password in ["1", "2", "3", "4"] {
+            for number in 0..10_000 {
+                let refused = guess(attempt(table, &format!("user {number}"), password), BEGIN).is_err();
+                assert_eq!(refused, password == "4");
+            }
         }
     }
 

@@ -144,7 +144,7 @@ impl Cache {
     /// Judges a credential: from memory where it is remembered, else by its hash.
     ///
     /// A right one that is remembered is granted whatever its user and client have done; where clients can be locked out, it
-    /// is remembered for the network that it came from. Of the others none is judged during a lockout.
+    /// is remembered for that user and the network that it came from. Of the others none is judged during a lockout.
     pub fn judge(&self, credential: &Credential<'_>) -> Judgement {
         if self.settings.max_failures.is_none() && hash::is_cheap(credential.stored) {
             // Looking it up would take longer, and its slot would bound nothing. Where guesses are counted it is looked up
@@ -171,12 +171,12 @@ impl Cache {
     }
 
     fn digest(&self, credential: &Credential<'_>) -> Digest {
-        let (key, Credential { stored, password, .. }) = (self.shared.key(), *credential);
+        let (key, Credential { stored, password, client, user, .. }) = (self.shared.key(), *credential);
         let digest = match self.settings.max_failures {
             None => Digest::of(key, [stored, password]),
-            // Only what was right from here passes during a lockout. Else whoever is locked out could go on guessing, and
-            // faster than before, what somebody elsewhere has just logged in with.
-            Some(_) => Digest::of(key, [stored, password, &network(credential.client)]),
+            // Only what was right for this user from here passes during a lockout. Else whoever is locked out could go on
+            // guessing, and faster than before, what somebody elsewhere has just logged in with.
+            Some(_) => Digest::of(key, [stored, password, &network(client), user]),
         };
         if credential.known {
             return digest;
@@ -495,14 +495,15 @@ mod tests {
     }
 
     #[test]
-    fn during_a_lockout_what_was_right_from_elsewhere_does_not_pass() {
+    fn during_a_lockout_what_was_right_from_elsewhere_or_for_another_does_not_pass() {
         for stored in [STORED, CHEAP] {
             let cache = strict(64);
             let right = Credential { stored, ..credential("secret") };
             assert_eq!(judge(&cache, &right), (Verdict::Granted, true));
-            let elsewhere = Credential { client: "192.0.2.1", ..right };
-            lock_out(&cache, &elsewhere);
-            assert_eq!(judge(&cache, &elsewhere), (Verdict::LockedOut, false));
+            for other in [Credential { client: "192.0.2.1", ..right }, Credential { user: b"bob", ..right }] {
+                lock_out(&cache, &other);
+                assert_eq!(judge(&cache, &other), (Verdict::LockedOut, false));
+            }
             assert_eq!(judge(&cache, &right), (Verdict::Granted, false));
         }
     }
