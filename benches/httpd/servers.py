@@ -187,6 +187,13 @@ class Ours(Httpd):
             return text.read()
 
 
+class OursLockout(Ours):
+    """The same, where who guesses is locked out."""
+
+    key, label = "ours-lockout", "httpd, rust_esauth, lockout"
+    settings = "EsAuthMaxFailures 10/300"
+
+
 class Nginx(Server):
     """nginx with auth_basic."""
 
