@@ -318,10 +318,11 @@ mod behind_a_proxy {
         let quiet = Server { hash: QUICK, tells_hashes: false, ..Server::with("EsAuthMaxFailures 3/600") };
         let Some(server) = start(quiet) else { return };
         let mut connections: Vec<_> = (0..CONNECTIONS).map(|_| Connection::open(server.port()).unwrap()).collect();
-        let mut round = |password: &str| -> Vec<u16> {
+        // One guess from every address, or from one in so many.
+        let mut round = |password: &str, one_in: usize| -> Vec<u16> {
             thread::scope(|scope| {
                 let guess = |(first, connection): (usize, &mut Connection)| {
-                    let clients = (first..ADDRESSES).step_by(CONNECTIONS);
+                    let clients = (first..ADDRESSES).step_by(CONNECTIONS * one_in);
                     let ask = |number: usize| {
                         let client = format!("X-Client: 10.0.{}.{}", number / 256, number % 256);
                         connection.ask(&request("alice", password).header(client)).unwrap().status
@@ -333,13 +334,13 @@ mod behind_a_proxy {
                 threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
             })
         };
-        assert!(round("guess 1").iter().all(|&status| status == 401));
+        assert!(round("guess 1", 1).iter().all(|&status| status == 401));
         let before = memory(&server);
-        assert!(["guess 2", "guess 3"].iter().all(|guess| round(guess).iter().all(|&status| status == 401)));
-        let locked_out = round("guess 4").iter().filter(|&&status| status == 429).count();
+        assert!(["guess 2", "guess 3"].iter().all(|guess| round(guess, 1).iter().all(|&status| status == 401)));
         let grown = memory(&server).saturating_sub(before);
-        assert_eq!(locked_out, ADDRESSES);
-        assert_eq!(server.lines_with(LINE), locked_out);
+        assert_eq!(server.lines_with(LINE), ADDRESSES);
+        // Refusals take turns.
+        assert!(round("guess 4", 25).iter().all(|&status| status == 429));
         assert!(grown < 16 * 1024, "the children have grown by {grown} KiB");
         assert_eq!(status(&server, "192.0.2.1", "secret"), 200);
     }

@@ -191,7 +191,8 @@ class OursLockout(Ours):
     """The same, where who guesses is locked out."""
 
     key, label = "ours-lockout", "httpd, rust_esauth, lockout"
-    settings = "EsAuthMaxFailures 10/300"
+    # Few, since what is measured begins when they are reached.
+    settings = "EsAuthMaxFailures 2/600"
 
 
 class Nginx(Server):

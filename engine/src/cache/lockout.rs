@@ -11,11 +11,15 @@
 //! **Bounds.** A table of a fixed size. Where a pair's places are taken it gets the one of whoever is not locked out and has
 //! failed least. Which places are a pair's depends on the key, so nobody can aim at another's.
 //!
+//! **Pace.** To refuse costs as little as to grant what is remembered, so clients that go on at once would take as much of the
+//! machine as all others. So where refusals come faster than one in [`INTERVAL`] they wait, up to [`WAITING`] at a time.
+//!
 //! **Killed processes.** All of it lies in shared memory, under one robust mutex that is held for less than a microsecond.
 //! Every count is one word together with its end, and an entry's counts are cleared before it changes hands. So whatever a
 //! process leaves that is killed in between is an entry as it was before or after, or one that nobody has.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::digest::Digest;
 use super::robust::RobustMutex;
@@ -23,6 +27,12 @@ use super::robust::RobustMutex;
 /// Entries of a bucket.
 const WAYS: usize = 8;
 const BUCKETS: usize = 8192;
+
+/// Milliseconds between two refusals, in the whole server.
+const INTERVAL: u64 = 2;
+/// How many refusals wait at most. As many as seats of the desk that one address can have: whoever is locked out keeps no
+/// more threads waiting than before.
+const WAITING: u64 = 128;
 
 /// When a client network is locked out of a user's account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +65,8 @@ pub enum Scope {
 #[repr(C)]
 pub(super) struct Lockouts {
     mutex: RobustMutex,
+    /// The millisecond of the next refusal.
+    next_refusal: AtomicU64,
     buckets: [[Entry; WAYS]; BUCKETS],
 }
 
@@ -96,6 +108,14 @@ impl Lockouts {
     pub(super) unsafe fn initialise(&self) -> std::io::Result<()> {
         // SAFETY: as the caller promises.
         unsafe { self.mutex.initialise() }
+    }
+
+    /// How long a refusal at time `now` is to wait; not at all where many do.
+    pub(super) fn pause(&self, now: u64) -> Duration {
+        let turn = |next: u64| Some(next.max(now)).filter(|turn| turn - now < WAITING * INTERVAL);
+        let relaxed = Ordering::Relaxed;
+        let before = self.next_refusal.fetch_update(relaxed, relaxed, |next| Some(turn(next)? + INTERVAL));
+        Duration::from_millis(before.ok().and_then(turn).map_or(0, |turn| turn - now))
     }
 
     /// The entries that a pair may have: those of two buckets, which are as good as never both crowded by chance.
@@ -400,6 +420,16 @@ mod tests {
             let third = guess(attempt(table, name, "one more"), BEGIN);
             assert_eq!(third, if locked { Err(user_lockout(10)) } else { Ok(Some(user_lockout(10))) }, "{name}");
         }
+    }
+
+    #[test]
+    fn refusals_that_come_at_once_take_turns_and_those_beyond_the_bound_do_not_wait() {
+        let table = lockouts();
+        let pauses: Vec<u64> = (0..WAITING + 50).map(|_| table.pause(BEGIN).as_millis() as u64).collect();
+        let expected = (0..WAITING).map(|turn| turn * INTERVAL).chain([0; 50]);
+        assert_eq!(pauses, expected.collect::<Vec<_>>());
+        assert_eq!(table.pause(BEGIN + 100).as_millis() as u64, WAITING * INTERVAL - 100);
+        assert_eq!(table.pause(BEGIN + 1000), Duration::ZERO);
     }
 
     #[test]

@@ -160,6 +160,7 @@ impl Cache {
         }
         let attempt = self.attempt(credential, digest);
         if let Some(lockout) = attempt.and_then(|attempt| attempt.refusal(monotonic_milliseconds())) {
+            thread::sleep(self.shared.lockouts().pause(monotonic_milliseconds()));
             return Judgement::locked_out(lockout);
         }
         match remembered {
