@@ -4,15 +4,15 @@
 //!
 //! * **Failures**: wrong passwords. One is not counted when it was the last one too, since nothing is guessed with it. A
 //!   password is counted before its hash is computed, so that no more than the limit are computed however many come at
-//!   once; a right one clears the pair.
+//!   once; a right one clears the pair. (What comes while the last one that is allowed is being hashed is refused.)
 //! * **Repeats** of the last one. They lock out this password alone: somebody else at the same address, who knows the new
 //!   one, is not held up by a program with the old one.
 //!
 //! **Bounds.** A table of a fixed size. Where a pair's places are taken it gets the one of whoever is not locked out and has
 //! failed least. Which places are a pair's depends on the key, so nobody can aim at another's.
 //!
-//! **Pace.** To refuse costs as little as to grant what is remembered, so clients that go on at once would take as much of the
-//! machine as all others. So where refusals come faster than one in [`INTERVAL`] they wait, up to [`WAITING`] at a time.
+//! **Pace.** To refuse costs as little as to grant what is remembered, so clients that go on at once would take as much of
+//! the machine as all others. So where refusals come faster than one in `INTERVAL` they wait, up to `WAITING` at a time.
 //!
 //! **Killed processes.** All of it lies in shared memory, under one robust mutex that is held for less than a microsecond.
 //! Every count is one word together with its end, and an entry's counts are cleared before it changes hands. So whatever a
