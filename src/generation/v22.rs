@@ -9,9 +9,9 @@ use esauth_engine::{LineRules, Memberships};
 
 use crate::basic;
 use crate::bindings::{
-    APR_HOOK_MIDDLE, DECLINED, HTTP_INTERNAL_SERVER_ERROR, HTTP_UNAUTHORIZED, OK, ap_find_linked_module,
-    ap_getword_white, ap_hook_auth_checker, ap_hook_check_user_id, ap_note_auth_failure, ap_register_provider,
-    ap_requires, apr_pool_t, authn_provider, request_rec, require_line,
+    self, APR_HOOK_MIDDLE, DECLINED, HTTP_INTERNAL_SERVER_ERROR, HTTP_UNAUTHORIZED, OK, ap_exists_config_define,
+    ap_find_linked_module, ap_getword_white, ap_hook_auth_checker, ap_hook_check_user_id, ap_note_auth_failure,
+    ap_register_provider, ap_requires, apr_pool_t, authn_provider, request_rec, require_line,
 };
 use crate::boundary::guard_request;
 use crate::config::DirConfig;
@@ -44,6 +44,22 @@ pub(crate) fn client_address(request: Request<'_>) -> &CStr {
 /// What `AUTH_TYPE` shows: always the same text.
 pub(crate) const fn auth_type(_written: &CStr) -> &'static CStr {
     c"Basic"
+}
+
+/// Whether the configuration is read by `httpd -t`, not by `httpd -S` or `httpd -M`, which only show something of it.
+pub(crate) fn is_configuration_test() -> bool {
+    let dumps = [c"DUMP_VHOSTS", c"DUMP_MODULES"];
+    // SAFETY: a C string, which is only compared.
+    !dumps.iter().any(|dump| unsafe { ap_exists_config_define(dump.as_ptr()) } != 0)
+}
+
+/// What `User` and `Group` say: the user's name and number and the group's number.
+pub(crate) fn run_user() -> (&'static CStr, u32, u32) {
+    // SAFETY: written while httpd reads its configuration, by this thread; the name is null or lives as long.
+    unsafe {
+        let unix = (&raw const bindings::unixd_config).read();
+        (c_str(unix.user_name).unwrap_or(c""), unix.user_id, unix.group_id)
+    }
 }
 
 /// 2.2 has no AuthBasicUseDigestAlgorithm.
