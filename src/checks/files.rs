@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ffi::{CString, OsStr};
 use std::fs::{self, Metadata};
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -108,9 +108,10 @@ fn obstacle(path: &Path, user: &RunUser) -> Option<(String, String)> {
     }
     let metadata = match fs::metadata(path) {
         Ok(metadata) => metadata,
-        Err(error) => {
-            return is_certain(&error).then(|| (error.to_string(), "make it, or correct the path".to_owned()));
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Some(("since there is no such file".to_owned(), "make it, or correct the path".to_owned()));
         }
+        Err(_) => return None,
     };
     let file = path.display();
     if !metadata.is_file() {
@@ -121,11 +122,6 @@ fn obstacle(path: &Path, user: &RunUser) -> Option<(String, String)> {
     }
     let reason = format!("since httpd's user {name} has no right to (mode {})", mode(&metadata));
     Some((reason, format!("chgrp {group} {file} && chmod 640 {file}")))
-}
-
-/// Whether who runs the server would see the same.
-fn is_certain(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
 fn others_can_read(
