@@ -33,7 +33,7 @@ pub(super) fn check(findings: &mut Findings<'_, '_>, occasion: Occasion) {
         }
         // What cannot be found, or not by whoever tests the configuration, has no more to show.
         let Ok(real) = file.path.canonicalize() else { continue };
-        let Ok(metadata) = fs::metadata(&real) else { continue };
+        let Some(metadata) = fs::metadata(&real).ok().filter(Metadata::is_file) else { continue };
         others_can_read(findings, &file, &real, &metadata, user.as_ref());
         others_can_write(findings, &file, &real, &metadata, user.as_ref());
         can_be_fetched(findings, &file, &real, &served);

@@ -277,15 +277,15 @@ pub(crate) fn check(setup: &Setup<'_>) -> (Option<i32>, String) {
     (status, said.lines().filter(|line| !line.contains("] rust_esauth: ")).map(|line| line.to_owned() + "\n").collect())
 }
 
-/// The result of httpd with arguments that make it end by itself: exit status and all that was printed. As another user
-/// where this one is root and `user` names one.
-pub(crate) fn run(setup: &Setup<'_>, arguments: &[&str], user: Option<u32>) -> (Option<i32>, String) {
+/// The result of httpd with arguments that make it end by itself: exit status and all that was printed. `user`, which
+/// takes root, are the numbers of another user and a group to run it as.
+pub(crate) fn run(setup: &Setup<'_>, arguments: &[&str], user: Option<(u32, u32)>) -> (Option<i32>, String) {
     let folder = Scratch::new();
     let site = Site { folder: folder.path(), ports: &[] };
     let configuration = folder.write("httpd.conf", setup.write(&site));
     let mut command = command(&configuration);
-    if let Some(user) = user {
-        command.uid(user);
+    if let Some((user, group)) = user {
+        command.uid(user).gid(group);
     }
     let output = command.args(arguments).output().unwrap();
     let said = [output.stdout, output.stderr].concat();
