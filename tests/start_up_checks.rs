@@ -36,9 +36,7 @@ const NAMES: [&str; 10] = [
 fn load() -> String {
     let installation = Installation::get();
     let mut modules = vec!["alias", "authn_anon", "authz_host", "proxy", "proxy_http", "rewrite"];
-    if !installation.is_22() {
-        modules.extend(["access_compat", "macro"]);
-    }
+    modules.extend(if installation.is_22() { &["proxy_balancer"][..] } else { &["access_compat", "macro"] });
     installation.load_core() + &installation.load(&modules) + &installation.load_ours()
 }
 
