@@ -454,14 +454,14 @@ fn a_server_starts_all_the_same_and_says_so_once_at_each_start() {
     };
     let server = Httpd::start(&Setup { mpm: Mpm::usual(), load: load(), ports: 1, configuration: &configuration });
     let place = format!("{}/case.conf:4", server.folder().display());
-    let expected = (place, "world-readable".to_owned());
+    let warning = (place, "world-readable".to_owned());
     let logged = || warnings(&String::from_utf8_lossy(&server.error_log()));
-    assert_eq!(logged(), [expected.clone()]);
+    assert_eq!(logged(), std::slice::from_ref(&warning));
     let request = Request::get("/").header("Host: localhost");
     assert_eq!(client::ask(server.port(), &request).unwrap().status, 401);
     assert_ne!(client::ask(server.port(), &request.basic("alice", "secret")).unwrap().status, 401);
     server.graceful();
-    assert_eq!(logged(), [expected.clone(), expected]);
+    assert_eq!(logged(), [warning.clone(), warning]);
 }
 
 #[test]
