@@ -60,7 +60,7 @@ unsafe extern "C" fn pre_config(pool: *mut apr_pool_t, _log: *mut apr_pool_t, _t
 unsafe extern "C" fn post_config(
     pool: *mut apr_pool_t,
     _log: *mut apr_pool_t,
-    _temporary: *mut apr_pool_t,
+    temporary: *mut apr_pool_t,
     server: *mut server_rec,
 ) -> c_int {
     guard(HTTP_INTERNAL_SERVER_ERROR as c_int, || {
@@ -83,8 +83,10 @@ unsafe extern "C" fn post_config(
                 b" mod_auth_basic",
             ];
             log_server(here!(), Level::Info, 0, Some(main), pool, &text);
-            // SAFETY: the configuration is complete, and its tree lasts for this call.
-            unsafe { checks::report(Occasion::Start, main, pool) };
+            if let Some(temporary) = NonNull::new(temporary) {
+                // SAFETY: the configuration is complete; its tree and the pool for reading it last for this call.
+                unsafe { checks::report(Occasion::Start, main, Pool::new(temporary)) };
+            }
         }
         OK as c_int
     })

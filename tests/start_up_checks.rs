@@ -198,10 +198,13 @@ fn rights_are_those_of_the_user_that_will_run_httpd_whoever_tests() {
         assert_eq!(status, Some(0), "{said}");
         warnings(&said).into_iter().map(|(_, name)| name).collect::<Vec<_>>()
     };
+    let told = |user: (u32, u32)| format!("User #{}\nGroup #{}\n{}", user.0, user.1, guarded("Require valid-user"));
     let nobody = installation::user_ids("nobody");
     assert_ne!(nobody, run_user());
     assert!(said(nobody, &nothing).is_empty());
     assert_eq!(said(nobody, &|folder| chown(folder.join("users"), None, Some(0)).unwrap()), ["unreadable"]);
+    warns(&told(run_user()), &[], &nothing);
+    warns(&told(nobody), &[("unreadable", "AuthUserFile")], &nothing);
     // Where httpd runs as who starts it, that user owns the files.
     assert!(said(run_user(), &|folder| chown(folder.join("users"), Some(run_user().0), None).unwrap()).is_empty());
     assert_eq!(said(run_user(), &|folder| chown(folder.join("users"), None, Some(0)).unwrap()), ["unreadable"]);
@@ -281,6 +284,8 @@ fn passwords_over_plain_http() {
     warns(&host("Listen 8080", "*:8080", ""), &fault, &nothing);
     warns(&host("Listen 192.0.2.1:8080", "*:8080", ""), &fault, &nothing);
     warns(&host("Listen 8080", "[2001:db8::1]:8080", ""), &fault, &nothing);
+    let proxied = "RewriteEngine On\nRewriteRule ^/(.*) https://127.0.0.1:9200/$1 [P]";
+    warns(&host("Listen 8080", "*:8080", proxied), &fault, &nothing);
     warns(&host("Listen [::]:8080", "_default_:8080", "ServerName http://example.org"), &fault, &nothing);
     for silent in [
         host("Listen 127.0.0.1:8080", "*:8080", ""),
@@ -320,6 +325,9 @@ fn a_back_end_that_everyone_can_reach() {
     warns(&proxy("ProxyPassMatch ^/(.*)$ http://203.0.113.7:9200/$1"), &fault, &nothing);
     warns(&proxy("<Location /es>\nProxyPass http://203.0.113.7:9200/\n</Location>"), &fault, &nothing);
     warns(&format!("ProxyPass /es/x http://203.0.113.7/\n{}", guarded("Require valid-user")), &fault, &nothing);
+    let rewrite = "RewriteEngine On\nRewriteRule ^/(.*) http://203.0.113.7:9200/$1 ";
+    warns(&proxy(&format!("{rewrite}[P,L]")), &[("public-backend", "RewriteRule")], &nothing);
+    warns(&proxy(&format!("{rewrite}[R,L]")), &[], &nothing);
     let balanced = "ProxyPass / balancer://es/\n<Proxy balancer://es>\nBalancerMember http://10.0.0.7:9200\n\
                     BalancerMember http://203.0.113.7:9200\n</Proxy>";
     let fault = [("public-backend", "BalancerMember http://203")];

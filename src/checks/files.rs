@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 
 use super::requirements::names_group;
 use super::run_user::{ENTER, READ, RunUser, WRITE, has_access_list};
-use super::sections::{Kind, MAIN, Number, Section, Sections};
+use super::sections::{Guarded, Kind, MAIN, Number, Section, Sections};
 use super::tree::Directive;
 use super::{Check, Findings, Occasion};
 use crate::bindings::ap_server_root_relative;
 use crate::request::c_str;
 
-pub(super) fn check(findings: &mut Findings<'_, '_>, occasion: Occasion) {
+pub(super) fn check(findings: &mut Findings<'_, '_>, guarded: &[Guarded<'_>], occasion: Occasion) {
     let sections = findings.sections;
     // Paths in another root folder are not ours to look up.
     if sections.named("ChrootDir").next().is_some() {
@@ -27,7 +27,7 @@ pub(super) fn check(findings: &mut Findings<'_, '_>, occasion: Occasion) {
     let one_user = per_host.iter().all(|name| sections.named(name).next().is_none());
     let user = if one_user { RunUser::find(occasion) } else { None };
     let served = Served::by(sections);
-    for file in used(sections) {
+    for file in used(sections, guarded) {
         if let Some(user) = &user {
             unreadable(findings, &file, user);
         }
@@ -56,9 +56,9 @@ impl Used<'_> {
     }
 }
 
-fn used<'t>(sections: &Sections<'t>) -> Vec<Used<'t>> {
+fn used<'t>(sections: &Sections<'t>, guarded: &[Guarded<'t>]) -> Vec<Used<'t>> {
     let mut used = Vec::new();
-    for guarded in sections.guarded() {
+    for guarded in guarded {
         let mut add = |name, holds_passwords| {
             let Some((named_in, directive)) = sections.setting(guarded.section, name) else { return };
             let Some(path) = directive.word(0).and_then(|path| absolute(directive, path)) else { return };

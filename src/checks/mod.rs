@@ -107,15 +107,22 @@ pub(crate) enum Occasion {
 /// # Safety
 /// The configuration is complete, its tree lasts for this call, and this is the only thread.
 pub(crate) unsafe fn report(occasion: Occasion, main: &server_rec, pool: Pool<'_>) {
-    // SAFETY: as the caller promises.
-    let sections = Sections::read(unsafe { tree::configuration(pool) });
-    let mut findings = Findings { sections: &sections, lines: Vec::new(), seen: HashSet::new() };
-    requirements::check(&mut findings);
-    files::check(&mut findings, occasion);
-    network::check(&mut findings);
-    for line in findings.lines {
-        log_server(here!(), Level::Warning, 0, Some(main), pool, &[line.as_bytes()]);
-    }
+    // Whatever happens here, it is no reason not to start.
+    guard((), || {
+        // SAFETY: as the caller promises.
+        let sections = Sections::read(unsafe { tree::configuration(pool) });
+        let guarded = sections.guarded();
+        if guarded.is_empty() {
+            return;
+        }
+        let mut findings = Findings { sections: &sections, lines: Vec::new(), seen: HashSet::new() };
+        requirements::check(&mut findings, &guarded);
+        files::check(&mut findings, &guarded, occasion);
+        network::check(&mut findings, &guarded);
+        for line in findings.lines {
+            log_server(here!(), Level::Warning, 0, Some(main), pool, &[line.as_bytes()]);
+        }
+    });
 }
 
 /// What the checks have found.

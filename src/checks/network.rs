@@ -6,10 +6,9 @@ use super::sections::{Guarded, Kind, MAIN, Number, Section, Sections};
 use super::tree::Directive;
 use super::{Check, Findings};
 
-pub(super) fn check(findings: &mut Findings<'_, '_>) {
-    let guarded = findings.sections.guarded();
-    plain_http(findings, &guarded);
-    public_backends(findings, &guarded);
+pub(super) fn check(findings: &mut Findings<'_, '_>, guarded: &[Guarded<'_>]) {
+    plain_http(findings, guarded);
+    public_backends(findings, guarded);
 }
 
 const PLAIN_ADVICE: &str = "give it TLS (SSLEngine On), or let it listen on 127.0.0.1 only";
@@ -17,7 +16,7 @@ const PLAIN_ADVICE: &str = "give it TLS (SSLEngine On), or let it listen on 127.
 fn plain_http(findings: &mut Findings<'_, '_>, guarded: &[Guarded<'_>]) {
     let sections = findings.sections;
     // mod_tls is told addresses for the whole server.
-    if guarded.is_empty() || sections.named("TLSEngine").next().is_some() {
+    if sections.named("TLSEngine").next().is_some() {
         return;
     }
     let listeners: Vec<_> =
@@ -146,14 +145,21 @@ fn redirects_to_https(sections: &Sections<'_>, host: Number) -> bool {
     sections.get(host).directives.iter().map(|placed| placed.directive).any(|directive| {
         let words = directive.words();
         let redirects = directive.is("Redirect") || directive.is("RedirectPermanent");
-        let rewrites = directive.is("RedirectMatch") || directive.is("RewriteRule");
-        words.iter().copied().any(is_https) && (rewrites || redirects && words.contains(&&b"/"[..]))
+        let matches = directive.is("RedirectMatch") || directive.is("RewriteRule") && !proxies(&words);
+        words.iter().copied().any(is_https) && (matches || redirects && words.contains(&&b"/"[..]))
     })
+}
+
+/// Whether the words of a `RewriteRule` end in flags with `P` among them.
+fn proxies(words: &[&[u8]]) -> bool {
+    let flags = words.get(2).and_then(|flags| flags.strip_prefix(b"[")?.strip_suffix(b"]"));
+    let is_proxy = |flag: &[u8]| flag.eq_ignore_ascii_case(b"P") || flag.eq_ignore_ascii_case(b"proxy");
+    flags.is_some_and(|flags| flags.split(|&byte| byte == b',').any(|flag| is_proxy(flag.trim_ascii())))
 }
 
 fn public_backends(findings: &mut Findings<'_, '_>, guarded: &[Guarded<'_>]) {
     let sections = findings.sections;
-    let proxied = ["ProxyPass", "ProxyPassMatch"].into_iter().flat_map(|name| sections.named(name));
+    let proxied = ["ProxyPass", "ProxyPassMatch", "RewriteRule"].into_iter().flat_map(|name| sections.named(name));
     for (section, directive) in proxied {
         let Some(route) = Route::of(sections, section, directive) else { continue };
         let guards = guarded.iter().map(|guard| guard.section).filter(|&guard| route.is_guarded_by(sections, guard));
@@ -185,11 +191,13 @@ struct Route<'t> {
 }
 
 impl<'t> Route<'t> {
-    /// `ProxyPass [PATH] URL [KEY=VALUE …]`; the path is the section's where that is a `<Location>`.
+    /// `ProxyPass [PATH] URL [KEY=VALUE …]`, where the path is that of the `<Location>` around it, if there is one; or
+    /// `RewriteRule PATTERN URL [FLAGS]`.
     fn of(sections: &Sections<'t>, number: Number, directive: Directive<'t>) -> Option<Route<'t>> {
         let section = sections.get(number);
         let words = directive.words();
         let (path, target) = match (section.kind, &words[..]) {
+            (_, [_, target, ..]) if directive.is("RewriteRule") => (None, proxies(&words).then_some(*target)?),
             (Kind::Location, [target, ..]) => ((!section.is_pattern).then_some(section.argument), *target),
             (_, [path, target, ..]) => (directive.is("ProxyPass").then_some(*path), *target),
             _ => return None,

@@ -4,10 +4,10 @@ use super::sections::{Guarded, Methods, Placed, Section};
 use super::tree::Directive;
 use super::{Check, Findings};
 
-pub(super) fn check(findings: &mut Findings<'_, '_>) {
-    for guarded in findings.sections.guarded() {
-        missing_directives(findings, &guarded);
-        require_outside(findings, &guarded);
+pub(super) fn check(findings: &mut Findings<'_, '_>, guarded: &[Guarded<'_>]) {
+    for guarded in guarded {
+        missing_directives(findings, guarded);
+        require_outside(findings, guarded);
     }
 }
 
@@ -19,7 +19,7 @@ fn missing_directives(findings: &mut Findings<'_, '_>, guarded: &Guarded<'_>) {
             findings.add(check, placed.directive, &[guarded.section], &what, advice);
         }
     };
-    let Some(first) = guarded.requirements.first() else { return };
+    let first = &guarded.requirements[0];
     need(Check::NoAuthName, "AuthName", first, "every request is answered with 500", "add AuthName \"TEXT\"");
     let advice = "add AuthUserFile PATH; a group file holds no passwords";
     need(Check::NoUserFile, "AuthUserFile", first, "nobody can log in", advice);

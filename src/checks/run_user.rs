@@ -31,22 +31,22 @@ impl RunUser {
     pub(super) fn find(occasion: Occasion) -> Option<RunUser> {
         // SAFETY: takes no argument and cannot fail.
         let own = unsafe { libc::geteuid() };
-        let (name, id, group) = generation::run_user();
+        let (id, group) = generation::run_user();
         let is_told = id != 0 && id != u32::MAX;
         // Only root can become another user; but somebody else may test what root is to start.
         if own == 0 || occasion == Occasion::Test && is_told && id != own {
-            return is_told.then(|| RunUser {
-                id,
-                groups: groups_of(name, group),
-                name: user_name(name, id),
-                group: group_name(group),
-                starts_httpd: false,
+            return is_told.then(|| {
+                let name = user_name(id);
+                let groups = groups_of(&name, group);
+                let name = name.to_string_lossy().into_owned();
+                RunUser { id, groups, name, group: group_name(group), starts_httpd: false }
             });
         }
         // SAFETY: takes no argument and cannot fail.
         let group = unsafe { libc::getegid() };
         let groups = own_groups(group);
-        Some(RunUser { id: own, groups, name: own.to_string(), group: group_name(group), starts_httpd: true })
+        let name = user_name(own).to_string_lossy().into_owned();
+        Some(RunUser { id: own, groups, name, group: group_name(group), starts_httpd: true })
     }
 
     /// Whether the mode of a file or folder gives this user the right. An access control list can give more.
@@ -88,10 +88,11 @@ fn own_groups(group: u32) -> Vec<u32> {
     groups
 }
 
-/// `www-data`, or the number where the directive gave one (`#33`).
-fn user_name(name: &CStr, id: u32) -> String {
-    let name = name.to_string_lossy();
-    if name.is_empty() { id.to_string() } else { name.trim_start_matches('#').to_owned() }
+/// The name of a user, or the number where there is none.
+fn user_name(id: u32) -> CString {
+    // SAFETY: the parent's only thread; null or an entry that stays until the next call.
+    let name = unsafe { libc::getpwuid(id).as_ref().map(|user| CStr::from_ptr(user.pw_name).to_owned()) };
+    name.unwrap_or_else(|| CString::new(id.to_string()).unwrap_or_default())
 }
 
 fn group_name(id: u32) -> String {

@@ -63,11 +63,16 @@ pub(super) struct Placed<'t> {
     pub(super) surroundings: Surroundings,
 }
 
+/// What surrounds a directive within its section.
 #[derive(Clone, Copy)]
 pub(super) struct Surroundings {
     pub(super) methods: Methods,
     /// It stands in `<RequireAll>` or its kin.
     pub(super) combined: bool,
+}
+
+impl Surroundings {
+    const NONE: Surroundings = Surroundings { methods: Methods::All, combined: false };
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -82,7 +87,7 @@ pub(super) enum Methods {
 /// A section that asks for a password that this module knows.
 pub(super) struct Guarded<'t> {
     pub(super) section: Number,
-    /// The requirements that only somebody who is known can meet.
+    /// The requirements that only somebody who is known can meet, one at least.
     pub(super) requirements: Vec<Placed<'t>>,
 }
 
@@ -92,7 +97,7 @@ impl<'t> Sections<'t> {
     pub(super) fn read(tree: impl Iterator<Item = Directive<'t>>) -> Self {
         let mut sections = Sections(Vec::new());
         sections.open(Kind::Server, None, false, None);
-        sections.fill(MAIN, Surroundings { methods: Methods::All, combined: false }, tree);
+        sections.fill(MAIN, Surroundings::NONE, tree);
         sections
     }
 
@@ -116,10 +121,10 @@ impl<'t> Sections<'t> {
                 self.0[number].directives.push(Placed { directive, surroundings: around });
             } else if directive.is("<VirtualHost") {
                 let host = self.open(Kind::Server, Some(directive), false, Some(MAIN));
-                self.fill(host, around, directive.inside());
+                self.fill(host, Surroundings::NONE, directive.inside());
             } else if let Some((kind, is_pattern)) = Kind::of(directive) {
                 let inner = self.open(kind, Some(directive), is_pattern, Some(number));
-                self.fill(inner, around, directive.inside());
+                self.fill(inner, Surroundings::NONE, directive.inside());
             } else if directive.is("<Limit") {
                 self.fill(number, Surroundings { methods: Methods::Some, ..around }, directive.inside());
             } else if directive.is("<LimitExcept") {
@@ -195,7 +200,8 @@ impl<'t> Sections<'t> {
             || outer.kind == Kind::Location && outer.argument == b"/"
     }
 
-    /// Whether there can be a request that is for both sections, and for which `other` does not hold by chance only.
+    /// Whether what is said in `other` may hold for the section's requests: it is known not to only where both sections are
+    /// of one kind, for other places.
     fn may_cover(&self, other: Number, number: Number) -> bool {
         let (outer, inner) = (&self.0[other], &self.0[number]);
         let same_host = outer.host == inner.host || outer.host == MAIN || inner.host == MAIN;

@@ -53,12 +53,12 @@ pub(crate) fn is_configuration_test() -> bool {
     !dumps.iter().any(|dump| unsafe { ap_exists_config_define(dump.as_ptr()) } != 0)
 }
 
-/// What `User` and `Group` say: the user's name and number and the group's number.
-pub(crate) fn run_user() -> (&'static CStr, u32, u32) {
-    // SAFETY: written while httpd reads its configuration, by this thread; the name is null or lives as long.
+/// The numbers of the user and the group that `User` and `Group` name.
+pub(crate) fn run_user() -> (u32, u32) {
+    // SAFETY: written while httpd reads its configuration, by this thread.
     unsafe {
         let unix = (&raw const bindings::unixd_config).read();
-        (c_str(unix.user_name).unwrap_or(c""), unix.user_id, unix.group_id)
+        (unix.user_id, unix.group_id)
     }
 }
 
