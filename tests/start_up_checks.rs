@@ -251,6 +251,8 @@ fn a_directive_that_a_section_lacks() {
     // Around it, or in a section that holds there too.
     let outer = format!("<Location />\n{BASIC}</Location>\n<Location /a/b>\nRequire group staff\n</Location>\n");
     warns(&outer, &[], &nothing);
+    let wildcard = outer.replace("<Location />", "<Location /*>").replace("Require", "AuthType Basic\nRequire");
+    warns(&wildcard, &[], &nothing);
     // In one that holds elsewhere.
     let beside = outer.replace("<Location />", "<Location /c>").replace("Require", "AuthType Basic\nRequire");
     let all = ["no-auth-name", "no-user-file", "no-group-file"].map(|name| (name, "Require"));

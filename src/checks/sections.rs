@@ -44,7 +44,7 @@ pub(super) struct Section<'t> {
     pub(super) kind: Kind,
     /// None: the main server.
     pub(super) opening: Option<Directive<'t>>,
-    /// What requests it is for: a path, the beginning of a URL, or a regular expression.
+    /// What requests it is for: a path, the beginning of a URL or, of several kinds, a pattern.
     pub(super) argument: &'t [u8],
     pub(super) is_pattern: bool,
     /// The section around it; around a virtual host, the main server.
@@ -105,7 +105,7 @@ impl<'t> Sections<'t> {
         let words = opening.map(Directive::words).unwrap_or_default();
         let (is_pattern, argument) = match words[..] {
             [b"~", pattern, ..] => (true, pattern),
-            [argument, ..] => (is_pattern, argument),
+            [argument, ..] => (is_pattern || has_wildcards(kind, argument), argument),
             [] => (is_pattern, &b""[..]),
         };
         let number = self.0.len();
@@ -246,6 +246,12 @@ impl Section<'_> {
         let folder = argument.strip_suffix(b"/").unwrap_or(argument);
         place.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
     }
+}
+
+/// Whether the argument of a section is more than the beginning of what it is for.
+fn has_wildcards(kind: Kind, argument: &[u8]) -> bool {
+    let argument = argument.strip_suffix(b"*").filter(|_| kind == Kind::Proxy).unwrap_or(argument);
+    argument.iter().any(|byte| b"*?".contains(byte))
 }
 
 /// Whether only somebody who is known can meet a requirement.
