@@ -157,17 +157,17 @@ fn others_can_write(
     user: Option<&RunUser>,
 ) {
     let path = file.path.display();
-    let user = user.filter(|user| !user.starts_httpd);
-    let (who, how) = if metadata.mode() & WRITE != 0 && is_reachable_by_all(real) {
-        ("every user of this machine".to_owned(), "o-w")
-    } else if let Some(user) = user.filter(|user| user.may(WRITE, metadata)) {
-        (format!("httpd's user {}, and so by whoever gets hold of httpd", user.name), "640")
+    let as_run_user = user.filter(|user| !user.starts_httpd && user.may(WRITE, metadata));
+    let (who, advice) = if metadata.mode() & WRITE != 0 && is_reachable_by_all(real) {
+        ("every user of this machine".to_owned(), format!("chmod o-w {path}"))
+    } else if let Some(RunUser { name, group, .. }) = as_run_user {
+        let who = format!("httpd's user {name}, and so by whoever gets hold of httpd");
+        (who, format!("chown root:{group} {path} && chmod 640 {path}"))
     } else {
         return;
     };
-    let owner = if how == "640" { format!("chown root {path} && ") } else { String::new() };
     let what = format!("{} can be written by {who} (mode {})", file.name(), mode(metadata));
-    findings.add(Check::Writable, file.directive, &file.sections, &what, &format!("{owner}chmod {how} {path}"));
+    findings.add(Check::Writable, file.directive, &file.sections, &what, &advice);
 }
 
 fn mode(metadata: &Metadata) -> String {
@@ -209,11 +209,10 @@ fn hides_ht_files(section: &Section<'_>) -> bool {
 }
 
 fn can_be_fetched(findings: &mut Findings<'_, '_>, file: &Used<'_>, real: &Path, served: &Served<'_>) {
-    let is_hidden = served.hides_ht_files && real.file_name().is_some_and(|name| name.as_bytes().starts_with(b".ht"));
-    let Some(directive) = real.ancestors().find_map(|folder| served.folders.get(folder)) else { return };
-    if is_hidden {
+    if served.hides_ht_files && real.file_name().is_some_and(|name| name.as_bytes().starts_with(b".ht")) {
         return;
     }
+    let Some(directive) = real.ancestors().find_map(|folder| served.folders.get(folder)) else { return };
     let (by, place) = (directive.text(), directive.place());
     let what = format!("{} lies where clients can fetch files ({by}, {place})", file.name());
     let advice = "move it out of every DocumentRoot and Alias";
