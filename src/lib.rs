@@ -9,12 +9,14 @@
 //! * [`provider`]: the same look-up offered to other modules, as providers `esauth` and `file`;
 //! * [`store`]: the files of a child process;
 //! * [`verdicts`]: the verified cache of all of them;
+//! * [`checks`]: what is wrong with a configuration, said when the server starts or its configuration is tested;
 //! * [`generation`]: everything that differs between httpd 2.4 and 2.2, `Require group` among it;
 //! * [`request`], [`pool`], [`log`], [`boundary`]: httpd's objects made safe to use from here.
 
 mod basic;
 mod bindings;
 mod boundary;
+mod checks;
 mod config;
 mod generation;
 mod hooks;
