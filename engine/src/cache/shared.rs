@@ -8,13 +8,14 @@ use std::slice;
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
 use rustix::rand::{GetRandomFlags, getrandom};
 
+use super::counters::Counters;
 use super::desk::Desk;
 use super::digest::KEY_BYTES;
 use super::table::{Entry, Table, WAYS};
 
 /// Changes whenever what lies in the memory does: a library that was replaced while httpd ran must not read the memory
 /// of its predecessor.
-const LAYOUT: u64 = 0x6573_6175_7468_0001;
+const LAYOUT: u64 = 0x6573_6175_7468_0002;
 
 /// For each entry of the grants' part, this fraction of one for denials.
 const DENIALS_FRACTION: usize = 4;
@@ -30,6 +31,7 @@ struct Header {
     /// Written once, before anyone else looks; nowhere else and never to a file.
     key: [u8; KEY_BYTES],
     desk: Desk,
+    counters: Counters,
 }
 
 /// A view of the shared memory, which stays mapped until it is released.
@@ -56,6 +58,7 @@ impl Shared {
             (&raw mut (*header).denial_buckets).write(denials as u64);
             (&raw mut (*header).key).write(key);
             (*header).desk.initialise()?;
+            (*header).counters.start();
             (&raw mut (*header).layout).write(LAYOUT);
             Ok(Shared { header: &*header })
         }
@@ -103,6 +106,10 @@ impl Shared {
 
     pub(super) fn desk(&self) -> &'static Desk {
         &self.header.desk
+    }
+
+    pub(super) fn counters(&self) -> &'static Counters {
+        &self.header.counters
     }
 
     pub(super) fn grants(&self) -> Table<'static> {
