@@ -9,6 +9,7 @@
 //! * [`provider`]: the same look-up offered to other modules, as providers `esauth` and `file`;
 //! * [`store`]: the files of a child process;
 //! * [`verdicts`]: the verified cache of all of them;
+//! * [`metrics`]: what an operator sees: counts, the pages that show them, notes for the access log;
 //! * [`generation`]: everything that differs between httpd 2.4 and 2.2, `Require group` among it;
 //! * [`request`], [`pool`], [`log`], [`boundary`]: httpd's objects made safe to use from here.
 
@@ -19,6 +20,7 @@ mod config;
 mod generation;
 mod hooks;
 mod log;
+mod metrics;
 mod pool;
 mod provider;
 mod request;

@@ -5,7 +5,7 @@
 use std::ffi::{CStr, c_char};
 use std::ptr;
 
-use esauth_engine::cache::{self, Credential};
+use esauth_engine::cache::{self, Credential, Outcome};
 use esauth_engine::hash;
 
 use crate::bindings::{
@@ -15,6 +15,7 @@ use crate::bindings::{
 use crate::boundary::guard_request;
 use crate::generation::{client_address, tag};
 use crate::log::{Level, log_request};
+use crate::metrics;
 use crate::request::{Request, c_str};
 use crate::store;
 use crate::verdicts;
@@ -58,6 +59,17 @@ impl Verdict {
             AUTH_USER_FOUND => Verdict::UserFound,
             AUTH_USER_NOT_FOUND => Verdict::UserNotFound,
             _ => Verdict::Error,
+        }
+    }
+
+    /// What a request with this verdict is counted as.
+    pub(crate) fn outcome(self) -> Outcome {
+        match self {
+            Verdict::Granted | Verdict::UserFound => Outcome::Granted,
+            Verdict::Denied => Outcome::WrongPassword,
+            Verdict::UserNotFound => Outcome::UnknownUser,
+            Verdict::Error => Outcome::Error,
+            Verdict::Overloaded => Outcome::QueueFull,
         }
     }
 
@@ -114,6 +126,7 @@ pub(crate) fn check_password(request: Request<'_>, user: &CStr, password: &CStr)
         client: client_address(request).to_str().unwrap_or(""),
     });
     if let Some(duration) = judgement.hashed_for {
+        metrics::note_hash(request, duration);
         let duration = duration.as_micros().to_string();
         let (for_user, took) = (b"rust_esauth: computed a hash for user ", b", microseconds: ");
         log_request!(request, Level::Debug, 0, for_user, user.to_bytes(), took, duration.as_bytes());
@@ -168,7 +181,11 @@ unsafe extern "C" fn provider_check_password(
     // SAFETY: the caller is a hook of httpd's, with a live request and two C strings.
     let (request, user, password) = unsafe { (Request::new(raw), c_str(user), c_str(password)) };
     let (Some(request), Some(user), Some(password)) = (request, user, password) else { return AUTH_GENERAL_ERROR };
-    guard_request(request, AUTH_GENERAL_ERROR, || check_password(request, user, password).raw())
+    guard_request(request, AUTH_GENERAL_ERROR, || {
+        let verdict = check_password(request, user, password);
+        metrics::note(request, verdict.outcome());
+        verdict.raw()
+    })
 }
 
 unsafe extern "C" fn provider_get_realm_hash(

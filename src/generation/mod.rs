@@ -1,7 +1,7 @@
 //! Everything that differs between httpd 2.4 and httpd 2.2; build.rs says which one this is built for.
 //!
 //! Both offer the same names: [`tag`], [`auth_type`], [`client_address`], [`register_hooks`], [`register_providers`],
-//! [`verifies_by_digest`], [`check_by_digest`], `LINE_RULES`, `SPACES_BEFORE_CREDENTIALS` and `EMPTY_WORD_ENDS`.
+//! [`verifies_by_digest`], [`check_by_digest`], `HTTPD`, `LINE_RULES`, `SPACES_BEFORE_CREDENTIALS` and `EMPTY_WORD_ENDS`.
 
 #[cfg(httpd = "2.2")]
 mod v22;
