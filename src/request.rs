@@ -123,8 +123,8 @@ impl<'r> Request<'r> {
 
     /// Says in the answer that no other method will do.
     pub(crate) fn allow_only(self, method: c_int) {
-        // SAFETY: the request is ours to change during a hook.
-        unsafe { (*self.as_ptr()).allowed = 1 << method }
+        // SAFETY: the request is ours to change during a hook, and has such a list as long as it lives.
+        unsafe { (*(*self.as_ptr()).allowed_methods).method_mask = 1 << method }
     }
 
     /// `SetHandler`.

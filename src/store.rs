@@ -143,25 +143,25 @@ impl<T: Parse + Measure> File<T> {
         if let (Some(cache), Some(snapshot)) = (verdicts::cache(), self.source.last_read()) {
             cache
                 .file(kind.counted_as(), self.source.path().to_bytes())
-                .note_loads(loads - counted, snapshot.contents());
+                .note_loads(loads - counted, snapshot.contents(snapshot.file_size()));
         }
     }
 }
 
-/// What an operator is told about a file's content.
+/// What an operator is told about the content of a file of so many bytes.
 trait Measure {
-    fn contents(&self) -> Contents;
+    fn contents(&self, bytes: u64) -> Contents;
 }
 
 impl Measure for Passwords {
-    fn contents(&self) -> Contents {
-        Contents { users: self.len(), groups: 0, bytes: self.bytes() }
+    fn contents(&self, bytes: u64) -> Contents {
+        Contents { users: self.len(), groups: 0, bytes }
     }
 }
 
 impl Measure for Groups {
-    fn contents(&self) -> Contents {
-        Contents { users: self.members(), groups: self.groups(), bytes: self.bytes() }
+    fn contents(&self, bytes: u64) -> Contents {
+        Contents { users: self.members(), groups: self.groups(), bytes }
     }
 }
 

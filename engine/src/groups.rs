@@ -59,11 +59,6 @@ impl Groups {
         self.group_names.offsets.len()
     }
 
-    /// Size of the file.
-    pub fn bytes(&self) -> usize {
-        self.text.len()
-    }
-
     /// Number of users who are in at least one group.
     pub fn members(&self) -> usize {
         self.member_names.offsets.len()

@@ -76,11 +76,6 @@ impl Passwords {
         self.by_user.len()
     }
 
-    /// Size of the file.
-    pub fn bytes(&self) -> usize {
-        self.text.len()
-    }
-
     /// True where the file names nobody.
     pub fn is_empty(&self) -> bool {
         self.by_user.is_empty()

@@ -115,6 +115,13 @@ pub struct Snapshot<T> {
     settled: bool,
 }
 
+impl<T> Snapshot<T> {
+    /// The size of the file in bytes.
+    pub fn file_size(&self) -> u64 {
+        self.stamp.size()
+    }
+}
+
 impl<T> Deref for Snapshot<T> {
     type Target = T;
 

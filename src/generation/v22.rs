@@ -5,8 +5,7 @@ use std::ptr::{from_ref, null};
 use std::slice;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use esauth_engine::cache::Outcome;
-use esauth_engine::{LineRules, Memberships};
+use esauth_engine::{LineRules, Memberships, cache};
 
 use crate::basic;
 use crate::bindings::{
@@ -139,7 +138,7 @@ fn authorize(request: Request<'_>) -> c_int {
         Err(unreadable) => {
             let text = b"Could not open group file: ";
             log_request!(request, Level::Error, unreadable.0, text, path.to_bytes());
-            metrics::note_unmet(request, Outcome::Error);
+            metrics::note_unmet(request, cache::Outcome::Error);
             return HTTP_INTERNAL_SERVER_ERROR as c_int;
         }
     };
@@ -159,7 +158,7 @@ fn authorize(request: Request<'_>) -> c_int {
             }
         }
     }
-    metrics::note_unmet(request, Outcome::NotInGroup);
+    metrics::note_unmet(request, cache::Outcome::NotInGroup);
     if !config.groups_authoritative() {
         return DECLINED;
     }

@@ -195,6 +195,26 @@ impl Httpd {
         self.process.id()
     }
 
+    /// The processes that serve.
+    pub(crate) fn children(&self) -> Vec<u32> {
+        let parent = self.parent();
+        // Fails where the parent has just ended.
+        let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
+        children.split_whitespace().map(|number| number.parse().unwrap()).collect()
+    }
+
+    /// Kills all that serve, at whatever they are doing, and waits until they are gone. The parent starts others.
+    pub(crate) fn kill_children(&self) {
+        let victims = self.children();
+        assert!(!victims.is_empty());
+        for &child in &victims {
+            signal(child as i32, libc::SIGKILL);
+        }
+        while self.children().iter().any(|child| victims.contains(child)) {
+            sleep(Duration::from_millis(5));
+        }
+    }
+
     fn process_id(&self) -> i32 {
         self.process.id().try_into().unwrap()
     }

@@ -314,7 +314,7 @@ pub struct Contents {
     /// Groups of a group file.
     pub groups: usize,
     /// Size of the file.
-    pub bytes: usize,
+    pub bytes: u64,
 }
 
 /// What is known of one file, read at one moment.
@@ -337,7 +337,7 @@ impl FileCounters {
     pub fn note_loads(&self, times: u64, contents: Contents) {
         self.users.store(contents.users as u64, Ordering::Relaxed);
         self.groups.store(contents.groups as u64, Ordering::Relaxed);
-        self.bytes.store(contents.bytes as u64, Ordering::Relaxed);
+        self.bytes.store(contents.bytes, Ordering::Relaxed);
         self.loaded_at.store(unix_seconds(), Ordering::Relaxed);
         self.loads.fetch_add(times, Ordering::Relaxed);
         self.readable.store(1, Ordering::Relaxed);
@@ -356,7 +356,7 @@ impl FileCounters {
             contents: Contents {
                 users: read(&self.users) as usize,
                 groups: read(&self.groups) as usize,
-                bytes: read(&self.bytes) as usize,
+                bytes: read(&self.bytes),
             },
             loads: read(&self.loads),
             failures: read(&self.failures),
