@@ -60,6 +60,16 @@ impl Mpm {
         }
     }
 
+    /// Room for 200 requests at once.
+    pub(crate) fn room_for_200(self) -> &'static str {
+        match self {
+            Mpm::Prefork => "ServerLimit 220\nMaxRequestWorkers 220\nStartServers 40\nMaxSpareServers 200\n",
+            Mpm::Event | Mpm::Worker => {
+                "ServerLimit 8\nStartServers 4\nThreadLimit 64\nThreadsPerChild 64\nMaxRequestWorkers 256\nMaxSpareThreads 256\n"
+            }
+        }
+    }
+
     /// Few processes and threads, with room for the old ones that a graceful restart leaves behind for a while.
     fn sizes(self) -> &'static str {
         match self {
