@@ -65,11 +65,11 @@ impl Verdict {
     /// What a request with this verdict is counted as.
     pub(crate) fn outcome(self) -> Outcome {
         match self {
-            Verdict::Granted | Verdict::UserFound => Outcome::Granted,
+            Verdict::Granted => Outcome::Granted,
             Verdict::Denied => Outcome::WrongPassword,
             Verdict::UserNotFound => Outcome::UnknownUser,
-            Verdict::Error => Outcome::Error,
             Verdict::Overloaded => Outcome::QueueFull,
+            Verdict::UserFound | Verdict::Error => Outcome::Error,
         }
     }
 

@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use esauth_engine::cache::Contents;
+use esauth_engine::cache::{Contents, FileKind};
 use esauth_engine::{Groups, News, Parse, Passwords, ReadError, Reading, Snapshot, Source, Watcher};
 
 use crate::bindings::apr_status_t;
@@ -26,6 +26,14 @@ impl Kind {
         match self {
             Kind::UserFile => "AuthUserFile",
             Kind::GroupFile => "AuthGroupFile",
+        }
+    }
+
+    /// What its counters go by.
+    pub(crate) fn counted_as(self) -> FileKind {
+        match self {
+            Kind::UserFile => FileKind::Users,
+            Kind::GroupFile => FileKind::Groups,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::ffi::{CStr, c_int};
 use std::fmt::{Display, Write as _};
 use std::time::Duration;
 
-use esauth_engine::cache::{Cache, Counters, FileKind, FileReport, Look, Outcome, Times, Waited};
+use esauth_engine::cache::{Cache, Counters, FileReport, Look, Outcome, Times, Waited};
 use esauth_engine::hash::Family;
 
 use super::{reason, verdict};
@@ -212,14 +212,4 @@ fn seconds(duration: Duration) -> String {
 /// A label's value as the format wants it.
 fn escape(value: &str) -> String {
     value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n")
-}
-
-impl Kind {
-    /// The same in the engine's words.
-    pub(crate) fn counted_as(self) -> FileKind {
-        match self {
-            Kind::UserFile => FileKind::Users,
-            Kind::GroupFile => FileKind::Groups,
-        }
-    }
 }

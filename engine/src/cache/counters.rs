@@ -180,6 +180,10 @@ impl Counters {
         self.evictions[usize::from(!of_grant)].fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(super) fn evictions(&self, of_grants: bool) -> u64 {
+        self.evictions[usize::from(!of_grants)].load(Ordering::Relaxed)
+    }
+
     /// Gives a place to each of the files with these numbers, as far as there are places, and takes back those of others.
     /// A file that has a place keeps it, with what was counted.
     pub(super) fn name_files(&self, numbers: &[u64]) {
@@ -407,12 +411,6 @@ pub struct PartUsage {
     pub room: u64,
     /// Entries that gave way to others before their time.
     pub evictions: u64,
-}
-
-impl Counters {
-    pub(super) fn evictions(&self, of_grants: bool) -> u64 {
-        self.evictions[usize::from(!of_grants)].load(Ordering::Relaxed)
-    }
 }
 
 fn unix_seconds() -> u64 {
