@@ -33,6 +33,7 @@ all mvn maven maven
 all node nodejs nodejs
 all npm npm npm
 ci fail2ban-regex fail2ban fail2ban-server
+ci promtool prometheus golang-github-prometheus
 TABLE
 }
 

@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, c_int};
 
+use esauth_engine::cache::Outcome;
 use zeroize::Zeroize;
 
 use crate::bindings::{
@@ -13,6 +14,7 @@ use crate::config::{DirConfig, Listed};
 use crate::generation::{self, tag};
 use crate::hooks;
 use crate::log::{Level, log_request};
+use crate::metrics;
 use crate::provider::{self, Verdict};
 use crate::request::Request;
 
@@ -31,6 +33,7 @@ fn authenticate(request: Request<'_>) -> c_int {
     let Some(auth_type) = request.auth_type().filter(|written| is_basic(written)) else { return DECLINED };
     let Some(realm) = request.auth_name() else {
         log_request!(request, Level::Error, 0, tag("AH01615: "), b"need AuthName: ", request.uri().to_bytes());
+        metrics::note(request, Outcome::Error);
         return HTTP_INTERNAL_SERVER_ERROR as c_int;
     };
     request.set_auth_type(generation::auth_type(auth_type));
@@ -42,6 +45,7 @@ fn authenticate(request: Request<'_>) -> c_int {
                 let text = b"client used wrong authentication scheme: ";
                 log_request!(request, Level::Error, 0, tag("AH01614: "), text, uri);
             }
+            metrics::note(request, missing.outcome());
             challenge(request);
             return HTTP_UNAUTHORIZED as c_int;
         }
@@ -49,6 +53,7 @@ fn authenticate(request: Request<'_>) -> c_int {
     // The failed name is to be logged too, so it is set before it is verified.
     request.set_user(credentials.user);
     let verdict = ask_providers(request, config, realm, &credentials);
+    metrics::note(request, verdict.outcome());
     answer(request, config, credentials.user, verdict)
 }
 
@@ -78,6 +83,16 @@ pub(crate) struct Credentials<'r> {
 enum Missing {
     Header,
     OtherScheme,
+}
+
+impl Missing {
+    /// What a request without credentials of ours is counted as.
+    fn outcome(&self) -> Outcome {
+        match self {
+            Missing::Header => Outcome::NoCredentials,
+            Missing::OtherScheme => Outcome::OtherScheme,
+        }
+    }
 }
 
 impl<'r> Credentials<'r> {

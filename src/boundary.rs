@@ -2,7 +2,10 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use esauth_engine::cache::Outcome;
+
 use crate::log::{Level, log_request};
+use crate::metrics;
 use crate::request::Request;
 
 /// Runs `body`, the content of a function that httpd calls. If it panics, the answer is `refusal`.
@@ -22,6 +25,7 @@ pub(crate) fn guard_request<T>(request: Request<'_>, refusal: T, body: impl FnOn
     let answer = guard(None, || Some(body()));
     answer.unwrap_or_else(|| {
         guard((), || {
+            metrics::note(request, Outcome::Error);
             log_request!(
                 request,
                 Level::Error,

@@ -16,7 +16,7 @@ use crate::config;
 use crate::generation;
 use crate::log::{Level, here, log_server};
 use crate::pool::Pool;
-use crate::{VERSION, store, verdicts};
+use crate::{VERSION, metrics, store, verdicts};
 
 /// httpd's call when the module is loaded.
 pub(crate) unsafe extern "C" fn register_hooks(pool: *mut apr_pool_t) {
@@ -30,6 +30,7 @@ pub(crate) unsafe extern "C" fn register_hooks(pool: *mut apr_pool_t) {
             ap_hook_pre_mpm(Some(pre_mpm), null(), null(), middle);
             ap_hook_child_init(Some(child_init), null(), null(), middle);
             generation::register_hooks(pool);
+            metrics::register_hooks();
         }
     });
 }

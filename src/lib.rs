@@ -10,6 +10,7 @@
 //! * [`store`]: the files of a child process;
 //! * [`verdicts`]: the verified cache of all of them;
 //! * [`checks`]: what is wrong with a configuration, said when the server starts or its configuration is tested;
+//! * [`metrics`]: what an operator sees: counts, the pages that show them, notes for the access log;
 //! * [`generation`]: everything that differs between httpd 2.4 and 2.2, `Require group` among it;
 //! * [`request`], [`pool`], [`log`], [`boundary`]: httpd's objects made safe to use from here.
 
@@ -21,6 +22,7 @@ mod config;
 mod generation;
 mod hooks;
 mod log;
+mod metrics;
 mod pool;
 mod provider;
 mod request;

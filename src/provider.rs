@@ -5,7 +5,7 @@
 use std::ffi::{CStr, c_char};
 use std::ptr;
 
-use esauth_engine::cache::{self, Credential, Lockout, Scope};
+use esauth_engine::cache::{self, Credential, Lockout, Outcome, Scope};
 use esauth_engine::hash;
 
 use crate::bindings::{
@@ -15,6 +15,7 @@ use crate::bindings::{
 use crate::boundary::guard_request;
 use crate::generation::{client_address, tag};
 use crate::log::{Level, log_request};
+use crate::metrics;
 use crate::request::{Request, c_str};
 use crate::store;
 use crate::verdicts;
@@ -62,6 +63,18 @@ impl Verdict {
             AUTH_USER_FOUND => Verdict::UserFound,
             AUTH_USER_NOT_FOUND => Verdict::UserNotFound,
             _ => Verdict::Error,
+        }
+    }
+
+    /// What a request with this verdict is counted as.
+    pub(crate) fn outcome(self) -> Outcome {
+        match self {
+            Verdict::Granted => Outcome::Granted,
+            Verdict::Denied => Outcome::WrongPassword,
+            Verdict::UserNotFound => Outcome::UnknownUser,
+            Verdict::Overloaded => Outcome::QueueFull,
+            Verdict::LockedOut { .. } => Outcome::LockedOut,
+            Verdict::UserFound | Verdict::Error => Outcome::Error,
         }
     }
 
@@ -120,6 +133,7 @@ pub(crate) fn check_password(request: Request<'_>, user: &CStr, password: &CStr)
         file: path.to_bytes(),
     });
     if let Some(duration) = judgement.hashed_for {
+        metrics::note_hash(request, duration);
         let duration = duration.as_micros().to_string();
         let (for_user, took) = (b"rust_esauth: computed a hash for user ", b", microseconds: ");
         log_request!(request, Level::Debug, 0, for_user, user.to_bytes(), took, duration.as_bytes());
@@ -208,7 +222,11 @@ unsafe extern "C" fn provider_check_password(
     // SAFETY: the caller is a hook of httpd's, with a live request and two C strings.
     let (request, user, password) = unsafe { (Request::new(raw), c_str(user), c_str(password)) };
     let (Some(request), Some(user), Some(password)) = (request, user, password) else { return AUTH_GENERAL_ERROR };
-    guard_request(request, AUTH_GENERAL_ERROR, || check_password(request, user, password).raw())
+    guard_request(request, AUTH_GENERAL_ERROR, || {
+        let verdict = check_password(request, user, password);
+        metrics::note(request, verdict.outcome());
+        verdict.raw()
+    })
 }
 
 unsafe extern "C" fn provider_get_realm_hash(

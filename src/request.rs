@@ -1,12 +1,12 @@
 //! A request as httpd hands it to a hook or provider.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use crate::bindings::{
-    self, ap_auth_name, ap_auth_type, apr_status_t, apr_table_get, apr_table_setn, apr_table_t, apr_table_unset,
-    esauth_log_request, esauth_request_logs, request_rec,
+    self, ap_auth_name, ap_auth_type, ap_rwrite, ap_set_content_type, apr_status_t, apr_table_get, apr_table_setn,
+    apr_table_t, apr_table_unset, esauth_log_request, esauth_request_logs, request_rec,
 };
 use crate::config::DirConfig;
 use crate::log::{Level, Place};
@@ -14,7 +14,7 @@ use crate::module_index;
 use crate::pool::Pool;
 
 /// A request, for as long as the call that it came with.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Request<'r> {
     raw: NonNull<request_rec>,
     lives: PhantomData<&'r ()>,
@@ -87,10 +87,84 @@ impl<'r> Request<'r> {
         unsafe { c_str(ap_auth_name(self.as_ptr())) }
     }
 
+    /// The request that this one belongs to, where httpd itself asks on the side.
+    pub(crate) fn main(self) -> Option<Self> {
+        // SAFETY: null, or a request that lives as long as this one, in the same thread.
+        unsafe { Request::new((*self.as_ptr()).main) }
+    }
+
+    /// The request that was redirected, within the server, to this one.
+    pub(crate) fn previous(self) -> Option<Self> {
+        // SAFETY: as for `main`.
+        unsafe { Request::new((*self.as_ptr()).prev) }
+    }
+
+    /// The one that this request was redirected to last; itself where it was not.
+    pub(crate) fn last(self) -> Self {
+        let mut last = self;
+        // SAFETY: as for `main`.
+        while let Some(next) = unsafe { Request::new((*last.as_ptr()).next) } {
+            last = next;
+        }
+        last
+    }
+
+    /// The status of the answer, as of now.
+    pub(crate) fn status(self) -> c_int {
+        // SAFETY: reads an integer of a live request.
+        unsafe { (*self.as_ptr()).status }
+    }
+
+    /// The method: one of httpd's numbers.
+    pub(crate) fn method_number(self) -> c_int {
+        // SAFETY: as for `status`.
+        unsafe { (*self.as_ptr()).method_number }
+    }
+
+    /// Says in the answer that no other method will do.
+    pub(crate) fn allow_only(self, method: c_int) {
+        // SAFETY: the request is ours to change during a hook, and has such a list as long as it lives.
+        unsafe { (*(*self.as_ptr()).allowed_methods).method_mask = 1 << method }
+    }
+
+    /// `SetHandler`.
+    pub(crate) fn handler(self) -> Option<&'r CStr> {
+        // SAFETY: null or a C string that lives as long as the request.
+        unsafe { c_str((*self.as_ptr()).handler) }
+    }
+
+    pub(crate) fn set_content_type(self, content_type: &'static CStr) {
+        // SAFETY: httpd's function on a live request, with a text that outlives it.
+        unsafe { ap_set_content_type(self.as_ptr(), content_type.as_ptr()) }
+    }
+
+    /// Writes a part of the answer's body. Where the client has gone away, to nobody.
+    pub(crate) fn write(self, bytes: &[u8]) {
+        // SAFETY: httpd's function on a live request; it copies the bytes.
+        unsafe { ap_rwrite(bytes.as_ptr().cast(), bytes.len() as c_int, self.as_ptr()) };
+    }
+
+    /// What this module has kept with the request; null at first.
+    pub(crate) fn module_data(self) -> *mut c_void {
+        // SAFETY: a request's vector of pointers, one for each module at its index, made with the request.
+        unsafe { (*self.as_ptr()).request_config.cast::<*mut c_void>().add(module_index() as usize).read() }
+    }
+
+    pub(crate) fn set_module_data(self, data: *mut c_void) {
+        // SAFETY: as for `module_data`; the place is this module's own.
+        unsafe { (*self.as_ptr()).request_config.cast::<*mut c_void>().add(module_index() as usize).write(data) }
+    }
+
     /// Headers of the request.
     pub(crate) fn headers_in(self) -> Table<'r> {
         // SAFETY: a request has this table as long as it lives.
         unsafe { Table::new((*self.as_ptr()).headers_in) }
+    }
+
+    /// Headers of the response.
+    pub(crate) fn headers_out(self) -> Table<'r> {
+        // SAFETY: as for `headers_in`.
+        unsafe { Table::new((*self.as_ptr()).headers_out) }
     }
 
     /// Headers that the response carries also when it is an error.

@@ -1,14 +1,17 @@
 //! The files of one child process: every password and group file that a request of it has needed, in memory.
 
 use std::ffi::CStr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use esauth_engine::cache::{Contents, FileKind};
 use esauth_engine::{Groups, News, Parse, Passwords, ReadError, Reading, Snapshot, Source, Watcher};
 
 use crate::bindings::apr_status_t;
 use crate::generation;
 use crate::log::{Level, here, log_request, log_server};
 use crate::request::Request;
+use crate::verdicts;
 
 /// Which directive names a file, and what its lines are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,23 +28,33 @@ impl Kind {
             Kind::GroupFile => "AuthGroupFile",
         }
     }
+
+    /// What its counters go by.
+    pub(crate) fn counted_as(self) -> FileKind {
+        match self {
+            Kind::UserFile => FileKind::Users,
+            Kind::GroupFile => FileKind::Groups,
+        }
+    }
 }
 
 /// The content of `path` as of now. What is new about the file is logged; a failure is left to the caller to report.
 pub(crate) fn passwords(request: Request<'_>, path: &CStr) -> Result<Arc<Snapshot<Passwords>>, Unreadable> {
-    report(request, Kind::UserFile, path, store().passwords.source(path, &store().watcher).current())
+    let file = store().passwords.file(path, &store().watcher);
+    report(request, Kind::UserFile, path, file.current(Kind::UserFile))
 }
 
 /// As [`passwords`], for a group file.
 pub(crate) fn groups(request: Request<'_>, path: &CStr) -> Result<Arc<Snapshot<Groups>>, Unreadable> {
-    report(request, Kind::GroupFile, path, store().groups.source(path, &store().watcher).current())
+    let file = store().groups.file(path, &store().watcher);
+    report(request, Kind::GroupFile, path, file.current(Kind::GroupFile))
 }
 
 /// Reads a file ahead of the first request that needs it.
 pub(crate) fn preload(kind: Kind, path: &CStr) {
     match kind {
-        Kind::UserFile => store().passwords.source(path, &store().watcher).preload(),
-        Kind::GroupFile => store().groups.source(path, &store().watcher).preload(),
+        Kind::UserFile => store().passwords.file(path, &store().watcher).preload(kind),
+        Kind::GroupFile => store().groups.file(path, &store().watcher).preload(kind),
     }
 }
 
@@ -63,18 +76,20 @@ fn store() -> &'static Store {
     STORE.get_or_init(Store::default)
 }
 
-/// Sources by path. None is ever taken away, so to find one writes to no memory that other threads use.
+/// Files by path. None is ever taken away, so to find one writes to no memory that other threads use.
 struct Files<T> {
     buckets: [Place<T>; BUCKETS],
 }
 
 const BUCKETS: usize = 256;
 
-/// Where a source is, or is going to be.
-type Place<T> = OnceLock<Box<Node<T>>>;
+/// Where a file is, or is going to be.
+type Place<T> = OnceLock<Box<File<T>>>;
 
-struct Node<T> {
+struct File<T> {
     source: Source<T>,
+    /// How many of the source's loads are in the server's counters.
+    counted: AtomicU64,
     /// The next one in the same bucket.
     next: Place<T>,
 }
@@ -86,16 +101,17 @@ impl<T> Default for Files<T> {
 }
 
 impl<T: Parse> Files<T> {
-    /// The source for `path`: no allocation once it is there.
-    fn source(&self, path: &CStr, watcher: &Arc<Watcher>) -> &Source<T> {
+    /// The file of `path`: no allocation once it is there.
+    fn file(&self, path: &CStr, watcher: &Arc<Watcher>) -> &File<T> {
         let mut place = &self.buckets[bucket(path)];
         loop {
             let new = || Source::new(path, generation::LINE_RULES, Arc::clone(watcher));
-            let node = place.get_or_init(|| Box::new(Node { source: new(), next: OnceLock::new() }));
-            if node.source.path() == path {
-                return &node.source;
+            let file = place
+                .get_or_init(|| Box::new(File { source: new(), counted: AtomicU64::new(0), next: OnceLock::new() }));
+            if file.source.path() == path {
+                return file;
             }
-            place = &node.next;
+            place = &file.next;
         }
     }
 }
@@ -105,6 +121,56 @@ fn bucket(path: &CStr) -> usize {
     let hash =
         path.to_bytes().iter().fold(0x811c_9dc5_u32, |hash, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     hash as usize % BUCKETS
+}
+
+impl<T: Parse + Measure> File<T> {
+    fn current(&self, kind: Kind) -> Reading<T> {
+        let reading = self.source.current();
+        self.count_loads(kind);
+        if reading.snapshot.is_err() {
+            if let Some(cache) = verdicts::cache() {
+                cache.file(kind.counted_as(), self.source.path().to_bytes()).note_failure();
+            }
+        }
+        reading
+    }
+
+    fn preload(&self, kind: Kind) {
+        self.source.preload();
+        self.count_loads(kind);
+    }
+
+    /// Adds to the server's counters what this child has read since it did so last.
+    fn count_loads(&self, kind: Kind) {
+        let loads = self.source.loads();
+        let counted = self.counted.load(Ordering::Relaxed);
+        let is_mine = || self.counted.compare_exchange(counted, loads, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if loads == counted || !is_mine() {
+            return;
+        }
+        if let (Some(cache), Some(snapshot)) = (verdicts::cache(), self.source.last_read()) {
+            cache
+                .file(kind.counted_as(), self.source.path().to_bytes())
+                .note_loads(loads - counted, snapshot.contents(snapshot.file_size()));
+        }
+    }
+}
+
+/// What an operator is told about the content of a file of so many bytes.
+trait Measure {
+    fn contents(&self, bytes: u64) -> Contents;
+}
+
+impl Measure for Passwords {
+    fn contents(&self, bytes: u64) -> Contents {
+        Contents { users: self.len(), groups: 0, bytes }
+    }
+}
+
+impl Measure for Groups {
+    fn contents(&self, bytes: u64) -> Contents {
+        Contents { users: self.members(), groups: self.groups(), bytes }
+    }
 }
 
 fn report<T>(

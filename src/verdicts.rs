@@ -13,7 +13,7 @@ use crate::bindings::{
     esauth_kept_memory,
 };
 use crate::boundary::guard;
-use crate::config::{CommandFunction, refuse, server_command};
+use crate::config::{self, CommandFunction, refuse, server_command};
 use crate::pool::Pool;
 use crate::request::c_str;
 
@@ -105,6 +105,7 @@ pub(crate) unsafe fn establish(process: *mut apr_pool_t, configuration: Pool<'_>
         // SAFETY: as the caller promises.
         None => unsafe { renew(process, settings) }?,
     };
+    name_files(&cache);
     CACHE.store(configuration.value(cache), Ordering::Release);
     Ok(())
 }
@@ -116,9 +117,18 @@ pub(crate) unsafe fn establish(process: *mut apr_pool_t, configuration: Pool<'_>
 pub(crate) unsafe fn start_afresh(process: *mut apr_pool_t) -> io::Result<()> {
     if ADOPTED.swap(false, Ordering::Relaxed) {
         // SAFETY: as the caller promises; nobody else looks at the place before the children are forked.
-        unsafe { CACHE.load(Ordering::Acquire).write(renew(process, settings())?) };
+        unsafe {
+            let cache = renew(process, settings())?;
+            name_files(&cache);
+            CACHE.load(Ordering::Acquire).write(cache);
+        }
     }
     Ok(())
+}
+
+/// Gives the configured files counters of their own.
+fn name_files(cache: &Cache) {
+    cache.name_files(config::named_files().map(|(kind, path)| (kind.counted_as(), path.to_bytes())));
 }
 
 /// A new cache, with its memory kept in place of its predecessor's.

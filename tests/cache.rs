@@ -21,16 +21,6 @@ const SECRET: &str = "$2y$10$MxDzrYMjXP895CsJ4dbfhOPC4mZP28RIUGQDSW.4lHttNZA60lC
 /// Of "other", bcrypt with cost 8.
 const OTHER: &str = "$2y$08$3CqjybpMgh6DIpNVsR01F.S7rKJ8GIFmVVJz8kzKeApRH59Gbmio.";
 
-/// Room for 200 requests at once, whatever the MPM.
-fn roomy(mpm: Mpm) -> &'static str {
-    match mpm {
-        Mpm::Prefork => "ServerLimit 220\nMaxRequestWorkers 220\nStartServers 40\nMaxSpareServers 200\n",
-        Mpm::Event | Mpm::Worker => {
-            "ServerLimit 8\nStartServers 4\nThreadLimit 64\nThreadsPerChild 64\nMaxRequestWorkers 256\nMaxSpareThreads 256\n"
-        }
-    }
-}
-
 struct Server<'a> {
     mpm: Mpm,
     stock: &'a [&'a str],
@@ -104,7 +94,7 @@ mod counted {
         if mpm.is_missing() {
             return;
         }
-        let server = Server::alone(mpm).global(roomy(mpm)).start();
+        let server = Server::alone(mpm).global(mpm.room_for_200()).start();
         let start = Barrier::new(200);
         thread::scope(|scope| {
             for _ in 0..200 {
@@ -241,7 +231,7 @@ fn a_full_queue_is_answered_with_503_and_when_to_come_back() {
     let mpm = Mpm::usual();
     // Prefork starts further children one after the other, and never as many as would wait.
     let started = if mpm == Mpm::Prefork { "StartServers 200\n" } else { "" };
-    let server = Server::alone(mpm).global("EsAuthHashSlots 1\n").global(roomy(mpm)).global(started).start();
+    let server = Server::alone(mpm).global("EsAuthHashSlots 1\n").global(mpm.room_for_200()).global(started).start();
     let answers: Vec<Answer> = thread::scope(|scope| {
         let guess = |n| {
             scope.spawn({
@@ -304,7 +294,7 @@ mod survives {
                 random ^= random << 13;
                 random ^= random >> 7;
                 random ^= random << 17;
-                let children = children(server.parent());
+                let children = server.children();
                 if !children.is_empty() {
                     kill(children[random as usize % children.len()]);
                 }
@@ -363,12 +353,6 @@ mod survives {
     }
 }
 
-/// The processes that `parent` has started.
-fn children(parent: u32) -> Vec<u32> {
-    let path = format!("/proc/{parent}/task/{parent}/children");
-    fs::read_to_string(path).unwrap().split_whitespace().map(|id| id.parse().unwrap()).collect()
-}
-
 mod memory {
     use super::*;
 
@@ -394,7 +378,7 @@ mod memory {
             }
         }
         assert_eq!(status(&server, "nobody", PASSWORD), 401);
-        let children = children(server.parent());
+        let children = server.children();
         assert!(!children.is_empty());
         for child in children {
             let found = occurrences(child, PASSWORD.as_bytes());

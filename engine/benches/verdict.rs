@@ -12,7 +12,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use esauth_engine::cache::{Cache, Credential, Settings};
+use esauth_engine::cache::{Cache, Credential, Outcome, Settings};
 use esauth_engine::{LineRules, Passwords, Source, hash};
 
 /// Of "secret", cost 5.
@@ -49,6 +49,8 @@ fn main() {
         let file = users.current().snapshot.expect("the file can be read");
         black_box(file.stored_hash(b"user99999"));
     });
+    let count = || cache.counters().count(Outcome::Granted);
+    report("counting a request, of the two counts it costs", 20_000, &mut || count());
     let mut number = 0;
     report("cold verdict, bcrypt cost 5 (a miss)", 20, &mut || {
         number += 1;
@@ -58,7 +60,8 @@ fn main() {
         black_box(hash::verify(b"wrong", STORED.as_bytes()));
     });
     for threads in 1..=thread::available_parallelism().map_or(1, usize::from) {
-        contention(threads, &|| keep(with_file()));
+        contention("warm verdict, with the file check", threads, &|| keep(with_file()));
+        contention("counting a request", threads, &count);
     }
 }
 
@@ -84,8 +87,8 @@ fn report(name: &str, per_batch: u32, work: &mut dyn FnMut()) {
     println!("{name:48} {:>12.3?}", batches[BATCHES / 2]);
 }
 
-/// The same verdict from several threads at once: what each of them waits for one.
-fn contention(threads: usize, work: &(dyn Fn() + Sync)) {
+/// The same from several threads at once: how long each of them takes for one.
+fn contention(name: &str, threads: usize, work: &(dyn Fn() + Sync)) {
     const EACH: u32 = 300_000;
     let start = Barrier::new(threads);
     let times: Vec<Duration> = thread::scope(|scope| {
@@ -99,5 +102,5 @@ fn contention(threads: usize, work: &(dyn Fn() + Sync)) {
         handles.into_iter().map(|handle| handle.join().expect("a measuring thread")).collect()
     });
     let slowest = times.into_iter().max().unwrap_or_default();
-    println!("{:48} {slowest:>12.3?}", format!("warm verdict, with the file check, {threads} at once"));
+    println!("{:48} {slowest:>12.3?}", format!("{name}, {threads} at once"));
 }

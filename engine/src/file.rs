@@ -93,6 +93,11 @@ impl Stamp {
         self.size == 0
     }
 
+    /// The file's size in bytes.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
     /// True where the content of this was changed later than that of the other, which may be a folder.
     pub(crate) fn is_of_later_content_than(&self, other: &Stamp) -> bool {
         self.modified > other.modified

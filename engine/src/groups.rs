@@ -54,6 +54,11 @@ impl Groups {
         self.text.len() + words * size_of::<u32>() + self.group_names.memory() + self.member_names.memory()
     }
 
+    /// Number of groups that have a member.
+    pub fn groups(&self) -> usize {
+        self.group_names.offsets.len()
+    }
+
     /// Number of users who are in at least one group.
     pub fn members(&self) -> usize {
         self.member_names.offsets.len()

@@ -64,6 +64,8 @@ pub struct Source<T> {
     untouched_since: AtomicU64,
     /// Held by the one thread that reads the file; the others wait for it rather than answer from stale data.
     reader: Mutex<Reader>,
+    /// How often the file was read.
+    loads: AtomicU64,
     /// True where `Reader::news` holds something.
     has_news: AtomicBool,
 }
@@ -113,6 +115,13 @@ pub struct Snapshot<T> {
     settled: bool,
 }
 
+impl<T> Snapshot<T> {
+    /// The size of the file in bytes.
+    pub fn file_size(&self) -> u64 {
+        self.stamp.size()
+    }
+}
+
 impl<T> Deref for Snapshot<T> {
     type Target = T;
 
@@ -154,13 +163,24 @@ impl<T: Parse> Source<T> {
             current: RwLock::new(None),
             untouched_since: AtomicU64::new(UNKNOWN),
             reader: Mutex::default(),
+            loads: AtomicU64::new(0),
             has_news: AtomicBool::new(false),
         }
+    }
+
+    /// What was read last, whether that is still so or not. Does not look at the file.
+    pub fn last_read(&self) -> Option<Arc<Snapshot<T>>> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The file's path.
     pub fn path(&self) -> &CStr {
         &self.path
+    }
+
+    /// How often the file was read, by now.
+    pub fn loads(&self) -> u64 {
+        self.loads.load(Ordering::Relaxed)
     }
 
     /// True where changes of the file would be reported, as seen at the last look: the next one takes no `stat`.
@@ -350,6 +370,7 @@ impl<T: Parse> Source<T> {
         let settled = stamp.settled_at(began.0) || began.1.duration_since(first_read) >= stamp.granularity();
         let snapshot = Arc::new(Snapshot { parsed, stamp, first_read, settled });
         self.publish(Some(Arc::clone(&snapshot)));
+        self.loads.fetch_add(1, Ordering::Relaxed);
         snapshot
     }
 

@@ -56,6 +56,9 @@ fn hash_of_alice(source: &Source<Passwords>) -> Option<String> {
     file.stored_hash(b"alice").map(|hash| String::from_utf8_lossy(hash).into_owned())
 }
 
+/// A change, and what it does.
+type Way = (&'static str, fn(&Place));
+
 /// Looks until the source relies on being told. False where it has not come to after a while.
 fn comes_to_rely_on_being_told(source: &Source<Passwords>) -> bool {
     let began = Instant::now();
@@ -71,7 +74,7 @@ fn comes_to_rely_on_being_told(source: &Source<Passwords>) -> bool {
 
 #[test]
 fn every_way_to_put_another_content_in_the_place_is_seen_by_the_next_look() {
-    let ways: [(&str, fn(&Place)); 10] = [
+    let ways: [Way; 10] = [
         ("rewritten in place", |place| fs::write(place.users(), "alice:after\n").unwrap()),
         ("rewritten by way of a hard link", |place| {
             fs::hard_link(place.users(), place.path("link")).unwrap();
@@ -111,7 +114,7 @@ fn every_way_to_put_another_content_in_the_place_is_seen_by_the_next_look() {
 
 #[test]
 fn a_file_that_goes_is_missed_by_the_next_look() {
-    let ways: [(&str, fn(&Place)); 4] = [
+    let ways: [Way; 4] = [
         ("deleted", |place| fs::remove_file(place.users()).unwrap()),
         ("moved away", |place| place.rename("outer/inner/users", "users")),
         ("its folder moved away", |place| place.rename("outer/inner", "inner")),

@@ -5,7 +5,7 @@ use std::ptr::{from_ref, null};
 use std::slice;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use esauth_engine::{LineRules, Memberships};
+use esauth_engine::{LineRules, Memberships, cache};
 
 use crate::basic;
 use crate::bindings::{
@@ -16,6 +16,7 @@ use crate::bindings::{
 use crate::boundary::guard_request;
 use crate::config::DirConfig;
 use crate::log::{Level, log_request};
+use crate::metrics;
 use crate::provider::{self, Verdict};
 use crate::request::{Request, c_str};
 use crate::store;
@@ -23,6 +24,9 @@ use crate::words::words;
 
 /// How httpd 2.2 joins lines.
 pub(crate) const LINE_RULES: LineRules = LineRules::Httpd22;
+
+/// What this is built for.
+pub(crate) const HTTPD: &str = "2.2";
 
 /// What may stand between the scheme and the credentials, besides nothing.
 pub(crate) const SPACES_BEFORE_CREDENTIALS: &[u8] = b" \t\n\x0b\x0c\r";
@@ -166,6 +170,7 @@ fn authorize(request: Request<'_>) -> c_int {
         Err(unreadable) => {
             let text = b"Could not open group file: ";
             log_request!(request, Level::Error, unreadable.0, text, path.to_bytes());
+            metrics::note_unmet(request, cache::Outcome::Error);
             return HTTP_INTERNAL_SERVER_ERROR as c_int;
         }
     };
@@ -185,6 +190,7 @@ fn authorize(request: Request<'_>) -> c_int {
             }
         }
     }
+    metrics::note_unmet(request, cache::Outcome::NotInGroup);
     if !config.groups_authoritative() {
         return DECLINED;
     }

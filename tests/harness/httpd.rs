@@ -60,6 +60,16 @@ impl Mpm {
         }
     }
 
+    /// Room for 200 requests at once.
+    pub(crate) fn room_for_200(self) -> &'static str {
+        match self {
+            Mpm::Prefork => "ServerLimit 220\nMaxRequestWorkers 220\nStartServers 40\nMaxSpareServers 200\n",
+            Mpm::Event | Mpm::Worker => {
+                "ServerLimit 8\nStartServers 4\nThreadLimit 64\nThreadsPerChild 64\nMaxRequestWorkers 256\nMaxSpareThreads 256\n"
+            }
+        }
+    }
+
     /// Few processes and threads, with room for the old ones that a graceful restart leaves behind for a while.
     fn sizes(self) -> &'static str {
         match self {
@@ -193,6 +203,26 @@ impl Httpd {
     /// The process that started the others.
     pub(crate) fn parent(&self) -> u32 {
         self.process.id()
+    }
+
+    /// The processes that serve.
+    pub(crate) fn children(&self) -> Vec<u32> {
+        let parent = self.parent();
+        // Fails where the parent has just ended.
+        let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
+        children.split_whitespace().map(|number| number.parse().unwrap()).collect()
+    }
+
+    /// Kills all that serve, at whatever they are doing, and waits until they are gone. The parent starts others.
+    pub(crate) fn kill_children(&self) {
+        let victims = self.children();
+        assert!(!victims.is_empty());
+        for &child in &victims {
+            signal(child as i32, libc::SIGKILL);
+        }
+        while self.children().iter().any(|child| victims.contains(child)) {
+            sleep(Duration::from_millis(5));
+        }
     }
 
     fn process_id(&self) -> i32 {

@@ -146,6 +146,15 @@ impl Desk {
         Turn::Compute(slot)
     }
 
+    /// How many slots are taken, and how many credentials wait for one. Whose holder was killed does not count.
+    pub(super) fn now(&self) -> (usize, usize) {
+        let _guard = self.mutex.lock();
+        let held = |seat: &&Seat| matches!(seat.holder.try_lock(), Taken::Busy);
+        let count =
+            |state| self.seats.iter().filter(|seat| seat.state.load(Ordering::Relaxed) == state).filter(held).count();
+        (count(COMPUTING), count(IN_LINE))
+    }
+
     /// Notes that a password from `address` was wrong.
     pub(super) fn note_failure(&self, address: u64, now: u64) {
         self.address(address).failed.store(now, Ordering::Relaxed);

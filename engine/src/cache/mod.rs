@@ -4,6 +4,7 @@
 //! digest of stored hash and password (see `digest`), grants and denials in parts of their own (`table`), orders who
 //! computes the hashes that are not remembered (`desk`), and refuses who has failed too often (`lockout`).
 
+mod counters;
 mod desk;
 mod digest;
 mod lockout;
@@ -19,12 +20,16 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
+pub use self::counters::{
+    Contents, Counters, FileCounters, FileKind, FileReport, Look, Outcome, PartUsage, Times, Usage, Waited,
+};
 use self::desk::{Applicant, Turn};
 use self::digest::{Digest, keyed_number};
 use self::lockout::Attempt;
 pub use self::lockout::{Lockout, MaxFailures, Scope};
 use self::shared::Shared;
-use crate::hash;
+use self::table::Table;
+use crate::hash::{self, Family};
 
 /// How a cache is to work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,6 +146,51 @@ impl Cache {
         keyed_number(self.shared.key(), user)
     }
 
+    /// What the server counts.
+    pub fn counters(&self) -> &'static Counters {
+        self.shared.counters()
+    }
+
+    /// What the cache and its queue hold now. Takes up to a millisecond.
+    pub fn usage(&self) -> Usage {
+        let now = monotonic_seconds();
+        let part = |table: Table<'_>, of_grants| PartUsage {
+            entries: table.entries(now),
+            room: table.room(),
+            evictions: self.counters().evictions(of_grants),
+        };
+        let (running, waiting) = self.shared.desk().now();
+        Usage {
+            grants: part(self.shared.grants(), true),
+            denials: part(self.shared.denials(), false),
+            running,
+            slots: self.settings.slots,
+            waiting,
+        }
+    }
+
+    /// Gives the files that the configuration names counters of their own, as many as there is room for. For the parent,
+    /// before it forks; what was counted for a file that is still named stays.
+    pub fn name_files<'f>(&self, files: impl Iterator<Item = (FileKind, &'f [u8])>) {
+        let numbers: Vec<u64> = files.map(|(kind, path)| self.number_of(kind, path)).collect();
+        self.counters().name_files(&numbers);
+    }
+
+    /// The counters of a file, if it has its own.
+    pub fn named_file(&self, kind: FileKind, path: &[u8]) -> Option<&'static FileCounters> {
+        self.counters().named_file(self.number_of(kind, path))
+    }
+
+    /// The counters to count a file in: its own, or those of all others of its kind.
+    pub fn file(&self, kind: FileKind, path: &[u8]) -> &'static FileCounters {
+        self.named_file(kind, path).unwrap_or_else(|| self.counters().other_files(kind))
+    }
+
+    /// What stands for a file in the shared memory. Never zero.
+    fn number_of(&self, kind: FileKind, path: &[u8]) -> u64 {
+        keyed_number(self.shared.key(), &[&[kind as u8], path].concat()) | 1
+    }
+
     /// Judges a credential: from memory where it is remembered, else by its hash.
     ///
     /// A right one that is remembered is granted whatever its user and client have done; where clients can be locked out, it
@@ -149,12 +199,18 @@ impl Cache {
         if self.settings.max_failures.is_none() && hash::is_cheap(credential.stored) {
             // Looking it up would take longer, and its slot would bound nothing. Where guesses are counted it is looked up
             // all the same, since otherwise the right one could not be told from them during a lockout.
+            self.counters().count_cheap_hash();
             let granted = hash::verify(credential.password, credential.stored) && credential.known;
             return Judgement::from_memory(verdict(granted));
         }
         let digest = self.digest(credential);
         let now = monotonic_seconds();
         let remembered = self.remembered(&digest, now);
+        self.counters().count_look(match remembered {
+            Some(Verdict::Granted) => Look::Grant,
+            Some(_) => Look::Denial,
+            None => Look::Miss,
+        });
         if remembered == Some(Verdict::Granted) {
             return Judgement::from_memory(Verdict::Granted);
         }
@@ -222,21 +278,28 @@ impl Cache {
     ) -> Judgement {
         let desk = self.shared.desk();
         let address = keyed_number(self.shared.key(), &network(credential.client));
+        let came = Instant::now();
         loop {
             match desk.apply(&Applicant { digest, address, now }, self.settings.slots) {
-                Turn::Full => return Judgement::from_memory(Verdict::Overloaded),
+                Turn::Full => {
+                    self.counters().count_wait(Waited::Refused, came.elapsed());
+                    return Judgement::from_memory(Verdict::Overloaded);
+                }
                 Turn::LookAgain => {
                     now = monotonic_seconds();
                     if let Some(verdict) = self.remembered(&digest, now) {
+                        self.counters().count_wait(Waited::Shared, came.elapsed());
                         return self.judge_by_memory(verdict, attempt);
                     }
                 }
                 Turn::Compute(slot) => {
                     // The line may have been long, and the same credential judged meanwhile.
                     if let Some(verdict) = self.remembered(&digest, monotonic_seconds()) {
+                        self.counters().count_wait(Waited::Shared, came.elapsed());
                         return self.judge_by_memory(verdict, attempt);
                     }
                     let began = Instant::now();
+                    self.counters().count_wait(Waited::Slot, began - came);
                     let judgement = self.judge_now(credential, digest, attempt, slot.gives_way);
                     if judgement.verdict == Verdict::Denied {
                         desk.note_failure(address, monotonic_seconds());
@@ -266,16 +329,19 @@ impl Cache {
         }
         let began = Instant::now();
         let granted = compute(credential, gives_way) && credential.known;
-        let hashed_for = Some(began.elapsed());
+        let took = began.elapsed();
+        self.counters().count_hash(Family::of(credential.stored), took);
         self.remember(&digest, granted);
         let lockout = attempt.and_then(|attempt| attempt.settle(granted, monotonic_milliseconds()));
-        Judgement { verdict: verdict(granted), hashed_for, lockout }
+        Judgement { verdict: verdict(granted), hashed_for: Some(took), lockout }
     }
 
     fn remember(&self, digest: &Digest, granted: bool) {
         let now = monotonic_seconds();
         let table = if granted { self.shared.grants() } else { self.shared.denials() };
-        table.insert(digest, now, now + self.settings.ttl);
+        if table.insert(digest, now, now + self.settings.ttl) {
+            self.counters().count_eviction(granted);
+        }
     }
 }
 
@@ -431,6 +497,24 @@ mod tests {
             assert_eq!(judge(&cache, &credential(&format!("guess {n}"))).0, Verdict::Denied);
         }
         assert_eq!(judge(&cache, &credential("secret")), (Verdict::Granted, false));
+    }
+
+    #[test]
+    fn looks_hashes_and_waits_add_up_to_the_credentials_judged() {
+        let cache = cache(64, 60);
+        for password in ["secret", "wrong", "secret", "wrong", "secret", "wrong", "secret", "secret"] {
+            cache.judge(&credential(password));
+        }
+        let sha = Credential { stored: b"{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=", ..credential("secret") };
+        assert_eq!(judge(&cache, &sha), (Verdict::Granted, false));
+        let counters = cache.counters();
+        assert_eq!([Look::Grant, Look::Denial, Look::Miss].map(|look| counters.looks(look)), [4, 2, 2]);
+        assert_eq!([Family::Bcrypt, Family::Sha1, Family::Apr1].map(|family| counters.hashes(family)), [2, 1, 0]);
+        assert!(counters.hash_times(Family::Bcrypt).sum > Duration::ZERO);
+        assert_eq!([Waited::Slot, Waited::Shared].map(|ended| counters.waits(ended).count()), [2, 0]);
+        let Usage { grants, denials, running, slots, waiting } = cache.usage();
+        assert_eq!((grants.entries, denials.entries, running, slots, waiting), (1, 1, 0, 2, 0));
+        assert_eq!((grants.room, denials.room), (64, 16));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::slice;
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
 use rustix::rand::{GetRandomFlags, getrandom};
 
+use super::counters::Counters;
 use super::desk::Desk;
 use super::digest::KEY_BYTES;
 use super::lockout::Lockouts;
@@ -33,6 +34,7 @@ struct Header {
     desk: Desk,
     /// Takes no memory as long as nobody is counted: pages that nobody has written to are not there.
     lockouts: Lockouts,
+    counters: Counters,
 }
 
 /// A view of the shared memory, which stays mapped until it is released.
@@ -60,6 +62,7 @@ impl Shared {
             (&raw mut (*header).key).write(key);
             (*header).desk.initialise()?;
             (*header).lockouts.initialise()?;
+            (*header).counters.start();
             (&raw mut (*header).layout).write(LAYOUT);
             Ok(Shared { header: &*header })
         }
@@ -111,6 +114,10 @@ impl Shared {
 
     pub(super) fn lockouts(&self) -> &'static Lockouts {
         &self.header.lockouts
+    }
+
+    pub(super) fn counters(&self) -> &'static Counters {
+        &self.header.counters
     }
 
     pub(super) fn grants(&self) -> Table<'static> {

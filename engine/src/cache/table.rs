@@ -24,6 +24,9 @@ use crate::sync::{AtomicU64, Ordering, fence};
 /// Entries of a bucket: 256 bytes, four cache lines.
 pub(super) const WAYS: usize = 8;
 
+/// How many buckets are counted through at most: 65,536 entries, less than a millisecond.
+const SAMPLE: usize = 8192;
+
 const REFERENCED: u64 = 1;
 
 /// One insertion in so many takes a mark back. Rarely, since what is no longer in use goes when its time is up anyway.
@@ -84,6 +87,20 @@ impl<'t> Table<'t> {
             bucket[(digest.0[2] / AGING) as usize % WAYS].unmark_referenced();
         }
         victim.rank >= RANK_UNREFERENCED
+    }
+
+    /// Entries that there is room for.
+    pub(super) fn room(&self) -> u64 {
+        (self.buckets.len() * WAYS) as u64
+    }
+
+    /// Entries that count at time `now`. Looks at no more than [`SAMPLE`] buckets, for which digests are dice, and
+    /// concludes from them.
+    pub(super) fn entries(&self, now: u64) -> u64 {
+        let sample = &self.buckets[..self.buckets.len().min(SAMPLE)];
+        let alive = |entry: &&Entry| is_alive(entry.meta.load(Ordering::Relaxed), now);
+        let found = sample.iter().flatten().filter(alive).count() as u64;
+        (found * self.buckets.len() as u64).checked_div(sample.len() as u64).unwrap_or(0)
     }
 
     fn bucket(&self, digest: &Digest) -> Option<&'t [Entry; WAYS]> {
@@ -252,6 +269,23 @@ mod tests {
         }
         let rate = hits as f64 / (10 * entries * 2) as f64;
         assert!(rate > 0.2, "hit rate {rate:.2} with twice as many credentials as entries");
+    }
+
+    #[test]
+    fn entries_are_counted_while_they_count_and_estimated_in_a_large_table() {
+        let small = buckets(16);
+        let table = Table::new(&small);
+        for number in 0..20 {
+            table.insert(&digest(number), 0, 10 + number % 2);
+        }
+        assert_eq!((table.entries(9), table.entries(10), table.entries(11), table.room()), (20, 10, 0, 128));
+
+        let large = buckets(4 * SAMPLE);
+        let table = Table::new(&large);
+        for number in 0..10_000 {
+            table.insert(&digest(number), 0, 10);
+        }
+        assert!((9_000..11_000).contains(&table.entries(1)), "{}", table.entries(1));
     }
 
     #[test]

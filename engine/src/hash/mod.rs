@@ -45,6 +45,78 @@ fn verify_slow(password: &[u8], stored: &[u8]) -> bool {
     }
 }
 
+/// The families of hashes, as an operator tells them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+#[allow(missing_docs, reason = "they are what they are called")]
+pub enum Family {
+    Bcrypt,
+    Apr1,
+    Sha1,
+    Md5Crypt,
+    Sha256Crypt,
+    Sha512Crypt,
+    Yescrypt,
+    Scrypt,
+    Des,
+    /// What else crypt(3) may know, and what nothing knows.
+    Other,
+}
+
+impl Family {
+    /// All of them, in order.
+    pub const ALL: [Family; 10] = [
+        Family::Bcrypt,
+        Family::Apr1,
+        Family::Sha1,
+        Family::Md5Crypt,
+        Family::Sha256Crypt,
+        Family::Sha512Crypt,
+        Family::Yescrypt,
+        Family::Scrypt,
+        Family::Des,
+        Family::Other,
+    ];
+
+    /// The family that a stored hash looks like one of.
+    pub fn of(stored: &[u8]) -> Family {
+        const PREFIXES: [(&[u8], Family); 10] = [
+            (b"$2", Family::Bcrypt),
+            (apr1::PREFIX, Family::Apr1),
+            (sha1::PREFIX, Family::Sha1),
+            (b"$1$", Family::Md5Crypt),
+            (b"$5$", Family::Sha256Crypt),
+            (b"$6$", Family::Sha512Crypt),
+            (b"$y$", Family::Yescrypt),
+            (b"$gy$", Family::Yescrypt),
+            (b"$7$", Family::Scrypt),
+            (b"_", Family::Des),
+        ];
+        let named = PREFIXES.iter().find(|(prefix, _)| stored.starts_with(prefix));
+        match named {
+            Some(&(_, family)) => family,
+            None if stored.len() == 13 && stored.iter().all(|&byte| byte != b'$' && byte != b'{') => Family::Des,
+            None => Family::Other,
+        }
+    }
+
+    /// Its name, in lower case.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Family::Bcrypt => "bcrypt",
+            Family::Apr1 => "apr1",
+            Family::Sha1 => "sha1",
+            Family::Md5Crypt => "md5crypt",
+            Family::Sha256Crypt => "sha256crypt",
+            Family::Sha512Crypt => "sha512crypt",
+            Family::Yescrypt => "yescrypt",
+            Family::Scrypt => "scrypt",
+            Family::Des => "des",
+            Family::Other => "other",
+        }
+    }
+}
+
 /// True for a family whose hash takes less time than looking a verdict up: one round of SHA-1.
 pub fn is_cheap(stored: &[u8]) -> bool {
     stored.starts_with(sha1::PREFIX)
@@ -57,7 +129,7 @@ fn same(computed: &[u8], stored: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::verify;
+    use super::{Family, verify};
 
     /// A hash of "secret" in each family, made by `htpasswd` or the system's crypt(3).
     const OF_SECRET: &[&str] = &[
@@ -83,6 +155,29 @@ mod tests {
                 assert!(!verify(wrong, stored.as_bytes()), "{stored} {wrong:?}");
             }
         }
+    }
+
+    #[test]
+    fn each_hash_is_told_by_its_family() {
+        let names: Vec<_> = OF_SECRET.iter().map(|stored| Family::of(stored.as_bytes()).name()).collect();
+        let expected = [
+            "apr1",
+            "sha1",
+            "bcrypt",
+            "bcrypt",
+            "bcrypt",
+            "md5crypt",
+            "sha256crypt",
+            "sha512crypt",
+            "yescrypt",
+            "scrypt",
+            "des",
+            "des",
+        ];
+        assert_eq!(names, expected);
+        assert!(
+            ["", "secret", "$9$x", "{SSHA}56789012"].iter().all(|text| Family::of(text.as_bytes()) == Family::Other)
+        );
     }
 
     #[test]

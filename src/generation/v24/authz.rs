@@ -6,6 +6,7 @@ use std::ptr::null;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use esauth_engine::Memberships;
+use esauth_engine::cache::Outcome;
 
 use crate::bindings::{
     AP_EXPR_FLAG_STRING_RESULT, AUTHZ_DENIED, AUTHZ_DENIED_NO_USER, AUTHZ_GENERAL_ERROR, AUTHZ_GRANTED, ap_expr_info_t,
@@ -15,6 +16,7 @@ use crate::bindings::{
 use crate::boundary::{guard, guard_request};
 use crate::config::refuse;
 use crate::log::{Level, log_request};
+use crate::metrics;
 use crate::module_index;
 use crate::request::{Request, c_str};
 use crate::store;
@@ -108,6 +110,7 @@ fn authorize(request: Request<'_>, lines: &Lines, is_member: impl FnOnce(Members
     let Some(path) = request.config().group_file() else {
         let text = b"No group file was specified in the configuration";
         log_request!(request, Level::Error, 0, lines.no_group_file, text);
+        metrics::note_unmet(request, Outcome::Error);
         return AUTHZ_DENIED;
     };
     let file = match store::groups(request, path) {
@@ -115,15 +118,21 @@ fn authorize(request: Request<'_>, lines: &Lines, is_member: impl FnOnce(Members
         Err(unreadable) => {
             let text = b"Could not open group file: ";
             log_request!(request, Level::Error, unreadable.0, lines.cannot_open, text, path.to_bytes());
+            metrics::note_unmet(request, Outcome::Error);
             return AUTHZ_DENIED;
         }
     };
     let Some(memberships) = file.of(user.to_bytes()) else {
         let reason: [&[u8]; 3] = [b"user doesn't appear in group file (", path.to_bytes(), b")."];
         deny(request, lines.in_no_group_level, lines.in_no_group, &reason);
+        metrics::note_unmet(request, Outcome::NotInGroup);
         return AUTHZ_DENIED;
     };
-    if is_member(memberships) { AUTHZ_GRANTED } else { AUTHZ_DENIED }
+    if is_member(memberships) {
+        return AUTHZ_GRANTED;
+    }
+    metrics::note_unmet(request, Outcome::NotInGroup);
+    AUTHZ_DENIED
 }
 
 fn deny(request: Request<'_>, level: Level, tag: &[u8], reason: &[&[u8]]) {

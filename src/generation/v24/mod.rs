@@ -24,6 +24,9 @@ use crate::request::{Request, c_str};
 /// How httpd 2.4 joins lines.
 pub(crate) const LINE_RULES: LineRules = LineRules::Httpd24;
 
+/// What this is built for.
+pub(crate) const HTTPD: &str = "2.4";
+
 /// What may stand between the scheme and the credentials, besides nothing.
 pub(crate) const SPACES_BEFORE_CREDENTIALS: &[u8] = b" \t";
 

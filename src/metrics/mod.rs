@@ -1,0 +1,217 @@
+//! What an operator sees: how each request came out, counted once, and the pages that show the counts.
+//!
+//! A request may be authenticated several times (subrequests, internal redirects), by this module's hook or by another
+//! module that calls it as its provider, and be denied by a `Require` after that. So what is learned on the way is kept
+//! with the request that the client sent ([`State`]), and counted when httpd logs it.
+
+mod prometheus;
+mod status;
+
+use std::ffi::{CStr, c_int, c_void};
+use std::ptr::{null, without_provenance_mut};
+use std::time::Duration;
+
+use esauth_engine::cache::Outcome;
+
+use crate::bindings::{
+    APR_HOOK_FIRST, APR_HOOK_MIDDLE, APR_HOOK_REALLY_FIRST, DECLINED, OK, ap_hook_handler, ap_hook_log_transaction,
+    ap_hook_type_checker, apr_optional_hook_add, request_rec,
+};
+use crate::boundary::guard;
+use crate::request::Request;
+use crate::verdicts;
+
+/// The notes for the access log: `%{esauth-verdict}n` and `%{esauth-hash-us}n`.
+const VERDICT_NOTE: &CStr = c"esauth-verdict";
+const HASH_NOTE: &CStr = c"esauth-hash-us";
+
+/// # Safety
+/// Called by httpd's `register_hooks`.
+pub(crate) unsafe fn register_hooks() {
+    let (first, middle) = (APR_HOOK_FIRST as c_int, APR_HOOK_MIDDLE as c_int);
+    // SAFETY: httpd's registration functions, with functions of the right types and names that stay. mod_status runs its
+    // hook, if it is loaded, and casts it back to the type that it has here.
+    unsafe {
+        // The first thing that httpd does with a request that has been let in.
+        ap_hook_type_checker(Some(let_in), null(), null(), APR_HOOK_REALLY_FIRST as c_int);
+        // Before mod_log_config, which shows the notes.
+        ap_hook_log_transaction(Some(log_transaction), null(), null(), first);
+        ap_hook_handler(Some(prometheus::handler), null(), null(), middle);
+        type StatusHook = unsafe extern "C" fn(*mut request_rec, c_int) -> c_int;
+        let status_hook = std::mem::transmute::<StatusHook, unsafe extern "C" fn()>(status::status_hook);
+        apr_optional_hook_add(c"status_hook".as_ptr(), Some(status_hook), null(), null(), middle);
+    }
+}
+
+/// Notes how authentication came out. If the request is authenticated again, the later outcome counts.
+pub(crate) fn note(request: Request<'_>, outcome: Outcome) {
+    let (place, is_side) = Place::of(request);
+    let before = place.state();
+    // What is asked for on the side (an included file, an entry of a listing, the text of an error) changes nothing for a
+    // request that was authenticated itself.
+    if before.outcome().is_none() || before.is_side() || !is_side {
+        place.set(State::new(outcome, is_side));
+    }
+}
+
+/// Notes why a requirement was not met; counts if none of the others is met either.
+pub(crate) fn note_unmet(request: Request<'_>, outcome: Outcome) {
+    let (place, is_side) = Place::of(request);
+    let before = place.state();
+    if before.outcome().is_some() && before.is_side() == is_side {
+        place.set(before.unmet(outcome));
+    }
+}
+
+/// Notes how long a hash took that was computed for this request.
+pub(crate) fn note_hash(request: Request<'_>, took: Duration) {
+    let microseconds = request.pool().join(&[took.as_micros().to_string().as_bytes()]);
+    Place::of(request).0.0.notes().set(HASH_NOTE, microseconds);
+}
+
+/// httpd's call for a request that it has let in.
+unsafe extern "C" fn let_in(raw: *mut request_rec) -> c_int {
+    guard(DECLINED, || {
+        // SAFETY: httpd calls its hooks with a live request.
+        if let Some(request) = unsafe { Request::new(raw) } {
+            let (place, is_side) = Place::of(request);
+            let before = place.state();
+            if before.outcome().is_some() && before.is_side() == is_side {
+                place.set(before.let_in());
+            }
+        }
+        DECLINED
+    })
+}
+
+/// httpd's call when the answer has been sent, with the request that came from the client.
+unsafe extern "C" fn log_transaction(raw: *mut request_rec) -> c_int {
+    guard(OK as c_int, || {
+        // SAFETY: httpd calls its hooks with a live request.
+        if let Some(request) = unsafe { Request::new(raw) } {
+            count(request);
+        }
+        OK as c_int
+    })
+}
+
+fn count(request: Request<'_>) {
+    let last = request.last();
+    let Some(outcome) = Place(request).state().concluded(last.status()) else { return };
+    if let Some(cache) = verdicts::cache() {
+        cache.counters().count(outcome);
+    }
+    // The access log shows the notes of the request that was redirected to last.
+    last.notes().set(VERDICT_NOTE, reason(outcome));
+    if last != request {
+        if let Some(microseconds) = request.notes().get(HASH_NOTE) {
+            last.notes().set(HASH_NOTE, microseconds);
+        }
+    }
+}
+
+/// The request that came from the client, where what is known about its authentication is kept.
+#[derive(Clone, Copy)]
+struct Place<'r>(Request<'r>);
+
+impl<'r> Place<'r> {
+    /// The place for `request`, and whether that is only asked for on the side: by a subrequest, or for the text of an
+    /// error.
+    fn of(request: Request<'r>) -> (Place<'r>, bool) {
+        let (mut place, mut is_side) = (request, false);
+        loop {
+            if let Some(main) = place.main() {
+                (place, is_side) = (main, true);
+            } else if let Some(previous) = place.previous() {
+                is_side |= previous.status() >= 400;
+                place = previous;
+            } else {
+                return (Place(place), is_side);
+            }
+        }
+    }
+
+    fn state(self) -> State {
+        State(self.0.module_data().addr())
+    }
+
+    fn set(self, state: State) {
+        self.0.set_module_data(without_provenance_mut::<c_void>(state.0));
+    }
+}
+
+/// What is known about a request's authentication, in a word, so that keeping it takes no memory. 0: nothing.
+///
+/// From the lowest bits: the outcome of authentication, that of authorization (each 0 or one more than the outcome's
+/// number), whether it was let in, whether all of it was asked for on the side only.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct State(usize);
+
+const UNMET: u32 = 8;
+const LET_IN: usize = 1 << 16;
+const SIDE: usize = 1 << 17;
+
+impl State {
+    fn new(outcome: Outcome, is_side: bool) -> State {
+        State((outcome as usize + 1) | if is_side { SIDE } else { 0 })
+    }
+
+    fn unmet(self, outcome: Outcome) -> State {
+        State((self.0 & !(0xff << UNMET)) | ((outcome as usize + 1) << UNMET))
+    }
+
+    fn let_in(self) -> State {
+        State(self.0 | LET_IN)
+    }
+
+    fn is_side(self) -> bool {
+        self.0 & SIDE != 0
+    }
+
+    fn outcome(self) -> Option<Outcome> {
+        Outcome::ALL.get((self.0 & 0xff).checked_sub(1)?).copied()
+    }
+
+    /// The final outcome of a request that was answered with `status`. `None` where authentication of ours did not decide.
+    fn concluded(self, status: c_int) -> Option<Outcome> {
+        let outcome = self.outcome()?;
+        match outcome {
+            // A file that was left out of a listing, say.
+            _ if self.is_side() && outcome != Outcome::Granted && status < 400 => None,
+            Outcome::Granted if self.0 & LET_IN == 0 => {
+                let unmet = ((self.0 >> UNMET) & 0xff).checked_sub(1).and_then(|number| Outcome::ALL.get(number));
+                Some(unmet.copied().unwrap_or(Outcome::OtherRequirement))
+            }
+            Outcome::Granted => Some(Outcome::Granted),
+            // Whoever was asked after us did let it in.
+            _ if self.0 & LET_IN != 0 => None,
+            _ => Some(outcome),
+        }
+    }
+}
+
+/// What an outcome is called in the metrics and in the access log.
+fn reason(outcome: Outcome) -> &'static CStr {
+    match outcome {
+        Outcome::Granted => c"granted",
+        Outcome::WrongPassword => c"wrong_password",
+        Outcome::UnknownUser => c"unknown_user",
+        Outcome::NoCredentials => c"no_credentials",
+        Outcome::OtherScheme => c"other_scheme",
+        Outcome::NotInGroup => c"not_in_group",
+        Outcome::OtherRequirement => c"other_requirement",
+        Outcome::LockedOut => c"locked_out",
+        Outcome::QueueFull => c"queue_full",
+        Outcome::Error => c"error",
+    }
+}
+
+/// The word for several outcomes at once.
+fn verdict(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Granted => "granted",
+        // Not judged.
+        Outcome::LockedOut | Outcome::QueueFull | Outcome::Error => "failed",
+        _ => "denied",
+    }
+}

@@ -1,0 +1,215 @@
+//! `SetHandler rust-esauth-metrics`: the counts for Prometheus, in its text format 0.0.4
+//! (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
+//!
+//! No name of a user becomes a label: there could be any number of them, and they are nobody's business.
+
+use std::ffi::{CStr, c_int};
+use std::fmt::{Display, Write as _};
+use std::time::Duration;
+
+use esauth_engine::cache::{Cache, Counters, FileReport, Look, Outcome, Times, Waited};
+use esauth_engine::hash::Family;
+
+use super::{reason, verdict};
+use crate::bindings::{DECLINED, HTTP_METHOD_NOT_ALLOWED, HTTP_SERVICE_UNAVAILABLE, M_GET, OK, request_rec};
+use crate::boundary::guard_request;
+use crate::request::Request;
+use crate::store::Kind;
+use crate::{VERSION, config, generation, verdicts};
+
+const HANDLER: &CStr = c"rust-esauth-metrics";
+const CONTENT_TYPE: &CStr = c"text/plain; version=0.0.4; charset=utf-8";
+
+/// httpd's call for every request that is to be answered; DECLINED leaves it to others.
+pub(super) unsafe extern "C" fn handler(raw: *mut request_rec) -> c_int {
+    // SAFETY: httpd calls its hooks with a live request.
+    let Some(request) = (unsafe { Request::new(raw) }) else { return DECLINED };
+    if request.handler() != Some(HANDLER) {
+        return DECLINED;
+    }
+    guard_request(request, HTTP_SERVICE_UNAVAILABLE as c_int, || answer(request))
+}
+
+fn answer(request: Request<'_>) -> c_int {
+    // HEAD has the number of GET.
+    if request.method_number() != M_GET as c_int {
+        request.allow_only(M_GET as c_int);
+        return HTTP_METHOD_NOT_ALLOWED as c_int;
+    }
+    let Some(cache) = verdicts::cache() else { return HTTP_SERVICE_UNAVAILABLE as c_int };
+    request.set_content_type(CONTENT_TYPE);
+    request.headers_out().set(c"Cache-Control", c"no-store");
+    request.write(page(cache).as_bytes());
+    OK as c_int
+}
+
+fn page(cache: &Cache) -> String {
+    let mut page = Page::default();
+    server(&mut page, cache.counters());
+    remembered(&mut page, cache);
+    hashes(&mut page, cache);
+    files(&mut page, cache);
+    page.text
+}
+
+fn server(page: &mut Page, counters: &Counters) {
+    page.metric("build_info", "gauge", "The module's version and the httpd generation it is built for.");
+    page.sample(&[("version", VERSION), ("httpd", generation::HTTPD)], 1);
+    page.metric("start_time_seconds", "gauge", "When the counting began, in seconds since 1970.");
+    page.sample(&[], counters.started());
+    page.metric("requests_total", "counter", "Requests that this module authenticated or refused, by final outcome.");
+    for outcome in Outcome::ALL {
+        let labels = [("verdict", verdict(outcome)), ("reason", reason(outcome).to_str().unwrap_or(""))];
+        page.sample(&labels, counters.requests(outcome));
+    }
+}
+
+fn remembered(page: &mut Page, cache: &Cache) {
+    let (counters, usage) = (cache.counters(), cache.usage());
+    let parts = [("grants", Look::Grant, usage.grants), ("denials", Look::Denial, usage.denials)];
+    page.metric("cache_hits_total", "counter", "Credentials whose verdict was remembered.");
+    for (part, look, _) in parts {
+        page.sample(&[("part", part)], counters.looks(look));
+    }
+    page.metric("cache_misses_total", "counter", "Credentials whose verdict was not remembered.");
+    page.sample(&[], counters.looks(Look::Miss));
+    page.metric("cache_entries", "gauge", "Verdicts remembered now.");
+    for (part, _, usage) in parts {
+        page.sample(&[("part", part)], usage.entries);
+    }
+    page.metric("cache_entries_limit", "gauge", "Verdicts that there is room for.");
+    for (part, _, usage) in parts {
+        page.sample(&[("part", part)], usage.room);
+    }
+    page.metric("cache_evictions_total", "counter", "Verdicts forgotten before their time, for want of room.");
+    for (part, _, usage) in parts {
+        page.sample(&[("part", part)], usage.evictions);
+    }
+}
+
+fn hashes(page: &mut Page, cache: &Cache) {
+    let (counters, usage) = (cache.counters(), cache.usage());
+    page.metric("hashes_total", "counter", "Password hashes computed, by family.");
+    for family in Family::ALL {
+        page.sample(&[("family", family.name())], counters.hashes(family));
+    }
+    page.metric("hash_duration_seconds", "histogram", "What a password hash took to compute.");
+    // {SHA} takes less than to look at the clock.
+    for family in Family::ALL.into_iter().filter(|&family| family != Family::Sha1) {
+        page.histogram(("family", family.name()), &counters.hash_times(family));
+    }
+    page.metric("hash_slots", "gauge", "Password hashes that may be computed at once (EsAuthHashSlots).");
+    page.sample(&[], usage.slots);
+    page.metric("hashes_running", "gauge", "Slots in use now.");
+    page.sample(&[], usage.running);
+    page.metric("credentials_waiting", "gauge", "Credentials that wait for a slot now.");
+    page.sample(&[], usage.waiting);
+    page.metric("wait_duration_seconds", "histogram", "How long a request waited for a hash, by what ended the wait.");
+    for (ended, label) in [(Waited::Slot, "slot"), (Waited::Shared, "shared"), (Waited::Refused, "refused")] {
+        page.histogram(("ended", label), &counters.waits(ended));
+    }
+}
+
+/// A configured file, or all others of a kind.
+struct File {
+    kind: Kind,
+    path: String,
+    report: FileReport,
+    is_named: bool,
+}
+
+fn files(page: &mut Page, cache: &Cache) {
+    let files = all_files(cache);
+    let named = || files.iter().filter(|file| file.is_named);
+    let of_kind = |kind| named().filter(move |file| file.kind == kind);
+    page.metric(
+        "file_readable",
+        "gauge",
+        "1 where the last look at the file succeeded, 0 where not, or none was needed.",
+    );
+    named().for_each(|file| page.file(file, u8::from(file.report.readable)));
+    page.metric("file_users", "gauge", "Users of a password file; users that a group file has in some group.");
+    named().for_each(|file| page.file(file, file.report.contents.users));
+    page.metric("file_groups", "gauge", "Groups of a group file.");
+    of_kind(Kind::GroupFile).for_each(|file| page.file(file, file.report.contents.groups));
+    page.metric("file_size_bytes", "gauge", "Size of the file when it was read last.");
+    named().for_each(|file| page.file(file, file.report.contents.bytes));
+    page.metric("file_last_load_timestamp_seconds", "gauge", "When the file was read last, in seconds since 1970.");
+    named().for_each(|file| page.file(file, file.report.loaded_at));
+    page.metric("file_loads_total", "counter", "How often the file was read, by all children together.");
+    files.iter().for_each(|file| page.file(file, file.report.loads));
+    page.metric("file_failures_total", "counter", "How often a request needed the file and it could not be read.");
+    files.iter().for_each(|file| page.file(file, file.report.failures));
+}
+
+fn all_files(cache: &Cache) -> Vec<File> {
+    let mut files: Vec<File> = Vec::new();
+    for (kind, path) in config::named_files() {
+        let Some(counters) = cache.named_file(kind.counted_as(), path.to_bytes()) else { continue };
+        let path = path.to_string_lossy().into_owned();
+        if !files.iter().any(|file| file.kind == kind && file.path == path) {
+            files.push(File { kind, path, report: counters.read(), is_named: true });
+        }
+    }
+    // The last named is the first in that list.
+    files.reverse();
+    for kind in [Kind::UserFile, Kind::GroupFile] {
+        let report = cache.counters().other_files(kind.counted_as()).read();
+        files.push(File { kind, path: "other".to_owned(), report, is_named: false });
+    }
+    files
+}
+
+/// The page as far as it is written.
+#[derive(Default)]
+struct Page {
+    text: String,
+    /// The metric that samples are for now.
+    metric: &'static str,
+}
+
+const PREFIX: &str = "rust_esauth_";
+
+impl Page {
+    /// Begins a metric; its samples follow. `help` has neither backslash nor line break.
+    fn metric(&mut self, name: &'static str, kind: &str, help: &str) {
+        self.metric = name;
+        // Writing to a string cannot fail.
+        let _ = writeln!(self.text, "# HELP {PREFIX}{name} {help}\n# TYPE {PREFIX}{name} {kind}");
+    }
+
+    fn sample(&mut self, labels: &[(&str, &str)], value: impl Display) {
+        self.line("", labels, value);
+    }
+
+    fn file(&mut self, file: &File, value: impl Display) {
+        self.sample(&[("directive", file.kind.directive()), ("path", &file.path)], value);
+    }
+
+    fn histogram(&mut self, label: (&str, &str), times: &Times) {
+        for (bound, count) in times.up_to() {
+            let bound = bound.map_or("+Inf".to_owned(), seconds);
+            self.line("_bucket", &[label, ("le", &bound)], count);
+        }
+        self.line("_sum", &[label], seconds(times.sum));
+        self.line("_count", &[label], times.count());
+    }
+
+    fn line(&mut self, suffix: &str, labels: &[(&str, &str)], value: impl Display) {
+        let (text, metric) = (&mut self.text, self.metric);
+        let _ = write!(text, "{PREFIX}{metric}{suffix}");
+        for (index, (name, value)) in labels.iter().enumerate() {
+            let _ = write!(text, "{}{name}=\"{}\"", if index == 0 { '{' } else { ',' }, escape(value));
+        }
+        let _ = writeln!(text, "{} {value}", if labels.is_empty() { "" } else { "}" });
+    }
+}
+
+fn seconds(duration: Duration) -> String {
+    duration.as_secs_f64().to_string()
+}
+
+/// A label's value as the format wants it.
+fn escape(value: &str) -> String {
+    value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n")
+}

@@ -1,0 +1,87 @@
+//! A section in mod_status's page, and lines in its `?auto`.
+
+use std::ffi::c_int;
+use std::fmt::Write as _;
+
+use esauth_engine::cache::{Cache, Look, Outcome};
+use esauth_engine::hash::Family;
+
+use super::reason;
+use crate::bindings::{DECLINED, OK, request_rec};
+use crate::boundary::guard_request;
+use crate::request::Request;
+use crate::verdicts;
+
+/// mod_status's flag for `?auto` (`AP_STATUS_SHORT`).
+const SHORT: c_int = 1;
+
+/// mod_status's call for what other modules have to say.
+pub(super) unsafe extern "C" fn status_hook(raw: *mut request_rec, flags: c_int) -> c_int {
+    // SAFETY: mod_status calls with the live request that it answers.
+    let Some(request) = (unsafe { Request::new(raw) }) else { return DECLINED };
+    guard_request(request, DECLINED, || {
+        let Some(cache) = verdicts::cache() else { return DECLINED };
+        let figures = figures(cache);
+        request.write(if flags & SHORT == 0 { table(&figures) } else { lines(&figures) }.as_bytes());
+        OK as c_int
+    })
+}
+
+/// A line of the page: its key for `?auto`, its text for readers, its value.
+struct Figure {
+    key: String,
+    text: String,
+    value: u64,
+}
+
+fn figures(cache: &Cache) -> Vec<Figure> {
+    let (counters, usage) = (cache.counters(), cache.usage());
+    let mut figures = Vec::new();
+    for outcome in Outcome::ALL {
+        let reason = reason(outcome).to_str().unwrap_or("");
+        let key = format!("Requests{}", camel_case(reason));
+        figures.push(Figure {
+            key,
+            text: format!("Requests: {}", reason.replace('_', " ")),
+            value: counters.requests(outcome),
+        });
+    }
+    let hashes = Family::ALL.into_iter().map(|family| counters.hashes(family)).sum();
+    for (key, text, value) in [
+        ("CacheGrantHits", "Remembered credentials: right", counters.looks(Look::Grant)),
+        ("CacheDenialHits", "Remembered credentials: wrong", counters.looks(Look::Denial)),
+        ("CacheMisses", "Credentials not remembered", counters.looks(Look::Miss)),
+        ("CacheGrantEntries", "Right credentials in the cache", usage.grants.entries),
+        ("CacheDenialEntries", "Wrong credentials in the cache", usage.denials.entries),
+        ("CacheGrantEvictions", "Right credentials forgotten early", usage.grants.evictions),
+        ("CacheDenialEvictions", "Wrong credentials forgotten early", usage.denials.evictions),
+        ("Hashes", "Password hashes computed", hashes),
+        ("HashSlots", "Hashes computed at once at most", usage.slots as u64),
+        ("HashesRunning", "Hashes being computed", usage.running as u64),
+        ("CredentialsWaiting", "Credentials waiting for a hash", usage.waiting as u64),
+    ] {
+        figures.push(Figure { key: key.to_owned(), text: text.to_owned(), value });
+    }
+    figures
+}
+
+fn lines(figures: &[Figure]) -> String {
+    figures.iter().fold(String::new(), |mut text, figure| {
+        let _ = writeln!(text, "EsAuth{}: {}", figure.key, figure.value);
+        text
+    })
+}
+
+/// The texts are all ours, so nothing is to be escaped.
+fn table(figures: &[Figure]) -> String {
+    let rows = figures.iter().fold(String::new(), |mut text, figure| {
+        let _ = writeln!(text, "<tr><td>{}</td><td align=\"right\">{}</td></tr>", figure.text, figure.value);
+        text
+    });
+    format!("<hr />\n<h2>rust_esauth: HTTP Basic authentication</h2>\n<table border=\"0\">\n{rows}</table>\n")
+}
+
+fn camel_case(words: &str) -> String {
+    let capital = |word: &str| word[..1].to_uppercase() + &word[1..];
+    words.split('_').filter(|word| !word.is_empty()).map(capital).collect()
+}
