@@ -11,6 +11,8 @@ const FUNCTIONS: &[&str] = &[
     "ap_auth_name",
     "ap_auth_type",
     "ap_check_cmd_context",
+    "ap_custom_response",
+    "ap_exists_config_define",
     "ap_expr_parse_cmd_mi",
     "ap_expr_str_exec",
     "ap_find_linked_module",
@@ -28,6 +30,7 @@ const FUNCTIONS: &[&str] = &[
     "ap_server_root_relative",
     "ap_set_content_type",
     "ap_set_file_slot",
+    "ap_state_query",
     "apr_base64_decode",
     "apr_base64_decode_len",
     "apr_dynamic_fn_retrieve",
@@ -43,6 +46,7 @@ const FUNCTIONS: &[&str] = &[
     "esauth_.*",
 ];
 const TYPES: &[&str] = &[
+    "ap_directive_t",
     "authn_provider",
     "authn_provider_list",
     "authn_status",
@@ -57,8 +61,11 @@ const TYPES: &[&str] = &[
     "server_rec",
 ];
 const CONSTANTS: &[&str] = &[
+    "ACCESS_CONF",
     "AP_AUTH_INTERNAL_PER_CONF",
     "AP_EXPR_FLAG_STRING_RESULT",
+    "AP_SQ_RM_CONFIG_TEST",
+    "AP_SQ_RUN_MODE",
     "APR_HOOK_.*",
     "HTTP_.*",
     "M_GET",
@@ -71,6 +78,9 @@ const CONSTANTS: &[&str] = &[
     "OK",
     "DECLINED",
     "PROXYREQ_PROXY",
+    "ap_conftree",
+    "ap_unixd_config",
+    "unixd_config",
 ];
 
 fn main() {

@@ -15,6 +15,8 @@
 #include "apr_tables.h"
 #include "mod_auth.h"
 #include "scoreboard.h"
+#include "unixd.h"
+#include "util_cfgtree.h"
 #include "util_md5.h"
 #if MODULE_MAGIC_NUMBER_MAJOR >= 20120211
 #include "ap_expr.h"

@@ -197,6 +197,11 @@ fn answer(request: Request<'_>, config: &DirConfig, user: &CStr, verdict: Verdic
             request.err_headers_out().set(c"Retry-After", c"5");
             return HTTP_SERVICE_UNAVAILABLE as c_int;
         }
+        Verdict::LockedOut { seconds } => {
+            let seconds = request.pool().join(&[seconds.to_string().as_bytes()]);
+            request.err_headers_out().set(c"Retry-After", seconds);
+            return generation::too_many_requests(request);
+        }
         // Someone who is not authoritative only ever refuses a wrong password.
         _ if !config.authoritative() => return DECLINED,
         Verdict::UserNotFound => {

@@ -10,6 +10,7 @@ use crate::bindings::{
     cmd_func, cmd_how, cmd_parms, command_rec,
 };
 use crate::boundary::guard;
+use crate::checks;
 #[cfg(httpd = "2.4")]
 use crate::generation;
 use crate::pool::Pool;
@@ -220,13 +221,15 @@ pub(crate) static COMMANDS: &Commands = &Commands([
     verdicts::ES_AUTH_CACHE_SIZE,
     verdicts::ES_AUTH_CACHE_TTL,
     verdicts::ES_AUTH_HASH_SLOTS,
+    verdicts::ES_AUTH_MAX_FAILURES,
+    checks::ES_AUTH_SILENCE,
     END_OF_COMMANDS,
 ]);
 
 #[cfg(httpd = "2.4")]
-const COMMAND_COUNT: usize = 10;
+const COMMAND_COUNT: usize = 12;
 #[cfg(httpd = "2.2")]
-const COMMAND_COUNT: usize = 9;
+const COMMAND_COUNT: usize = 11;
 
 /// A directive table in static memory.
 pub(crate) struct Commands([command_rec; COMMAND_COUNT]);

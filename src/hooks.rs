@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::bindings::{
     APR_HOOK_MIDDLE, HTTP_INTERNAL_SERVER_ERROR, OK, ap_find_linked_module, ap_hook_child_init, ap_hook_post_config,
-    ap_hook_pre_config, ap_hook_pre_mpm, ap_scoreboard_e, apr_pool_t, esauth_is_rehearsal, server_rec,
+    ap_hook_pre_config, ap_hook_pre_mpm, ap_hook_test_config, ap_scoreboard_e, apr_pool_t, esauth_is_rehearsal,
+    server_rec,
 };
 use crate::boundary::guard;
+use crate::checks::{self, Occasion};
 use crate::config;
 use crate::generation;
 use crate::log::{Level, here, log_server};
@@ -24,6 +26,7 @@ pub(crate) unsafe extern "C" fn register_hooks(pool: *mut apr_pool_t) {
         unsafe {
             ap_hook_pre_config(Some(pre_config), null(), null(), middle);
             ap_hook_post_config(Some(post_config), null(), null(), middle);
+            ap_hook_test_config(Some(test_config), null(), null(), middle);
             ap_hook_pre_mpm(Some(pre_mpm), null(), null(), middle);
             ap_hook_child_init(Some(child_init), null(), null(), middle);
             generation::register_hooks(pool);
@@ -58,7 +61,7 @@ unsafe extern "C" fn pre_config(pool: *mut apr_pool_t, _log: *mut apr_pool_t, _t
 unsafe extern "C" fn post_config(
     pool: *mut apr_pool_t,
     _log: *mut apr_pool_t,
-    _temporary: *mut apr_pool_t,
+    temporary: *mut apr_pool_t,
     server: *mut server_rec,
 ) -> c_int {
     guard(HTTP_INTERNAL_SERVER_ERROR as c_int, || {
@@ -81,9 +84,26 @@ unsafe extern "C" fn post_config(
                 b" mod_auth_basic",
             ];
             log_server(here!(), Level::Info, 0, Some(main), pool, &text);
+            if let Some(temporary) = NonNull::new(temporary) {
+                // SAFETY: the configuration is complete; its tree and the pool for reading it last for this call.
+                unsafe { checks::report(Occasion::Start, main, Pool::new(temporary)) };
+            }
         }
         OK as c_int
     })
+}
+
+/// `httpd -t`: the configuration is complete, and what is wrong with it is wanted on the terminal.
+unsafe extern "C" fn test_config(pool: *mut apr_pool_t, server: *mut server_rec) {
+    guard((), || {
+        // SAFETY: httpd's main server and the configuration's pool, in its single thread.
+        let (main, pool) = unsafe { (server.as_ref(), NonNull::new(pool).map(|pool| Pool::new(pool))) };
+        let (Some(main), Some(pool)) = (main, pool) else { return };
+        if generation::is_configuration_test() {
+            // SAFETY: as at the start.
+            unsafe { checks::report(Occasion::Test, main, pool) };
+        }
+    });
 }
 
 /// httpd calls this after the configuration is complete, unless it restarts gracefully: then what is remembered stays.

@@ -9,6 +9,7 @@
 //! * [`provider`]: the same look-up offered to other modules, as providers `esauth` and `file`;
 //! * [`store`]: the files of a child process;
 //! * [`verdicts`]: the verified cache of all of them;
+//! * [`checks`]: what is wrong with a configuration, said when the server starts or its configuration is tested;
 //! * [`metrics`]: what an operator sees: counts, the pages that show them, notes for the access log;
 //! * [`generation`]: everything that differs between httpd 2.4 and 2.2, `Require group` among it;
 //! * [`request`], [`pool`], [`log`], [`boundary`]: httpd's objects made safe to use from here.
@@ -16,6 +17,7 @@
 mod basic;
 mod bindings;
 mod boundary;
+mod checks;
 mod config;
 mod generation;
 mod hooks;

@@ -5,7 +5,7 @@
 use std::ffi::{CStr, c_char};
 use std::ptr;
 
-use esauth_engine::cache::{self, Credential, Outcome};
+use esauth_engine::cache::{self, Credential, Lockout, Outcome, Scope};
 use esauth_engine::hash;
 
 use crate::bindings::{
@@ -49,6 +49,10 @@ pub(crate) enum Verdict {
     Error,
     /// Too many hashes are being waited for. Other modules only see an error.
     Overloaded,
+    /// The client has failed too often, and may try again after so many seconds. Other modules only see an error.
+    LockedOut {
+        seconds: u64,
+    },
 }
 
 impl Verdict {
@@ -69,6 +73,7 @@ impl Verdict {
             Verdict::Denied => Outcome::WrongPassword,
             Verdict::UserNotFound => Outcome::UnknownUser,
             Verdict::Overloaded => Outcome::QueueFull,
+            Verdict::LockedOut { .. } => Outcome::LockedOut,
             Verdict::UserFound | Verdict::Error => Outcome::Error,
         }
     }
@@ -79,7 +84,7 @@ impl Verdict {
             Verdict::Denied => AUTH_DENIED,
             Verdict::UserFound => AUTH_USER_FOUND,
             Verdict::UserNotFound => AUTH_USER_NOT_FOUND,
-            Verdict::Error | Verdict::Overloaded => AUTH_GENERAL_ERROR,
+            Verdict::Error | Verdict::Overloaded | Verdict::LockedOut { .. } => AUTH_GENERAL_ERROR,
         }
     }
 }
@@ -111,8 +116,8 @@ pub(crate) fn check_password(request: Request<'_>, user: &CStr, password: &CStr)
     };
     let hash = match stored {
         Some(hash) => hash,
-        // Where another provider may know the user, there is no secret in that this one does not.
-        None if !request.config().has_only_ours() => return Verdict::UserNotFound,
+        // Where others may know the user, there is no secret in that this one does not, and no failure to be counted.
+        None if !request.config().has_only_ours() || !request.config().authoritative() => return Verdict::UserNotFound,
         // An unknown user is to take as long as a wrong password.
         None => match file.decoy(cache.decoy(user.to_bytes())) {
             Some(hash) => hash,
@@ -124,6 +129,8 @@ pub(crate) fn check_password(request: Request<'_>, user: &CStr, password: &CStr)
         password: password.to_bytes(),
         known: stored.is_some(),
         client: client_address(request).to_str().unwrap_or(""),
+        user: user.to_bytes(),
+        file: path.to_bytes(),
     });
     if let Some(duration) = judgement.hashed_for {
         metrics::note_hash(request, duration);
@@ -133,10 +140,44 @@ pub(crate) fn check_password(request: Request<'_>, user: &CStr, password: &CStr)
     }
     match judgement.verdict {
         cache::Verdict::Granted => Verdict::Granted,
-        cache::Verdict::Denied if stored.is_none() => Verdict::UserNotFound,
-        cache::Verdict::Denied => Verdict::Denied,
+        cache::Verdict::Denied => {
+            if let Some(begins) = judgement.lockout {
+                log_lockout(request, user, &begins);
+            }
+            if stored.is_none() { Verdict::UserNotFound } else { Verdict::Denied }
+        }
         cache::Verdict::Overloaded => Verdict::Overloaded,
+        cache::Verdict::LockedOut => Verdict::LockedOut { seconds: judgement.lockout.map_or(1, |lasts| lasts.seconds) },
     }
+}
+
+/// Tells of a lockout when it begins; the requests that it refuses leave no line.
+fn log_lockout(request: Request<'_>, user: &CStr, lockout: &Lockout) {
+    let (what, why): (&[u8], &[u8]) = match lockout.scope {
+        Scope::User => (
+            b"user ",
+            b", after too many wrong passwords. If this is no attack, correct the client's password or raise \
+              EsAuthMaxFailures; if the address is a proxy's, load mod_remoteip",
+        ),
+        Scope::Password => (
+            b"a wrong password of user ",
+            b", which came again and again, and no other. A program there may still use an old one",
+        ),
+    };
+    let (seconds, address) = (lockout.seconds.to_string(), client_address(request).to_bytes());
+    log_request!(
+        request,
+        Level::Warning,
+        0,
+        b"rust_esauth: locked out for ",
+        seconds.as_bytes(),
+        b" seconds, answered with 429: ",
+        what,
+        user.to_bytes(),
+        b" at ",
+        address,
+        why,
+    );
 }
 
 /// The hash of `user:realm:password` that an htdigest file has, in the request's pool.

@@ -1,12 +1,12 @@
 //! The verified cache of the running server: made once before the children are forked, and kept across `graceful`.
 
-use std::ffi::{CStr, c_char, c_void};
+use std::ffi::{c_char, c_void};
 use std::io;
 use std::ptr::{NonNull, null, null_mut};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::thread;
 
-use esauth_engine::cache::{Cache, Settings};
+use esauth_engine::cache::{Cache, MaxFailures, Settings};
 
 use crate::bindings::{
     ESAUTH_GLOBAL_ONLY, TAKE1, ap_check_cmd_context, apr_pool_t, cmd_parms, command_rec, esauth_keep_memory,
@@ -17,21 +17,30 @@ use crate::config::{self, CommandFunction, refuse, server_command};
 use crate::pool::Pool;
 use crate::request::c_str;
 
-/// The largest numbers that the directives take: a table of 640 MiB, a year, and more than any machine has processors.
+/// The largest numbers that the directives take: a table of 640 MiB, a year, more than any machine has processors.
 const MOST_ENTRIES: usize = 16 * 1024 * 1024;
 const LONGEST_TTL: usize = 365 * 24 * 3600;
 const MOST_SLOTS: usize = 4096;
+/// Locking out for longer than a day is for a firewall to do.
+const MOST_FAILURES: usize = 100_000;
+const LONGEST_LOCKOUT: usize = 24 * 3600;
 
 const DEFAULT_ENTRIES: usize = 65536;
 const DEFAULT_TTL: usize = 1200;
+const DEFAULT_LOCKOUT: usize = 60;
 
 /// `EsAuthHashSlots` was not given: as many as there are processors.
 const AS_PROCESSORS: usize = 0;
+
+/// `EsAuthMaxFailures` was not given, or is Off.
+const NO_LOCKOUT: usize = 0;
 
 /// What the directives say. Written only while the parent reads its configuration.
 static ENTRIES: AtomicUsize = AtomicUsize::new(DEFAULT_ENTRIES);
 static TTL: AtomicUsize = AtomicUsize::new(DEFAULT_TTL);
 static SLOTS: AtomicUsize = AtomicUsize::new(AS_PROCESSORS);
+static FAILURES: AtomicUsize = AtomicUsize::new(NO_LOCKOUT);
+static LOCKOUT: AtomicUsize = AtomicUsize::new(DEFAULT_LOCKOUT);
 
 /// True where the cache is that of the configuration before.
 static ADOPTED: AtomicBool = AtomicBool::new(false);
@@ -57,12 +66,19 @@ pub(crate) const ES_AUTH_HASH_SLOTS: command_rec = server_command(
     TAKE1,
     c"password hashes computed at once; default: the number of processors",
 );
+pub(crate) const ES_AUTH_MAX_FAILURES: command_rec = server_command(
+    c"EsAuthMaxFailures",
+    CommandFunction { take1: set_max_failures },
+    TAKE1,
+    c"wrong passwords after which a client is locked out of a user's account, and within how many seconds: 10/300; or Off",
+);
 
 /// Puts the directives back to their defaults, before a configuration is read.
 pub(crate) fn reset() {
     ENTRIES.store(DEFAULT_ENTRIES, Ordering::Relaxed);
     TTL.store(DEFAULT_TTL, Ordering::Relaxed);
     SLOTS.store(AS_PROCESSORS, Ordering::Relaxed);
+    FAILURES.store(NO_LOCKOUT, Ordering::Relaxed);
     CACHE.store(null_mut(), Ordering::Relaxed);
 }
 
@@ -137,7 +153,13 @@ fn settings() -> Settings {
         AS_PROCESSORS => thread::available_parallelism().map_or(1, usize::from),
         slots => slots,
     };
-    Settings { entries: ENTRIES.load(Ordering::Relaxed), ttl: TTL.load(Ordering::Relaxed) as u64, slots }
+    let (entries, ttl) = (ENTRIES.load(Ordering::Relaxed), TTL.load(Ordering::Relaxed) as u64);
+    Settings { entries, ttl, slots, max_failures: max_failures() }
+}
+
+fn max_failures() -> Option<MaxFailures> {
+    let [failures, seconds] = [&FAILURES, &LOCKOUT].map(|place| place.load(Ordering::Relaxed) as u32);
+    (failures as usize != NO_LOCKOUT).then_some(MaxFailures { failures, seconds })
 }
 
 unsafe extern "C" fn set_entries(cmd: *mut cmd_parms, _config: *mut c_void, value: *const c_char) -> *const c_char {
@@ -155,10 +177,38 @@ unsafe extern "C" fn set_slots(cmd: *mut cmd_parms, _config: *mut c_void, value:
     unsafe { set(cmd, value, &SLOTS, 1, MOST_SLOTS, "hashes") }
 }
 
+/// `EsAuthMaxFailures N[/SECONDS]` or `Off`.
+unsafe extern "C" fn set_max_failures(
+    cmd: *mut cmd_parms,
+    _config: *mut c_void,
+    value: *const c_char,
+) -> *const c_char {
+    let take = |text: &str| {
+        let (failures, seconds) = if text.eq_ignore_ascii_case("off") {
+            (NO_LOCKOUT, DEFAULT_LOCKOUT)
+        } else {
+            let (failures, seconds) = text.split_once('/').map_or((text, None), |(n, seconds)| (n, Some(seconds)));
+            let seconds = seconds.map_or(Some(DEFAULT_LOCKOUT), |text| whole_number(text, 1, LONGEST_LOCKOUT))?;
+            (whole_number(failures, 1, MOST_FAILURES)?, seconds)
+        };
+        FAILURES.store(failures, Ordering::Relaxed);
+        LOCKOUT.store(seconds, Ordering::Relaxed);
+        Some(())
+    };
+    let allowed = || {
+        format!(
+            "is neither Off nor a whole number of failures from 1 to {MOST_FAILURES}, which a slash and a whole number of \
+             seconds from 1 to {LONGEST_LOCKOUT} may follow, such as 10/300"
+        )
+    };
+    // SAFETY: httpd's arguments of a directive.
+    unsafe { set_with(cmd, value, take, allowed) }
+}
+
 /// Sets `place` to the directive's value, a whole number from `least` to `most`, or says what is wrong.
 ///
 /// # Safety
-/// `cmd` and `value` are httpd's arguments of a directive.
+/// As for [`set_with`].
 unsafe fn set(
     cmd: *mut cmd_parms,
     value: *const c_char,
@@ -167,6 +217,22 @@ unsafe fn set(
     most: usize,
     unit: &str,
 ) -> *const c_char {
+    let take = |text: &str| whole_number(text, least, most).map(|number| place.store(number, Ordering::Relaxed));
+    let allowed = || format!("is not a whole number of {unit} from {least} to {most}");
+    // SAFETY: as the caller promises.
+    unsafe { set_with(cmd, value, take, allowed) }
+}
+
+/// Gives the value of a directive for the whole server to `take`, or says where it must not stand or what is `allowed`.
+///
+/// # Safety
+/// `cmd` and `value` are httpd's arguments of a directive.
+unsafe fn set_with(
+    cmd: *mut cmd_parms,
+    value: *const c_char,
+    take: impl FnOnce(&str) -> Option<()>,
+    allowed: impl FnOnce() -> String,
+) -> *const c_char {
     guard(c"rust_esauth: internal error".as_ptr(), || {
         // SAFETY: as the caller promises.
         unsafe {
@@ -174,19 +240,18 @@ unsafe fn set(
             if !elsewhere.is_null() {
                 return elsewhere;
             }
-            let text = c_str(value).map_or("", |value| value.to_str().unwrap_or(""));
-            match text.parse::<usize>() {
-                Ok(number) if (least..=most).contains(&number) && text.bytes().all(|byte| byte.is_ascii_digit()) => {
-                    place.store(number, Ordering::Relaxed);
-                    null()
-                }
-                _ => {
-                    let directive = c_str((*(*cmd).cmd).name).unwrap_or(c"").to_bytes();
-                    let given = c_str(value).map_or(&b""[..], CStr::to_bytes);
-                    let allowed = format!("' is not a whole number of {unit} from {least} to {most}");
-                    refuse(cmd, &[directive, b": '", given, allowed.as_bytes()])
-                }
+            let given = c_str(value).unwrap_or(c"");
+            if given.to_str().ok().and_then(take).is_some() {
+                return null();
             }
+            let directive = c_str((*(*cmd).cmd).name).unwrap_or(c"").to_bytes();
+            refuse(cmd, &[directive, b": '", given.to_bytes(), b"' ", allowed().as_bytes()])
         }
     })
+}
+
+/// `text` as a number from `least` to `most`: digits only.
+fn whole_number(text: &str, least: usize, most: usize) -> Option<usize> {
+    let number = text.parse().ok().filter(|number| (least..=most).contains(number))?;
+    text.bytes().all(|byte| byte.is_ascii_digit()).then_some(number)
 }

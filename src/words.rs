@@ -4,11 +4,16 @@ use std::ffi::CStr;
 
 use crate::bindings::ap_getword_conf;
 use crate::generation;
+use crate::pool::Pool;
 use crate::request::{Request, c_str};
 
-/// The words of `text`, split as httpd splits its configuration, quotes and backslashes included. In 2.4 the first empty
-/// one ends them.
+/// The names that the text of a requirement holds. In 2.4 the first empty one ends them.
 pub(crate) fn words<'r>(request: Request<'r>, text: &'r CStr) -> impl Iterator<Item = &'r CStr> {
+    split(request.pool(), text).take_while(|word| !(generation::EMPTY_WORD_ENDS && word.is_empty()))
+}
+
+/// The words of `text`, split as httpd splits its configuration, quotes and backslashes included.
+pub(crate) fn split<'p>(pool: Pool<'p>, text: &'p CStr) -> impl Iterator<Item = &'p CStr> {
     let mut rest = text.as_ptr();
     std::iter::from_fn(move || {
         // SAFETY: `rest` points into `text`, or to its end.
@@ -16,7 +21,6 @@ pub(crate) fn words<'r>(request: Request<'r>, text: &'r CStr) -> impl Iterator<I
             return None;
         }
         // SAFETY: httpd's function on a live pool; `rest` points into `text`, or to its end.
-        let word = unsafe { c_str(ap_getword_conf(request.pool().as_ptr(), &raw mut rest)) };
-        word.filter(|word| !(generation::EMPTY_WORD_ENDS && word.is_empty()))
+        unsafe { c_str(ap_getword_conf(pool.as_ptr(), &raw mut rest)) }
     })
 }

@@ -20,7 +20,7 @@ use std::thread;
 use harness::backend::Backend;
 use harness::client::{Connection, Request, credentials};
 use harness::digest;
-use harness::httpd::{Httpd, Setup, Site};
+use harness::httpd::{Httpd, Mpm, Setup, Site};
 use harness::installation::Installation;
 use harness::md5;
 use variant::{Variant, variants};
@@ -141,6 +141,38 @@ fn fail2ban_sees_the_same_addresses_fail_as_with_the_stock_modules() {
     let (addresses, servers) = (stock_seen.len(), 1 + others.len());
     Installation::get()
         .say(&format!("fail2ban: {} deeds, {addresses} addresses that fail, {servers} servers", deeds.len()));
+}
+
+/// With EsAuthMaxFailures, what an address did before it was locked out is what counts: the lockout's own line, and the
+/// requests that it refuses, do not.
+#[test]
+fn of_a_client_that_is_locked_out_fail2ban_sees_the_failures_before() {
+    if Command::new("fail2ban-regex").arg("--version").output().is_err() {
+        return Installation::get().skip_this_test("fail2ban-regex is not installed (package fail2ban)");
+    }
+    let load = Installation::get().load_core() + &Installation::get().load_ours();
+    let configuration = |site: &Site<'_>| {
+        let folder = site.folder.display();
+        fs::write(site.folder.join("users"), format!("alice:{SECRET}\n")).unwrap();
+        format!(
+            "DocumentRoot {folder}\nEsAuthMaxFailures 3/60\n<Location />\nAuthType Basic\nAuthName realm\n\
+             AuthUserFile {folder}/users\nRequire valid-user\n</Location>\n"
+        )
+    };
+    let mut server = Httpd::start(&Setup { mpm: Mpm::usual(), load, ports: 1, configuration: &configuration });
+    let user_like_a_line = format!("mallory not found: /\n{INJECTED}");
+    let users = ["alice", "mallory", user_like_a_line.as_str()];
+    for (number, user) in users.into_iter().enumerate() {
+        let guesses = (0..6).map(|guess| {
+            let request = Request::get("/").header("Host: localhost").header("Connection: close");
+            let request = request.basic(user, format!("guess {guess}"));
+            Connection::open_from(address(number), server.port()).unwrap().ask(&request).unwrap().status
+        });
+        assert_eq!(guesses.collect::<Vec<_>>(), [401, 401, 401, 429, 429, 429], "{user}");
+    }
+    server.stop();
+    let seen = fail2ban_regex(&server.folder().join("error.log"));
+    assert_eq!(seen, (0..users.len()).map(|number| (address(number), 3)).collect());
 }
 
 /// How often each deed is done.

@@ -453,7 +453,9 @@ mod start_up {
 
     #[test]
     fn nothing_is_said_at_the_usual_level() {
-        let server = start(Mpm::usual(), STOCK, true, "LogLevel warn");
+        // Of these files, the start-up checks would have something to say.
+        let more = "LogLevel warn\nEsAuthSilence served-file world-readable";
+        let server = start(Mpm::usual(), STOCK, true, more);
         assert_eq!(status(&server, "alice", "secret"), 200);
         let lines = log::parse(&server.error_log());
         assert!(lines.iter().all(|line| line.module != "rust_esauth"), "{lines:?}");

@@ -187,6 +187,14 @@ class Ours(Httpd):
             return text.read()
 
 
+class OursLockout(Ours):
+    """The same, where who guesses is locked out."""
+
+    key, label = "ours-lockout", "httpd, rust_esauth, lockout"
+    # Few, since what is measured begins when they are reached.
+    settings = "EsAuthMaxFailures 2/600"
+
+
 class Nginx(Server):
     """nginx with auth_basic."""
 

@@ -13,12 +13,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use esauth_engine::cache::{Cache, Credential, Judgement, Settings, Verdict};
+use esauth_engine::cache::{Cache, Credential, Judgement, MaxFailures, Settings, Verdict};
 
 /// Of "secret", cost 10: some 50 ms.
 const SLOW: &[u8] = b"$2y$10$MxDzrYMjXP895CsJ4dbfhOPC4mZP28RIUGQDSW.4lHttNZA60lCoG";
 /// Of "secret", cost 8: some 15 ms.
 const MEDIUM: &[u8] = b"$2y$08$1My84BhrOcaQYvCQM8JjFONS0Yf5uXBlK8uD40wc/fPX.RhpaQpA.";
+/// Of "secret", which takes no time.
+const CHEAP: &[u8] = b"{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=";
 /// Of "secret", cost 4: under a millisecond.
 const FAST: &[u8] = b"$2y$04$Ub9qVQIdR5j2PmraY4inw.hl6PDkZQ4R9.nbiAuCQLBZcEqfzDCiu";
 
@@ -38,6 +40,11 @@ const TESTS: &[(&str, fn())] = &[
     ("processes killed at random leave every verdict true and nothing stuck", random_kills),
     ("no more hashes than slots are computed at once, and a full queue says so", slots_and_bounds),
     ("one client's guesses do not hold up another's first request", fairness),
+    ("guesses from many processes are hashed no more often than the limit", lockout_of_processes),
+    (
+        "processes killed while they count leave nobody locked out who should not be, and everybody who should",
+        lockout_and_kills,
+    ),
 ];
 
 /// Numbers that parent and children share.
@@ -55,11 +62,11 @@ fn shared_counters() -> &'static Counters {
 }
 
 fn cache(slots: usize) -> Cache {
-    Cache::create(Settings { entries: 4096, ttl: 600, slots }).unwrap()
+    Cache::create(Settings { entries: 4096, ttl: 600, slots, max_failures: None }).unwrap()
 }
 
 fn credential<'a>(stored: &'a [u8], password: &'a [u8], client: &'a str) -> Credential<'a> {
-    Credential { stored, password, known: true, client }
+    Credential { stored, password, known: true, client, user: b"alice", file: b"/users" }
 }
 
 /// A child process that runs `body` and ends with status 0, or 1 where it panicked.
@@ -277,4 +284,73 @@ fn fairness() {
     assert_eq!(customer.verdict, Verdict::Granted);
     // In one line with them it would be 62.
     assert!(meanwhile <= 8, "{meanwhile} guesses went before the customer");
+}
+
+/// Locks out after five failures.
+fn strict(entries: usize) -> Cache {
+    let max_failures = Some(MaxFailures { failures: 5, seconds: 60 });
+    Cache::create(Settings { entries, ttl: 600, slots: 4, max_failures }).unwrap()
+}
+
+/// What a user's client is told about a password.
+fn told(cache: &Cache, stored: &[u8], password: &str, user: &str) -> Judgement {
+    let credential = credential(stored, password.as_bytes(), "192.0.2.1");
+    cache.judge(&Credential { user: user.as_bytes(), ..credential })
+}
+
+fn lockout_of_processes() {
+    let (cache, counters) = (strict(4096), shared_counters());
+    let [hashes, denied, locked_out, begun] = &counters.0;
+    let guess = |process: usize| {
+        for number in 0..10 {
+            let judgement = told(&cache, FAST, &format!("{process} {number}"), "alice");
+            count(hashes, &judgement);
+            let refused = judgement.verdict == Verdict::LockedOut;
+            (if refused { locked_out } else { denied }).fetch_add(1, Ordering::Relaxed);
+            begun.fetch_add(u64::from(!refused && judgement.lockout.is_some()), Ordering::Relaxed);
+        }
+    };
+    let children: Vec<_> = (0..20).map(|process| child(|| guess(process))).collect();
+    assert!(children.into_iter().all(ended_well));
+    let counted = counters.0.each_ref().map(|counter| counter.load(Ordering::Relaxed));
+    assert_eq!(counted, [5, 5, 195, 1]);
+}
+
+/// Users whose clients only ever send the right password, and others whose clients guess, by turns in processes that are
+/// killed at any instant.
+fn lockout_and_kills() {
+    const USERS: u64 = 50;
+    // Nothing is remembered, so that right passwords are counted, too, before their hash clears the count.
+    let cache = strict(0);
+    let work = |seed: u64| {
+        for turn in 0.. {
+            let number = (seed * 7 + turn) % USERS;
+            assert_eq!(told(&cache, CHEAP, "secret", &format!("right {number}")).verdict, Verdict::Granted);
+            let guess = told(&cache, CHEAP, &format!("{seed} {turn}"), &format!("guesser {number}")).verdict;
+            assert!(matches!(guess, Verdict::Denied | Verdict::LockedOut));
+        }
+    };
+    let mut children: Vec<_> = (0..4).map(|seed| child(|| work(seed))).collect();
+    let mut wrong = 0;
+    for round in 0..400usize {
+        thread::sleep(Duration::from_millis(2));
+        let index = round % children.len();
+        kill(children[index]);
+        wrong += u32::from(ended_by_itself(children[index]));
+        children[index] = child(|| work(100 + round as u64));
+    }
+    children.iter().for_each(|&pid| kill(pid));
+    wrong += children.into_iter().map(|pid| u32::from(ended_by_itself(pid))).sum::<u32>();
+    assert_eq!(wrong, 0, "a child ends by itself only when it has met a wrong verdict");
+    for number in 0..USERS {
+        let last = told(&cache, CHEAP, "the last guess", &format!("guesser {number}"));
+        assert_eq!(last.verdict, Verdict::LockedOut, "{number}");
+        let right = told(&cache, CHEAP, "secret", &format!("right {number}"));
+        assert_eq!(right.verdict, Verdict::Granted, "{number}");
+        for guess in 0..6 {
+            let expected = if guess < 5 { Verdict::Denied } else { Verdict::LockedOut };
+            let judgement = told(&cache, CHEAP, &guess.to_string(), &format!("new {number}"));
+            assert_eq!(judgement.verdict, expected, "new {number}");
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! Everything that differs between httpd 2.4 and httpd 2.2; build.rs says which one this is built for.
 //!
 //! Both offer the same names: [`tag`], [`auth_type`], [`client_address`], [`register_hooks`], [`register_providers`],
-//! [`verifies_by_digest`], [`check_by_digest`], `HTTPD`, `LINE_RULES`, `SPACES_BEFORE_CREDENTIALS` and `EMPTY_WORD_ENDS`.
+//! [`is_configuration_test`], [`run_user`], [`verifies_by_digest`], [`check_by_digest`], [`too_many_requests`],
+//! `HTTPD`, `LINE_RULES`, `SPACES_BEFORE_CREDENTIALS` and `EMPTY_WORD_ENDS`.
 
 #[cfg(httpd = "2.2")]
 mod v22;

@@ -9,9 +9,9 @@ use esauth_engine::{LineRules, Memberships, cache};
 
 use crate::basic;
 use crate::bindings::{
-    APR_HOOK_MIDDLE, DECLINED, HTTP_INTERNAL_SERVER_ERROR, HTTP_UNAUTHORIZED, OK, ap_find_linked_module,
-    ap_getword_white, ap_hook_auth_checker, ap_hook_check_user_id, ap_note_auth_failure, ap_register_provider,
-    ap_requires, apr_pool_t, authn_provider, request_rec, require_line,
+    self, APR_HOOK_MIDDLE, DECLINED, HTTP_INTERNAL_SERVER_ERROR, HTTP_UNAUTHORIZED, OK, ap_custom_response,
+    ap_exists_config_define, ap_find_linked_module, ap_getword_white, ap_hook_auth_checker, ap_hook_check_user_id,
+    ap_note_auth_failure, ap_register_provider, ap_requires, apr_pool_t, authn_provider, request_rec, require_line,
 };
 use crate::boundary::guard_request;
 use crate::config::DirConfig;
@@ -48,6 +48,38 @@ pub(crate) fn client_address(request: Request<'_>) -> &CStr {
 /// What `AUTH_TYPE` shows: always the same text.
 pub(crate) const fn auth_type(_written: &CStr) -> &'static CStr {
     c"Basic"
+}
+
+/// The status for a client that is to come back later. To 2.2, which does not know it, it is an unknown one: those get the
+/// status line and the page of 500 unless they bring their own.
+pub(crate) fn too_many_requests(request: Request<'_>) -> c_int {
+    const STATUS: c_int = 429;
+    // What 2.4 says.
+    const PAGE: &CStr = c"<!DOCTYPE HTML PUBLIC \"-//IETF//DTD HTML 2.0//EN\">\n<html><head>\n\
+        <title>429 Too Many Requests</title>\n</head><body>\n<h1>Too Many Requests</h1>\n\
+        <p>The user has sent too many requests\nin a given amount of time.</p>\n</body></html>\n";
+    // SAFETY: a live request, which is ours to change during a hook; a constant, and a text that is copied.
+    unsafe {
+        (*request.as_ptr()).status_line = c"429 Too Many Requests".as_ptr();
+        ap_custom_response(request.as_ptr(), STATUS, PAGE.as_ptr());
+    }
+    STATUS
+}
+
+/// Whether the configuration is read by `httpd -t`, not by `httpd -S` or `httpd -M`, which only show something of it.
+pub(crate) fn is_configuration_test() -> bool {
+    let dumps = [c"DUMP_VHOSTS", c"DUMP_MODULES"];
+    // SAFETY: a C string, which is only compared.
+    !dumps.iter().any(|dump| unsafe { ap_exists_config_define(dump.as_ptr()) } != 0)
+}
+
+/// The numbers of the user and the group that `User` and `Group` name.
+pub(crate) fn run_user() -> (u32, u32) {
+    // SAFETY: written while httpd reads its configuration, by this thread.
+    unsafe {
+        let unix = (&raw const bindings::unixd_config).read();
+        (unix.user_id, unix.group_id)
+    }
 }
 
 /// 2.2 has no AuthBasicUseDigestAlgorithm.

@@ -233,6 +233,16 @@ impl Httpd {
         fs::read(self.folder().join("error.log")).unwrap_or_default()
     }
 
+    /// How many hashes all children have computed for `user`. Needs the module's level debug.
+    pub(crate) fn hashes(&self, user: &str) -> usize {
+        self.lines_with(&format!("rust_esauth: computed a hash for user {user},"))
+    }
+
+    /// How many lines of the error log hold `text`.
+    pub(crate) fn lines_with(&self, text: &str) -> usize {
+        String::from_utf8_lossy(&self.error_log()).lines().filter(|line| line.contains(text)).count()
+    }
+
     /// Asks for a graceful restart, and returns at once.
     pub(crate) fn begin_graceful_restart(&self) {
         signal(self.process_id(), libc::SIGUSR1);
@@ -300,12 +310,24 @@ impl Drop for Httpd {
     }
 }
 
-/// The result of `httpd -t` on a configuration: exit status and what was printed.
+/// The result of `httpd -t` on a configuration: exit status and what was printed, without the warnings of our start-up
+/// checks, which the stock modules have not.
 pub(crate) fn check(setup: &Setup<'_>) -> (Option<i32>, String) {
+    let (status, said) = run(setup, &["-t"], None);
+    (status, said.lines().filter(|line| !line.contains("] rust_esauth: ")).map(|line| line.to_owned() + "\n").collect())
+}
+
+/// The result of httpd with arguments that make it end by itself: exit status and all that was printed. `user`, which
+/// takes root, are the numbers of another user and a group to run it as.
+pub(crate) fn run(setup: &Setup<'_>, arguments: &[&str], user: Option<(u32, u32)>) -> (Option<i32>, String) {
     let folder = Scratch::new();
     let site = Site { folder: folder.path(), ports: &[] };
     let configuration = folder.write("httpd.conf", setup.write(&site));
-    let output = command(&configuration).arg("-t").output().unwrap();
+    let mut command = command(&configuration);
+    if let Some((user, group)) = user {
+        command.uid(user).gid(group);
+    }
+    let output = command.args(arguments).output().unwrap();
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said).replace(&folder.path().display().to_string(), "FOLDER");
     (output.status.code(), said)

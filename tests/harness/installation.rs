@@ -167,6 +167,15 @@ pub(crate) fn run_user() -> (String, String) {
     found.unwrap_or_else(|| panic!("none of the users {candidates:?} exists to run httpd as"))
 }
 
+/// The numbers of a user and of the user's group.
+pub(crate) fn user_ids(name: &str) -> (u32, u32) {
+    let wanted = CString::new(name).unwrap();
+    let _held = PASSWD.lock().unwrap();
+    // SAFETY: a C string; the entry is in a buffer that is ours until the lock is let go.
+    let entry = unsafe { libc::getpwnam(wanted.as_ptr()).as_ref() };
+    entry.map(|entry| (entry.pw_uid, entry.pw_gid)).unwrap_or_else(|| panic!("no user {name}"))
+}
+
 /// The user database's functions share one buffer.
 static PASSWD: std::sync::Mutex<()> = std::sync::Mutex::new(());
 

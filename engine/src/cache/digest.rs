@@ -1,7 +1,7 @@
 //! What the cache remembers of a credential instead of the credential: a keyed digest.
 //!
 //! BLAKE3 in its keyed mode, over the stored hash and the password, each with its length in front, so that no two pairs
-//! give the same input. Without the key, which exists only in the memory the children share, a digest tells nothing of
+//! give the same input. (Where clients can be locked out, the client's network and the user are further parts.) Without the key, which exists only in the memory the children share, a digest tells nothing of
 //! the password and cannot be searched for it. The stored hash is part of the input: when a user's line changes, what is
 //! remembered of the old one can no longer be found.
 
@@ -21,32 +21,33 @@ const SHORT: usize = 256;
 pub(super) struct Digest(pub(super) [u64; 3]);
 
 impl Digest {
-    /// Of the pair of a stored hash and a password.
-    pub(super) fn of(key: &[u8; KEY_BYTES], stored: &[u8], password: &[u8]) -> Digest {
-        let digest = Digest::compute(key, stored, password);
+    /// Of a stored hash, a password, and whatever else is to make a difference.
+    pub(super) fn of<const N: usize>(key: &[u8; KEY_BYTES], parts: [&[u8]; N]) -> Digest {
+        let digest = Digest::compute(key, parts);
         wipe_stack::<4096>();
         digest
     }
 
     #[inline(never)]
-    fn compute(key: &[u8; KEY_BYTES], stored: &[u8], password: &[u8]) -> Digest {
-        let parts: [&[u8]; 4] =
-            [&(stored.len() as u64).to_le_bytes(), stored, &(password.len() as u64).to_le_bytes(), password];
+    fn compute<const N: usize>(key: &[u8; KEY_BYTES], parts: [&[u8]; N]) -> Digest {
+        let with_lengths = parts.map(|part| ((part.len() as u64).to_le_bytes(), part));
         let mut input = [0; SHORT];
-        let bytes = if stored.len() + password.len() + 16 <= SHORT {
+        let bytes = if parts.iter().map(|part| part.len() + 8).sum::<usize>() <= SHORT {
             let mut end = 0;
-            for part in parts {
-                input[end..end + part.len()].copy_from_slice(part);
-                end += part.len();
+            for (length, part) in &with_lengths {
+                for bytes in [&length[..], part] {
+                    input[end..end + bytes.len()].copy_from_slice(bytes);
+                    end += bytes.len();
+                }
             }
             let output = blake3::keyed_hash(key, &input[..end]);
             input[..end].zeroize();
             output
         } else {
             let mut hasher = blake3::Hasher::new_keyed(key);
-            parts.iter().for_each(|part| {
-                hasher.update(part);
-            });
+            for (length, part) in &with_lengths {
+                hasher.update(length).update(part);
+            }
             let output = hasher.finalize();
             // Its buffer holds the end of the password.
             hasher.zeroize();
@@ -86,11 +87,11 @@ mod tests {
 
     #[test]
     fn a_digest_depends_on_key_stored_hash_and_password() {
-        let digest = Digest::of(&KEY, b"hash", b"password");
-        assert_eq!(digest, Digest::of(&KEY, b"hash", b"password"));
-        assert_ne!(digest, Digest::of(&[8; KEY_BYTES], b"hash", b"password"));
-        assert_ne!(digest, Digest::of(&KEY, b"hasH", b"password"));
-        assert_ne!(digest, Digest::of(&KEY, b"hash", b"Password"));
+        let digest = Digest::of(&KEY, [b"hash", b"password"]);
+        assert_eq!(digest, Digest::of(&KEY, [b"hash", b"password"]));
+        assert_ne!(digest, Digest::of(&[8; KEY_BYTES], [b"hash", b"password"]));
+        assert_ne!(digest, Digest::of(&KEY, [b"hasH", b"password"]));
+        assert_ne!(digest, Digest::of(&KEY, [b"hash", b"Password"]));
     }
 
     #[test]
@@ -104,14 +105,14 @@ mod tests {
                 .update(&(length as u64).to_le_bytes())
                 .update(&long[..length]);
             let expected = hasher.finalize();
-            let digest = Digest::of(&KEY, b"h", &long[..length]);
+            let digest = Digest::of(&KEY, [b"h", &long[..length]]);
             assert_eq!(digest.0.map(u64::to_le_bytes).concat(), expected.as_bytes()[..24]);
         }
     }
 
     #[test]
     fn moving_bytes_between_hash_and_password_gives_another_digest() {
-        assert_ne!(Digest::of(&KEY, b"ab", b"c"), Digest::of(&KEY, b"a", b"bc"));
-        assert_ne!(Digest::of(&KEY, b"", b"abc"), Digest::of(&KEY, b"abc", b""));
+        assert_ne!(Digest::of(&KEY, [b"ab", b"c"]), Digest::of(&KEY, [b"a", b"bc"]));
+        assert_ne!(Digest::of(&KEY, [b"", b"abc"]), Digest::of(&KEY, [b"abc", b""]));
     }
 }

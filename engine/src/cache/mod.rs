@@ -1,12 +1,13 @@
 //! The verified cache: one password hash per credential for the whole server.
 //!
 //! A [`Cache`] is made once, before the children are forked, and shared by all of them. It remembers verdicts by a keyed
-//! digest of stored hash and password (see `digest`), grants and denials in parts of their own (`table`), and orders who
-//! computes the hashes that are not remembered (`desk`).
+//! digest of stored hash and password (see `digest`), grants and denials in parts of their own (`table`), orders who
+//! computes the hashes that are not remembered (`desk`), and refuses who has failed too often (`lockout`).
 
 mod counters;
 mod desk;
 mod digest;
+mod lockout;
 mod robust;
 mod shared;
 mod table;
@@ -24,6 +25,8 @@ pub use self::counters::{
 };
 use self::desk::{Applicant, Turn};
 use self::digest::{Digest, keyed_number};
+use self::lockout::Attempt;
+pub use self::lockout::{Lockout, MaxFailures, Scope};
 use self::shared::Shared;
 use self::table::Table;
 use crate::hash::{self, Family};
@@ -37,6 +40,8 @@ pub struct Settings {
     pub ttl: u64,
     /// Hashes computed at once.
     pub slots: usize,
+    /// When a client is locked out of a user's account; never where there is none.
+    pub max_failures: Option<MaxFailures>,
 }
 
 /// How many times as long as a hash took its slot rests where it was for an address that has just failed.
@@ -59,8 +64,13 @@ pub struct Credential<'a> {
     pub password: &'a [u8],
     /// False for a user whom the file does not have: the verdict is denied, whatever the hash says.
     pub known: bool,
-    /// The client's address, as text. Slots are shared between addresses; of IPv6, between networks of 64 bits.
+    /// The client's address, as text. Slots are shared between addresses; of IPv6, between networks of 64 bits. They are
+    /// what is locked out, too.
     pub client: &'a str,
+    /// Whose password it is said to be: names the account of which a client is locked out, together with `file`.
+    pub user: &'a [u8],
+    /// The password file's path. A user of the same name in another file is another user.
+    pub file: &'a [u8],
 }
 
 /// What is to be done with a request.
@@ -72,6 +82,8 @@ pub enum Verdict {
     Denied,
     /// Too many hashes are being waited for. The client may try again.
     Overloaded,
+    /// The client has failed too often, and nothing was computed. It may try again when the lockout has ended.
+    LockedOut,
 }
 
 /// A verdict and what it took.
@@ -81,6 +93,18 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// How long a hash took, if one was computed for this request.
     pub hashed_for: Option<Duration>,
+    /// The lockout that refuses the request; where it is denied, the one that begins with it.
+    pub lockout: Option<Lockout>,
+}
+
+impl Judgement {
+    fn from_memory(verdict: Verdict) -> Judgement {
+        Judgement { verdict, hashed_for: None, lockout: None }
+    }
+
+    fn locked_out(lockout: Lockout) -> Judgement {
+        Judgement { lockout: Some(lockout), ..Judgement::from_memory(Verdict::LockedOut) }
+    }
 }
 
 impl Cache {
@@ -168,31 +192,59 @@ impl Cache {
     }
 
     /// Judges a credential: from memory where it is remembered, else by its hash.
+    ///
+    /// A right one that is remembered is granted whatever its user and client have done; where clients can be locked out, it
+    /// is remembered for that user and the network that it came from. Of the others none is judged during a lockout.
     pub fn judge(&self, credential: &Credential<'_>) -> Judgement {
-        if hash::is_cheap(credential.stored) {
-            // Looking it up would take longer, and its slot would bound nothing.
+        if self.settings.max_failures.is_none() && hash::is_cheap(credential.stored) {
+            // Looking it up would take longer, and its slot would bound nothing. Where guesses are counted it is looked up
+            // all the same, since otherwise the right one could not be told from them during a lockout.
             self.counters().count_cheap_hash();
             let granted = hash::verify(credential.password, credential.stored) && credential.known;
-            return Judgement { verdict: verdict(granted), hashed_for: None };
+            return Judgement::from_memory(verdict(granted));
         }
         let digest = self.digest(credential);
         let now = monotonic_seconds();
-        if let Some(verdict) = self.remembered(&digest, now) {
-            let look = if verdict == Verdict::Granted { Look::Grant } else { Look::Denial };
-            self.counters().count_look(look);
-            return Judgement { verdict, hashed_for: None };
+        let remembered = self.remembered(&digest, now);
+        if remembered == Some(Verdict::Granted) {
+            self.counters().count_look(Look::Grant);
+            return Judgement::from_memory(Verdict::Granted);
         }
-        self.counters().count_look(Look::Miss);
-        self.judge_by_hash(credential, digest, now)
+        let attempt = self.attempt(credential, digest);
+        if let Some(lockout) = attempt.and_then(|attempt| attempt.refusal(monotonic_milliseconds())) {
+            thread::sleep(self.shared.lockouts().pause(monotonic_milliseconds()));
+            return Judgement::locked_out(lockout);
+        }
+        self.counters().count_look(if remembered.is_some() { Look::Denial } else { Look::Miss });
+        match remembered {
+            Some(verdict) => self.judge_by_memory(verdict, attempt),
+            // Needs no slot.
+            None if hash::is_cheap(credential.stored) => self.judge_now(credential, digest, attempt, false),
+            None => self.judge_by_hash(credential, digest, attempt, now),
+        }
     }
 
     fn digest(&self, credential: &Credential<'_>) -> Digest {
-        let digest = Digest::of(self.shared.key(), credential.stored, credential.password);
+        let (key, Credential { stored, password, client, user, .. }) = (self.shared.key(), *credential);
+        let digest = match self.settings.max_failures {
+            None => Digest::of(key, [stored, password]),
+            // Only what was right for this user from here passes during a lockout. Else whoever is locked out could go on
+            // guessing, and faster than before, what somebody elsewhere has just logged in with.
+            Some(_) => Digest::of(key, [stored, password, &network(client), user]),
+        };
         if credential.known {
             return digest;
         }
         // Not what a known user with this hash and password has, who may be granted.
         Digest(digest.0.map(|word| !word))
+    }
+
+    /// The means to count this attempt, where attempts are counted.
+    fn attempt(&self, credential: &Credential<'_>, digest: Digest) -> Option<Attempt<'static>> {
+        let limit = self.settings.max_failures?;
+        let Credential { client, user, file, .. } = *credential;
+        let pair = Digest::of(self.shared.key(), [&network(client), file, user]);
+        Some(Attempt { lockouts: self.shared.lockouts(), limit, pair, credential: digest })
     }
 
     fn remembered(&self, digest: &Digest, now: u64) -> Option<Verdict> {
@@ -202,7 +254,25 @@ impl Cache {
         self.shared.denials().contains(digest, now).then_some(Verdict::Denied)
     }
 
-    fn judge_by_hash(&self, credential: &Credential<'_>, digest: Digest, mut now: u64) -> Judgement {
+    /// What is remembered. A wrong password counts all the same.
+    fn judge_by_memory(&self, verdict: Verdict, attempt: Option<Attempt<'_>>) -> Judgement {
+        let Some(attempt) = attempt.filter(|_| verdict == Verdict::Denied) else {
+            return Judgement::from_memory(verdict);
+        };
+        let now = monotonic_milliseconds();
+        match attempt.charge(now) {
+            Some(lockout) => Judgement::locked_out(lockout),
+            None => Judgement { lockout: attempt.settle(false, now), ..Judgement::from_memory(verdict) },
+        }
+    }
+
+    fn judge_by_hash(
+        &self,
+        credential: &Credential<'_>,
+        digest: Digest,
+        attempt: Option<Attempt<'_>>,
+        mut now: u64,
+    ) -> Judgement {
         let desk = self.shared.desk();
         let address = keyed_number(self.shared.key(), &network(credential.client));
         let came = Instant::now();
@@ -210,41 +280,57 @@ impl Cache {
             match desk.apply(&Applicant { digest, address, now }, self.settings.slots) {
                 Turn::Full => {
                     self.counters().count_wait(Waited::Refused, came.elapsed());
-                    return Judgement { verdict: Verdict::Overloaded, hashed_for: None };
+                    return Judgement::from_memory(Verdict::Overloaded);
                 }
                 Turn::LookAgain => {
                     now = monotonic_seconds();
                     if let Some(verdict) = self.remembered(&digest, now) {
                         self.counters().count_wait(Waited::Shared, came.elapsed());
-                        return Judgement { verdict, hashed_for: None };
+                        return self.judge_by_memory(verdict, attempt);
                     }
                 }
                 Turn::Compute(slot) => {
                     // The line may have been long, and the same credential judged meanwhile.
                     if let Some(verdict) = self.remembered(&digest, monotonic_seconds()) {
                         self.counters().count_wait(Waited::Shared, came.elapsed());
-                        return Judgement { verdict, hashed_for: None };
+                        return self.judge_by_memory(verdict, attempt);
                     }
                     let began = Instant::now();
                     self.counters().count_wait(Waited::Slot, began - came);
-                    let matches = compute(credential, slot.gives_way);
-                    let took = began.elapsed();
-                    self.counters().count_hash(Family::of(credential.stored), took);
-                    let granted = matches && credential.known;
-                    // Published before the slot is given back, which is when those who wait look again.
-                    self.remember(&digest, granted);
-                    if !granted {
+                    let judgement = self.judge_now(credential, digest, attempt, slot.gives_way);
+                    if judgement.verdict == Verdict::Denied {
                         desk.note_failure(address, monotonic_seconds());
                     }
-                    if slot.gives_way {
+                    if slot.gives_way && judgement.hashed_for.is_some() {
                         // Even at the lowest priority a hash slows down what runs beside it: by what processors share.
                         thread::sleep((began.elapsed() * REST).min(LONGEST_REST));
                     }
                     drop(slot);
-                    return Judgement { verdict: verdict(granted), hashed_for: Some(took) };
+                    return judgement;
                 }
             }
         }
+    }
+
+    /// Computes the hash and remembers the verdict, before whoever holds a slot gives it back: then those who wait for the
+    /// same credential look again.
+    fn judge_now(
+        &self,
+        credential: &Credential<'_>,
+        digest: Digest,
+        attempt: Option<Attempt<'_>>,
+        gives_way: bool,
+    ) -> Judgement {
+        if let Some(lockout) = attempt.and_then(|attempt| attempt.charge(monotonic_milliseconds())) {
+            return Judgement::locked_out(lockout);
+        }
+        let began = Instant::now();
+        let granted = compute(credential, gives_way) && credential.known;
+        let took = began.elapsed();
+        self.counters().count_hash(Family::of(credential.stored), took);
+        self.remember(&digest, granted);
+        let lockout = attempt.and_then(|attempt| attempt.settle(granted, monotonic_milliseconds()));
+        Judgement { verdict: verdict(granted), hashed_for: Some(took), lockout }
     }
 
     fn remember(&self, digest: &Digest, granted: bool) {
@@ -319,6 +405,12 @@ fn monotonic_seconds() -> u64 {
     clock_gettime(ClockId::MonotonicCoarse).tv_sec.try_into().unwrap_or(0)
 }
 
+/// The same clock.
+fn monotonic_milliseconds() -> u64 {
+    let now = clock_gettime(ClockId::MonotonicCoarse);
+    u64::try_from(now.tv_sec).unwrap_or(0) * 1000 + u64::try_from(now.tv_nsec).unwrap_or(0) / 1_000_000
+}
+
 #[cfg(all(test, not(loom)))]
 #[allow(clippy::expect_used, reason = "what fails while a test is set up fails the test")]
 mod tests {
@@ -328,11 +420,19 @@ mod tests {
     const STORED: &[u8] = b"$2y$04$Ub9qVQIdR5j2PmraY4inw.hl6PDkZQ4R9.nbiAuCQLBZcEqfzDCiu";
 
     fn cache(entries: usize, ttl: u64) -> Cache {
-        Cache::create(Settings { entries, ttl, slots: 2 }).expect("there is memory for a small cache")
+        Cache::create(Settings { entries, ttl, slots: 2, max_failures: None })
+            .expect("there is memory for a small cache")
     }
 
     fn credential(password: &str) -> Credential<'_> {
-        Credential { stored: STORED, password: password.as_bytes(), known: true, client: "127.0.0.1" }
+        Credential {
+            stored: STORED,
+            password: password.as_bytes(),
+            known: true,
+            client: "127.0.0.1",
+            user: b"alice",
+            file: b"/users",
+        }
     }
 
     fn judge(cache: &Cache, credential: &Credential<'_>) -> (Verdict, bool) {
@@ -428,9 +528,102 @@ mod tests {
         assert_eq!(judge(&before, &credential("secret")), (Verdict::Granted, true));
         let adopt = |entries| {
             // SAFETY: `before` made the memory in this process.
-            unsafe { Cache::adopt(before.memory(), Settings { entries, ttl: 60, slots: 1 }) }
+            unsafe { Cache::adopt(before.memory(), Settings { entries, ttl: 60, slots: 1, max_failures: None }) }
         };
         assert_eq!(judge(&adopt(64).unwrap(), &credential("secret")), (Verdict::Granted, false));
         assert!(adopt(6400).is_none());
+    }
+
+    /// Of "secret".
+    const CHEAP: &[u8] = b"{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=";
+
+    /// Locked out after three failures.
+    fn strict(entries: usize) -> Cache {
+        let max_failures = Some(MaxFailures { failures: 3, seconds: 60 });
+        Cache::create(Settings { entries, ttl: 60, slots: 2, max_failures }).expect("there is memory for a small cache")
+    }
+
+    fn lock_out(cache: &Cache, credential: &Credential<'_>) {
+        for number in 1..=3 {
+            let password = format!("guess {number}");
+            let judgement = cache.judge(&Credential { password: password.as_bytes(), ..*credential });
+            assert_eq!((judgement.verdict, judgement.lockout.is_some()), (Verdict::Denied, number == 3));
+        }
+    }
+
+    #[test]
+    fn during_a_lockout_what_is_remembered_as_right_passes_and_nothing_is_hashed() {
+        for stored in [STORED, CHEAP] {
+            let cache = strict(64);
+            let right = Credential { stored, ..credential("secret") };
+            assert_eq!(judge(&cache, &right), (Verdict::Granted, true));
+            lock_out(&cache, &right);
+            for password in ["guess 1", "guess 3", "guess 4", "Secret"] {
+                let guess = Credential { stored, ..credential(password) };
+                assert_eq!(judge(&cache, &guess), (Verdict::LockedOut, false), "{password}");
+            }
+            assert_eq!(judge(&cache, &right), (Verdict::Granted, false));
+        }
+    }
+
+    #[test]
+    fn a_right_password_that_is_not_remembered_is_not_told_from_a_guess_during_a_lockout() {
+        for (entries, stored) in [(64, STORED), (64, CHEAP), (0, STORED), (0, CHEAP)] {
+            let cache = strict(entries);
+            let right = Credential { stored, ..credential("secret") };
+            lock_out(&cache, &right);
+            assert_eq!(judge(&cache, &right), (Verdict::LockedOut, false));
+        }
+    }
+
+    #[test]
+    fn during_a_lockout_what_was_right_from_elsewhere_or_for_another_does_not_pass() {
+        for stored in [STORED, CHEAP] {
+            let cache = strict(64);
+            let right = Credential { stored, ..credential("secret") };
+            assert_eq!(judge(&cache, &right), (Verdict::Granted, true));
+            for other in [Credential { client: "192.0.2.1", ..right }, Credential { user: b"bob", ..right }] {
+                lock_out(&cache, &other);
+                assert_eq!(judge(&cache, &other), (Verdict::LockedOut, false));
+            }
+            assert_eq!(judge(&cache, &right), (Verdict::Granted, false));
+        }
+    }
+
+    #[test]
+    fn a_lockout_is_of_one_user_in_one_file_from_one_network() {
+        let cache = strict(64);
+        let here = Credential { client: "2001:db8:1:2::3", ..credential("secret") };
+        lock_out(&cache, &here);
+        assert_eq!(judge(&cache, &Credential { client: "2001:db8:1:2:f::1", ..here }).0, Verdict::LockedOut);
+        for elsewhere in [
+            Credential { client: "2001:db8:1:3::3", ..here },
+            Credential { user: b"bob", ..here },
+            Credential { file: b"/others", ..here },
+        ] {
+            assert_ne!(judge(&cache, &Credential { password: b"x", ..elsewhere }).0, Verdict::LockedOut);
+        }
+        let mapped = Credential { client: "::ffff:192.0.2.1", ..here };
+        lock_out(&cache, &mapped);
+        assert_eq!(judge(&cache, &Credential { password: b"x", client: "192.0.2.1", ..here }).0, Verdict::LockedOut);
+    }
+
+    #[test]
+    fn an_unknown_user_is_locked_out_as_a_known_one_is() {
+        let cache = strict(64);
+        let unknown = Credential { known: false, user: b"nobody", ..credential("secret") };
+        lock_out(&cache, &unknown);
+        assert_eq!(judge(&cache, &unknown), (Verdict::LockedOut, false));
+    }
+
+    #[test]
+    fn the_same_wrong_password_again_and_again_does_not_lock_out_the_right_one() {
+        for entries in [0, 64] {
+            let cache = strict(entries);
+            let verdicts = [(); 5].map(|()| judge(&cache, &credential("old")).0);
+            let [denied, locked_out] = [Verdict::Denied, Verdict::LockedOut];
+            assert_eq!(verdicts, [denied, denied, denied, locked_out, locked_out]);
+            assert_eq!(judge(&cache, &credential("secret")), (Verdict::Granted, true));
+        }
     }
 }

@@ -11,11 +11,12 @@ use rustix::rand::{GetRandomFlags, getrandom};
 use super::counters::Counters;
 use super::desk::Desk;
 use super::digest::KEY_BYTES;
+use super::lockout::Lockouts;
 use super::table::{Entry, Table, WAYS};
 
 /// Changes whenever what lies in the memory does: a library that was replaced while httpd ran must not read the memory
 /// of its predecessor.
-const LAYOUT: u64 = 0x6573_6175_7468_0002;
+const LAYOUT: u64 = 0x6573_6175_7468_0003;
 
 /// For each entry of the grants' part, this fraction of one for denials.
 const DENIALS_FRACTION: usize = 4;
@@ -31,6 +32,8 @@ struct Header {
     /// Written once, before anyone else looks; nowhere else and never to a file.
     key: [u8; KEY_BYTES],
     desk: Desk,
+    /// Takes no memory as long as nobody is counted: pages that nobody has written to are not there.
+    lockouts: Lockouts,
     counters: Counters,
 }
 
@@ -58,6 +61,7 @@ impl Shared {
             (&raw mut (*header).denial_buckets).write(denials as u64);
             (&raw mut (*header).key).write(key);
             (*header).desk.initialise()?;
+            (*header).lockouts.initialise()?;
             (*header).counters.start();
             (&raw mut (*header).layout).write(LAYOUT);
             Ok(Shared { header: &*header })
@@ -106,6 +110,10 @@ impl Shared {
 
     pub(super) fn desk(&self) -> &'static Desk {
         &self.header.desk
+    }
+
+    pub(super) fn lockouts(&self) -> &'static Lockouts {
+        &self.header.lockouts
     }
 
     pub(super) fn counters(&self) -> &'static Counters {

@@ -14,8 +14,8 @@ pub(crate) use self::extras::{
 use crate::basic;
 use crate::bindings::{
     self, APR_HOOK_LAST, APR_HOOK_MIDDLE, DECLINED, OK, ap_hook_check_authn, ap_hook_fixups, ap_hook_note_auth_failure,
-    ap_hook_optional_fn_retrieve, ap_lookup_provider, ap_register_auth_provider, ap_register_provider, apr_pool_t,
-    request_rec,
+    ap_hook_optional_fn_retrieve, ap_lookup_provider, ap_register_auth_provider, ap_register_provider, ap_state_query,
+    apr_pool_t, request_rec,
 };
 use crate::boundary::guard_request;
 use crate::provider;
@@ -47,6 +47,26 @@ pub(crate) fn client_address(request: Request<'_>) -> &CStr {
 /// What `AUTH_TYPE` shows: the directive's own text.
 pub(crate) const fn auth_type(written: &CStr) -> &CStr {
     written
+}
+
+/// The status for a client that is to come back later.
+pub(crate) const fn too_many_requests(_request: Request<'_>) -> c_int {
+    429
+}
+
+/// Whether the configuration is read by `httpd -t`, not by `httpd -S` or the like, which only show something of it.
+pub(crate) fn is_configuration_test() -> bool {
+    // SAFETY: takes a number and returns one.
+    unsafe { ap_state_query(bindings::AP_SQ_RUN_MODE as c_int) == bindings::AP_SQ_RM_CONFIG_TEST as c_int }
+}
+
+/// The numbers of the user and the group that `User` and `Group` name.
+pub(crate) fn run_user() -> (u32, u32) {
+    // SAFETY: written while httpd reads its configuration, by this thread.
+    unsafe {
+        let unix = (&raw const bindings::ap_unixd_config).read();
+        (unix.user_id, unix.group_id)
+    }
 }
 
 /// Authentication that is not to be repeated for a subrequest or internal redirect under the same configuration.

@@ -1,0 +1,459 @@
+//! Who has failed too often, and for how long nothing of theirs is hashed.
+//!
+//! Counted for a pair of client network and user, as [`MaxFailures`] says:
+//!
+//! * **Failures**: wrong passwords. One is not counted when it was the last one too, since nothing is guessed with it. A
+//!   password is counted before its hash is computed, so that no more than the limit are computed however many come at
+//!   once; a right one clears the pair. (What comes while the last one that is allowed is being hashed is refused.)
+//! * **Repeats** of the last one. They lock out this password alone: somebody else at the same address, who knows the new
+//!   one, is not held up by a program with the old one.
+//!
+//! **Bounds.** A table of a fixed size. Where a pair's places are taken it gets the one of whoever is not locked out and has
+//! failed least. Which places are a pair's depends on the key, so nobody can aim at another's.
+//!
+//! **Pace.** To refuse costs as little as to grant what is remembered, so clients that go on at once would take as much of
+//! the machine as all others. So where refusals come faster than one in `INTERVAL` they wait, up to `WAITING` at a time.
+//!
+//! **Killed processes.** All of it lies in shared memory, under one robust mutex that is held for less than a microsecond.
+//! Every count is one word together with its end, and an entry's counts are cleared before it changes hands. So whatever a
+//! process leaves that is killed in between is an entry as it was before or after, or one that nobody has.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::digest::Digest;
+use super::robust::RobustMutex;
+
+/// Entries of a bucket.
+const WAYS: usize = 8;
+const BUCKETS: usize = 8192;
+
+/// Milliseconds between two refusals, in the whole server.
+const INTERVAL: u64 = 2;
+/// How many refusals wait at most. As many as seats of the desk that one address can have: whoever is locked out keeps no
+/// more threads waiting than before.
+const WAITING: u64 = 128;
+
+/// When a client network is locked out of a user's account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MaxFailures {
+    /// So many failures lock it out; from 1 to 1,048,575.
+    pub failures: u32,
+    /// Within so many seconds, and for so many.
+    pub seconds: u32,
+}
+
+/// A lockout that begins or lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lockout {
+    /// What it refuses.
+    pub scope: Scope,
+    /// Seconds until it ends, rounded up.
+    pub seconds: u64,
+}
+
+/// What a lockout refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Every password of the pair that is not remembered as right.
+    User,
+    /// One wrong password that was repeated.
+    Password,
+}
+
+/// Shared by all processes; all zero is its initial state but for the mutex.
+#[repr(C)]
+pub(super) struct Lockouts {
+    mutex: RobustMutex,
+    /// The millisecond of the next refusal.
+    next_refusal: AtomicU64,
+    buckets: [[Entry; WAYS]; BUCKETS],
+}
+
+/// What is known of a pair. Every word is stored after the ones before it, so that a killed process leaves no other order.
+#[repr(C, align(64))]
+struct Entry {
+    pair: [AtomicU64; 3],
+    failures: Count,
+    /// What `failures` was when it was told that the lockout had begun.
+    told: AtomicU64,
+    /// A part of the digest of the credential that was last counted.
+    last: AtomicU64,
+    /// How often `last` was found wrong. 0: it is still being hashed.
+    repeats: Count,
+}
+
+/// A number of failures and the millisecond at which they are forgotten, as one word.
+#[repr(transparent)]
+struct Count(AtomicU64);
+
+const NUMBER_BITS: u32 = 20;
+
+/// A credential that a pair presents, and the means to count it.
+#[derive(Clone, Copy)]
+pub(super) struct Attempt<'l> {
+    pub(super) lockouts: &'l Lockouts,
+    pub(super) limit: MaxFailures,
+    /// Keyed, of network and user.
+    pub(super) pair: Digest,
+    /// Keyed, of the credential.
+    pub(super) credential: Digest,
+}
+
+impl Lockouts {
+    /// Readies the mutex of a table whose memory is zeroed.
+    ///
+    /// # Safety
+    /// As for [`RobustMutex::initialise`].
+    pub(super) unsafe fn initialise(&self) -> std::io::Result<()> {
+        // SAFETY: as the caller promises.
+        unsafe { self.mutex.initialise() }
+    }
+
+    /// How long a refusal at time `now` is to wait; not at all where many do.
+    pub(super) fn pause(&self, now: u64) -> Duration {
+        let turn = |next: u64| Some(next.max(now)).filter(|turn| turn - now < WAITING * INTERVAL);
+        let relaxed = Ordering::Relaxed;
+        let before = self.next_refusal.fetch_update(relaxed, relaxed, |next| Some(turn(next)? + INTERVAL));
+        Duration::from_millis(before.ok().and_then(turn).map_or(0, |turn| turn - now))
+    }
+
+    /// The entries that a pair may have: those of two buckets, which are as good as never both crowded by chance.
+    fn places(&self, pair: &Digest) -> impl Iterator<Item = &Entry> {
+        let bucket = |word: u64| &self.buckets[(word % BUCKETS as u64) as usize];
+        bucket(pair.0[0]).iter().chain(bucket(pair.0[1]))
+    }
+
+    fn find(&self, pair: &Digest) -> Option<&Entry> {
+        self.places(pair).find(|entry| entry.is_of(pair))
+    }
+
+    /// The pair's entry, a new one in the place of the least wanted where it has none.
+    fn find_or_make(&self, pair: &Digest, limit: MaxFailures, now: u64) -> Option<&Entry> {
+        self.find(pair).or_else(|| {
+            let entry = self.places(pair).min_by_key(|entry| entry.worth(limit, now))?;
+            entry.clear();
+            for (place, word) in entry.pair.iter().zip(pair.0) {
+                place.store(word, Ordering::Release);
+            }
+            Some(entry)
+        })
+    }
+}
+
+impl Attempt<'_> {
+    /// The lockout that refuses this attempt at time `now`, in milliseconds.
+    pub(super) fn refusal(&self, now: u64) -> Option<Lockout> {
+        let _guard = self.lockouts.mutex.lock();
+        self.lockouts.find(&self.pair)?.refusal(self, now)
+    }
+
+    /// Counts the attempt, before its hash is computed; or tells what refuses it.
+    pub(super) fn charge(&self, now: u64) -> Option<Lockout> {
+        let _guard = self.lockouts.mutex.lock();
+        let entry = self.lockouts.find_or_make(&self.pair, self.limit, now)?;
+        if let Some(refusal) = entry.refusal(self, now) {
+            return Some(refusal);
+        }
+        if !entry.was_last(self, now) {
+            entry.set_last(self);
+            entry.failures.add(self.limit, now);
+        }
+        None
+    }
+
+    /// Notes the verdict on what was charged: a right credential clears the pair, with a wrong one a lockout may begin.
+    pub(super) fn settle(&self, granted: bool, now: u64) -> Option<Lockout> {
+        let _guard = self.lockouts.mutex.lock();
+        let entry = self.lockouts.find(&self.pair)?;
+        if granted {
+            entry.clear();
+            return None;
+        }
+        let repeated_too_often = entry.was_last(self, now) && entry.repeats.add(self.limit, now);
+        if entry.failures.is_full(self.limit, now) {
+            return entry.tell(self.limit, now);
+        }
+        repeated_too_often.then(|| lockout(Scope::Password, &entry.repeats, now))
+    }
+}
+
+impl Entry {
+    fn is_of(&self, pair: &Digest) -> bool {
+        self.pair.iter().zip(pair.0).all(|(place, word)| place.load(Ordering::Relaxed) == word)
+    }
+
+    fn refusal(&self, attempt: &Attempt<'_>, now: u64) -> Option<Lockout> {
+        let was_last = self.was_last(attempt, now);
+        // Whoever presents what is being hashed waits for the verdict on it.
+        let is_being_hashed = was_last && self.repeats.number(now) == 0;
+        if self.failures.is_full(attempt.limit, now) && !is_being_hashed {
+            return Some(lockout(Scope::User, &self.failures, now));
+        }
+        let refused = was_last && self.repeats.is_full(attempt.limit, now);
+        refused.then(|| lockout(Scope::Password, &self.repeats, now))
+    }
+
+    /// True where the attempt's credential is the one last counted, and that still counts.
+    fn was_last(&self, attempt: &Attempt<'_>, now: u64) -> bool {
+        let counts = self.failures.number(now) > 0 || self.repeats.number(now) > 0;
+        counts && self.last.load(Ordering::Relaxed) == attempt.credential.place()
+    }
+
+    fn set_last(&self, attempt: &Attempt<'_>) {
+        self.repeats.clear();
+        self.last.store(attempt.credential.place(), Ordering::Release);
+    }
+
+    /// The lockout of the pair, which begins now, unless it was told before.
+    fn tell(&self, limit: MaxFailures, now: u64) -> Option<Lockout> {
+        if self.told.load(Ordering::Relaxed) == self.failures.word() {
+            return None;
+        }
+        self.failures.set(limit.failures.into(), now + limit.milliseconds());
+        self.told.store(self.failures.word(), Ordering::Release);
+        Some(lockout(Scope::User, &self.failures, now))
+    }
+
+    fn clear(&self) {
+        self.failures.clear();
+        self.repeats.clear();
+        self.last.store(0, Ordering::Release);
+    }
+
+    /// What is lost where the entry is given to another pair: compared from the first member to the last.
+    fn worth(&self, limit: MaxFailures, now: u64) -> (bool, u64, u64, u64) {
+        let (failures, repeats) = (self.failures.number(now), self.repeats.number(now));
+        (self.failures.is_full(limit, now), failures, repeats, self.failures.ends())
+    }
+}
+
+impl Count {
+    fn word(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn number(&self, now: u64) -> u64 {
+        if self.ends() > now { self.word() & ((1 << NUMBER_BITS) - 1) } else { 0 }
+    }
+
+    fn ends(&self) -> u64 {
+        self.word() >> NUMBER_BITS
+    }
+
+    fn is_full(&self, limit: MaxFailures, now: u64) -> bool {
+        self.number(now) >= limit.failures.into()
+    }
+
+    /// One more; true where that makes it full. What is full counts from then on, else it ends when it would have.
+    fn add(&self, limit: MaxFailures, now: u64) -> bool {
+        if self.is_full(limit, now) {
+            return false;
+        }
+        let number = self.number(now) + 1;
+        let fills = number >= limit.failures.into();
+        let ends = if fills || number == 1 { now + limit.milliseconds() } else { self.ends() };
+        self.set(number, ends);
+        fills
+    }
+
+    fn set(&self, number: u64, ends: u64) {
+        self.0.store(ends << NUMBER_BITS | number, Ordering::Release);
+    }
+
+    fn clear(&self) {
+        self.set(0, 0);
+    }
+}
+
+impl MaxFailures {
+    fn milliseconds(self) -> u64 {
+        u64::from(self.seconds) * 1000
+    }
+}
+
+fn lockout(scope: Scope, count: &Count, now: u64) -> Lockout {
+    Lockout { scope, seconds: count.ends().saturating_sub(now).div_ceil(1000).max(1) }
+}
+
+#[cfg(all(test, not(loom)))]
+#[allow(clippy::expect_used, reason = "what fails while a test is set up fails the test")]
+mod tests {
+    use super::super::shared::Shared;
+    use super::*;
+
+    const LIMIT: MaxFailures = MaxFailures { failures: 3, seconds: 10 };
+    const BEGIN: u64 = 1_000_000;
+
+    fn lockouts() -> &'static Lockouts {
+        Shared::create(0).expect("there is memory for a table").lockouts()
+    }
+
+    fn digest(name: &str) -> Digest {
+        Digest::of(&[7; 32], [name.as_bytes(), b""])
+    }
+
+    /// An attempt of `user`'s with a password.
+    fn attempt<'l>(lockouts: &'l Lockouts, user: &str, password: &str) -> Attempt<'l> {
+        Attempt { lockouts, limit: LIMIT, pair: digest(user), credential: digest(&format!("{user}:{password}")) }
+    }
+
+    /// A guess as a cache without memory judges it: what refused it, or else the lockout that began with it.
+    fn guess(attempt: Attempt<'_>, now: u64) -> Result<Option<Lockout>, Lockout> {
+        match attempt.refusal(now).or_else(|| attempt.charge(now)) {
+            Some(refusal) => Err(refusal),
+            None => Ok(attempt.settle(false, now)),
+        }
+    }
+
+    fn user_lockout(seconds: u64) -> Lockout {
+        Lockout { scope: Scope::User, seconds }
+    }
+
+    #[test]
+    fn as_many_failures_as_the_limit_lock_the_pair_out_and_nobody_else() {
+        let table = lockouts();
+        assert_eq!(guess(attempt(table, "alice", "1"), BEGIN), Ok(None));
+        assert_eq!(guess(attempt(table, "alice", "2"), BEGIN + 500), Ok(None));
+        assert_eq!(guess(attempt(table, "alice", "3"), BEGIN + 1000), Ok(Some(user_lockout(10))));
+        for (password, later, left) in [("1", 1000, 10), ("3", 1001, 10), ("4", 2000, 9), ("secret", 10_999, 1)] {
+            assert_eq!(guess(attempt(table, "alice", password), BEGIN + later), Err(user_lockout(left)));
+        }
+        assert_eq!(guess(attempt(table, "bob", "1"), BEGIN + 2000), Ok(None));
+    }
+
+    #[test]
+    fn a_lockout_ends_and_the_count_begins_anew() {
+        let table = lockouts();
+        for round in 0..3 {
+            let now = BEGIN + round * 10_000;
+            for number in 1..=3 {
+                let begins = (number == 3).then_some(user_lockout(10));
+                assert_eq!(guess(attempt(table, "alice", &format!("{round} {number}")), now), Ok(begins));
+            }
+            assert!(guess(attempt(table, "alice", "more"), now + 9_999).is_err());
+        }
+    }
+
+    #[test]
+    fn failures_that_lie_further_apart_do_not_add_up() {
+        let table = lockouts();
+        for number in 0..20 {
+            let now = BEGIN + number * 5_000;
+            assert_eq!(guess(attempt(table, "alice", &number.to_string()), now), Ok(None));
+        }
+    }
+
+    #[test]
+    fn the_same_password_counts_once_for_the_pair_and_locks_out_itself() {
+        let table = lockouts();
+        let old = attempt(table, "alice", "old");
+        let alone = Lockout { scope: Scope::Password, seconds: 10 };
+        assert_eq!([guess(old, BEGIN), guess(old, BEGIN), guess(old, BEGIN)], [Ok(None), Ok(None), Ok(Some(alone))]);
+        assert_eq!(guess(old, BEGIN), Err(alone));
+        assert_eq!(attempt(table, "alice", "new").refusal(BEGIN), None);
+        assert_eq!(guess(attempt(table, "alice", "2"), BEGIN), Ok(None));
+        assert_eq!(guess(attempt(table, "alice", "3"), BEGIN), Ok(Some(user_lockout(10))));
+    }
+
+    #[test]
+    fn a_right_password_clears_the_pair() {
+        let table = lockouts();
+        for round in 0..3 {
+            for number in 1..=2 {
+                assert_eq!(guess(attempt(table, "alice", &format!("{round} {number}")), BEGIN), Ok(None));
+            }
+            let right = attempt(table, "alice", "secret");
+            assert_eq!((right.refusal(BEGIN), right.charge(BEGIN)), (None, None));
+            assert_eq!(right.settle(true, BEGIN), None);
+        }
+    }
+
+    #[test]
+    fn however_many_come_at_once_no_more_than_the_limit_are_hashed() {
+        let table = lockouts();
+        let at_once: Vec<_> = (0..10).map(|number| attempt(table, "alice", &number.to_string())).collect();
+        let hashed: Vec<_> = at_once.iter().filter(|attempt| attempt.charge(BEGIN).is_none()).collect();
+        assert_eq!(hashed.len(), 3);
+        assert_eq!(hashed[2].refusal(BEGIN), None, "who presents the same waits for the verdict on it");
+        let begun: Vec<_> = hashed.iter().filter_map(|attempt| attempt.settle(false, BEGIN + 70)).collect();
+        assert_eq!(begun, [user_lockout(10)], "told once, and in full from then on");
+        assert_eq!(hashed[2].refusal(BEGIN + 70), Some(user_lockout(10)));
+    }
+
+    #[test]
+    fn the_last_attempt_that_may_be_hashed_may_be_right() {
+        let table = lockouts();
+        assert!((0..2).all(|number| guess(attempt(table, "alice", &number.to_string()), BEGIN) == Ok(None)));
+        let right = attempt(table, "alice", "secret");
+        assert_eq!(right.charge(BEGIN), None);
+        assert_eq!(right.settle(true, BEGIN), None);
+        assert_eq!(guess(attempt(table, "alice", "another"), BEGIN), Ok(None));
+    }
+
+    #[test]
+    fn what_a_killed_process_was_hashing_is_counted_and_may_be_presented_again() {
+        let table = lockouts();
+        let killed = attempt(table, "alice", "killed");
+        assert_eq!(killed.charge(BEGIN), None);
+        assert_eq!(guess(killed, BEGIN), Ok(None));
+        assert_eq!(guess(attempt(table, "alice", "2"), BEGIN), Ok(None));
+        assert_eq!(guess(attempt(table, "alice", "3"), BEGIN), Ok(Some(user_lockout(10))));
+    }
+
+    /// Four times as many pairs as there is room for, with one failure each.
+    #[test]
+    fn a_flood_of_pairs_pushes_out_neither_who_is_locked_out_nor_who_has_failed_more() {
+        let table = lockouts();
+        let names: Vec<String> = (0..200).map(|number| format!("user{number}")).collect();
+        for (number, name) in names.iter().enumerate() {
+            for password in 0..2 + number % 2 {
+                assert!(guess(attempt(table, name, &password.to_string()), BEGIN).is_ok());
+            }
+        }
+        for number in 0..4 * WAYS * BUCKETS {
+            assert_eq!(guess(attempt(table, &format!("passing {number}"), ""), BEGIN), Ok(None));
+        }
+        for (number, name) in names.iter().enumerate() {
+            let locked = attempt(table, name, "one more").refusal(BEGIN).is_some();
+            assert_eq!(locked, number % 2 == 1, "{name}");
+            let third = guess(attempt(table, name, "one more"), BEGIN);
+            assert_eq!(third, if locked { Err(user_lockout(10)) } else { Ok(Some(user_lockout(10))) }, "{name}");
+        }
+    }
+
+    #[test]
+    fn refusals_that_come_at_once_take_turns_and_those_beyond_the_bound_do_not_wait() {
+        let table = lockouts();
+        let pauses: Vec<u64> = (0..WAITING + 50).map(|_| table.pause(BEGIN).as_millis() as u64).collect();
+        let expected = (0..WAITING).map(|turn| turn * INTERVAL).chain([0; 50]);
+        assert_eq!(pauses, expected.collect::<Vec<_>>());
+        assert_eq!(table.pause(BEGIN + 100).as_millis() as u64, WAITING * INTERVAL - 100);
+        assert_eq!(table.pause(BEGIN + 1000), Duration::ZERO);
+    }
+
+    #[test]
+    fn ten_thousand_pairs_that_fail_at_once_are_all_counted() {
+        let table = lockouts();
+        for password in ["1", "2", "3", "4"] {
+            for number in 0..10_000 {
+                let refused = guess(attempt(table, &format!("user {number}"), password), BEGIN).is_err();
+                assert_eq!(refused, password == "4");
+            }
+        }
+    }
+
+    #[test]
+    fn an_entry_that_was_being_given_to_another_pair_is_nobodys() {
+        let table = lockouts();
+        assert!((0..3).all(|number| guess(attempt(table, "alice", &number.to_string()), BEGIN).is_ok()));
+        let entry = table.find(&digest("alice")).expect("it was counted");
+        // A process gives it to another pair, and is killed after each store in turn.
+        entry.failures.clear();
+        assert_eq!(attempt(table, "alice", "4").refusal(BEGIN), None);
+        entry.repeats.clear();
+        entry.pair[0].store(digest("bob").0[0], Ordering::Release);
+        assert!([digest("alice"), digest("bob")].iter().all(|pair| table.find(pair).is_none()));
+        assert_eq!(entry.worth(LIMIT, BEGIN), (false, 0, 0, 0));
+    }
+}

@@ -1,0 +1,275 @@
+//! What others on the network can read or reach: passwords sent in the clear, and back ends that ask for none.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::sections::{Guarded, Kind, MAIN, Number, Section, Sections};
+use super::tree::Directive;
+use super::{Check, Findings};
+
+pub(super) fn check(findings: &mut Findings<'_, '_>, guarded: &[Guarded<'_>]) {
+    plain_http(findings, guarded);
+    public_backends(findings, guarded);
+}
+
+const PLAIN_ADVICE: &str = "give it TLS (SSLEngine On), or let it listen on 127.0.0.1 only";
+
+fn plain_http(findings: &mut Findings<'_, '_>, guarded: &[Guarded<'_>]) {
+    let sections = findings.sections;
+    // mod_tls is told addresses for the whole server.
+    if sections.named("TLSEngine").next().is_some() {
+        return;
+    }
+    let listeners: Vec<_> =
+        sections.named("Listen").filter_map(|(_, listen)| Listener::parse(&listen.words())).collect();
+    let is_plain = |host| is_plain_and_public(sections, &listeners, host);
+    // What stands outside every virtual host holds in each: which of them needs it can only be told if all are alike.
+    let mut hosts: Vec<_> = sections.virtual_hosts().collect();
+    if hosts.is_empty() {
+        hosts.push(MAIN);
+    }
+    let all_plain = hosts.iter().all(|&host| is_plain(host));
+    for guard in guarded {
+        let host = sections.get(guard.section).host;
+        let directive = match sections.get(host).opening {
+            Some(virtual_host) if is_plain(host) => virtual_host,
+            None if all_plain => guard.requirements[0].directive,
+            _ => continue,
+        };
+        let text = directive.text();
+        let what = format!("{text} asks for passwords over plain HTTP, where others on the way can read them");
+        findings.add(Check::PlainHttp, directive, &[guard.section], &what, PLAIN_ADVICE);
+    }
+}
+
+/// Where httpd listens: `Listen [ADDRESS:]PORT [PROTOCOL]`.
+struct Listener {
+    address: Address,
+    port: u16,
+    /// `https`, where the directive names a protocol.
+    is_https: bool,
+}
+
+impl Listener {
+    fn parse(words: &[&[u8]]) -> Option<Listener> {
+        let text = std::str::from_utf8(words.first()?).ok()?;
+        let (host, port) = text.rsplit_once(':').unwrap_or(("*", text));
+        let is_https = words.get(1).is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"https"));
+        Some(Listener { address: Address::parse(host), port: port.parse().ok()?, is_https })
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Address {
+    Any,
+    Ip(IpAddr),
+    /// A name that would have to be looked up.
+    Unknown,
+}
+
+impl Address {
+    fn parse(host: &str) -> Address {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        if host == "*" || host.eq_ignore_ascii_case("_default_") {
+            Address::Any
+        } else if host.eq_ignore_ascii_case("localhost") {
+            Address::Ip(IpAddr::V4(Ipv4Addr::LOCALHOST))
+        } else {
+            match host.parse() {
+                Ok(ip) if is_unspecified(ip) => Address::Any,
+                Ok(ip) => Address::Ip(ip),
+                Err(_) => Address::Unknown,
+            }
+        }
+    }
+
+    fn is_loopback(self) -> bool {
+        matches!(self, Address::Ip(ip) if ip.to_canonical().is_loopback())
+    }
+}
+
+fn is_unspecified(ip: IpAddr) -> bool {
+    ip.to_canonical().is_unspecified()
+}
+
+/// Whether others can talk to a virtual host, or the main server, without TLS, and it does not only send them to `https`.
+fn is_plain_and_public(sections: &Sections<'_>, listeners: &[Listener], host: Number) -> bool {
+    let tls = tls(sections, host);
+    if tls == Some(true) || is_behind_tls(sections, host) || redirects_to_https(sections, host) {
+        return false;
+    }
+    let addresses = match sections.get(host).opening {
+        Some(virtual_host) => virtual_host.words().into_iter().filter_map(virtual_host_address).collect(),
+        None => vec![(Address::Any, None)],
+    };
+    addresses.into_iter().any(|(address, port)| {
+        let reaches = |listener: &&Listener| {
+            let same = address == listener.address || address == Address::Any || listener.address == Address::Any;
+            port.is_none_or(|port| port == listener.port) && same
+        };
+        listeners.iter().filter(reaches).any(|listener| {
+            // Without SSLEngine, mod_ssl of 2.4 goes by the listener's protocol, which port 443 implies.
+            let is_tls = tls.is_none() && (listener.is_https || listener.port == 443);
+            !is_tls && !address.is_loopback() && !listener.address.is_loopback()
+        })
+    })
+}
+
+/// `ADDRESS[:PORT]` of `<VirtualHost>`, where a port of `*` is any.
+fn virtual_host_address(word: &[u8]) -> Option<(Address, Option<u16>)> {
+    let text = std::str::from_utf8(word).ok()?;
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, port.parse().ok()),
+        _ => (text, None),
+    };
+    Some((Address::parse(host), port))
+}
+
+/// Whether one of the modules for TLS is turned on or off; None: none of them is told.
+fn tls(sections: &Sections<'_>, host: Number) -> Option<bool> {
+    let setting = |name| sections.setting_around(host, name);
+    let (_, directive) = ["SSLEngine", "GnuTLSEnable", "NSSEngine"].into_iter().find_map(setting)?;
+    Some(!directive.word(0).is_some_and(|word| word.eq_ignore_ascii_case(b"off")))
+}
+
+/// `ServerName https://…` tells httpd that something in front of it has the TLS.
+fn is_behind_tls(sections: &Sections<'_>, host: Number) -> bool {
+    sections.setting_around(host, "ServerName").and_then(|(_, name)| name.word(0)).is_some_and(is_https)
+}
+
+fn is_https(url: &[u8]) -> bool {
+    url.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https://"))
+}
+
+/// Whether the host sends its clients on before any password is asked for.
+fn redirects_to_https(sections: &Sections<'_>, host: Number) -> bool {
+    sections.get(host).directives.iter().map(|placed| placed.directive).any(|directive| {
+        let words = directive.words();
+        let redirects = directive.is("Redirect") || directive.is("RedirectPermanent");
+        let matches = directive.is("RedirectMatch") || directive.is("RewriteRule") && !proxies(&words);
+        words.iter().copied().any(is_https) && (matches || redirects && words.contains(&&b"/"[..]))
+    })
+}
+
+/// Whether the words of a `RewriteRule` end in flags with `P` among them.
+fn proxies(words: &[&[u8]]) -> bool {
+    let flags = words.get(2).and_then(|flags| flags.strip_prefix(b"[")?.strip_suffix(b"]"));
+    let is_proxy = |flag: &[u8]| flag.eq_ignore_ascii_case(b"P") || flag.eq_ignore_ascii_case(b"proxy");
+    flags.is_some_and(|flags| flags.split(|&byte| byte == b',').any(|flag| is_proxy(flag.trim_ascii())))
+}
+
+fn public_backends(findings: &mut Findings<'_, '_>, guarded: &[Guarded<'_>]) {
+    let sections = findings.sections;
+    let proxied = ["ProxyPass", "ProxyPassMatch", "RewriteRule"].into_iter().flat_map(|name| sections.named(name));
+    for (section, directive) in proxied {
+        let Some(route) = Route::of(sections, section, directive) else { continue };
+        let guards = guarded.iter().map(|guard| guard.section).filter(|&guard| route.is_guarded_by(sections, guard));
+        let mut concerned: Vec<_> = guards.collect();
+        if concerned.is_empty() {
+            continue;
+        }
+        concerned.push(section);
+        match balancer(route.target) {
+            None => backend(findings, directive, route.target, &concerned),
+            Some(name) => {
+                for (section, member, url) in members(sections, name) {
+                    concerned.push(section);
+                    backend(findings, member, url, &concerned);
+                }
+            }
+        }
+    }
+}
+
+/// Where requests for a path are sent.
+struct Route<'t> {
+    host: Number,
+    /// The section that the directive stands in.
+    section: Number,
+    /// None: whatever matches a regular expression.
+    path: Option<&'t [u8]>,
+    target: &'t [u8],
+}
+
+impl<'t> Route<'t> {
+    /// `ProxyPass [PATH] URL [KEY=VALUE …]`, where the path is that of the `<Location>` around it, if there is one; or
+    /// `RewriteRule PATTERN URL [FLAGS]`.
+    fn of(sections: &Sections<'t>, number: Number, directive: Directive<'t>) -> Option<Route<'t>> {
+        let section = sections.get(number);
+        let words = directive.words();
+        let (path, target) = match (section.kind, &words[..]) {
+            (_, [_, target, ..]) if directive.is("RewriteRule") => (None, proxies(&words).then_some(*target)?),
+            (Kind::Location, [target, ..]) => ((!section.is_pattern).then_some(section.argument), *target),
+            (_, [path, target, ..]) => (directive.is("ProxyPass").then_some(*path), *target),
+            _ => return None,
+        };
+        Some(Route { host: section.host, section: number, path, target })
+    }
+
+    fn is_guarded_by(&self, sections: &Sections<'_>, number: Number) -> bool {
+        let guard: &Section<'_> = sections.get(number);
+        let everywhere = guard.argument == b"/";
+        (guard.host == self.host || guard.host == MAIN || self.host == MAIN)
+            && match guard.kind {
+                Kind::Proxy => guard.is_pattern || guard.leads_to(self.target),
+                Kind::Location if number == self.section => true,
+                Kind::Location => {
+                    !guard.is_pattern && (everywhere || self.path.is_some_and(|path| guard.leads_to(path)))
+                }
+                _ => false,
+            }
+    }
+}
+
+/// The name in `balancer://NAME/…`.
+fn balancer(url: &[u8]) -> Option<&[u8]> {
+    let (scheme, rest) = url.split_at_checked(b"balancer://".len())?;
+    let is_balancer = scheme.eq_ignore_ascii_case(b"balancer://");
+    is_balancer.then(|| rest.split(|&byte| byte == b'/').next().unwrap_or(rest))
+}
+
+/// The members of a balancer: `BalancerMember URL` in its `<Proxy>` section, or `BalancerMember balancer://NAME URL`.
+fn members<'t>(sections: &Sections<'t>, name: &[u8]) -> Vec<(Number, Directive<'t>, &'t [u8])> {
+    let members = sections.named("BalancerMember").filter_map(|(number, member)| {
+        let (of, url) = match member.words()[..] {
+            [of, url, ..] if balancer(of).is_some() => (of, url),
+            [url, ..] => (sections.get(number).argument, url),
+            [] => return None,
+        };
+        (balancer(of) == Some(name)).then_some((number, member, url))
+    });
+    members.collect()
+}
+
+fn backend(findings: &mut Findings<'_, '_>, directive: Directive<'_>, url: &[u8], concerned: &[Number]) {
+    let Some(ip) = host(url).filter(|&ip| is_public(ip)) else { return };
+    let text = directive.text();
+    let what =
+        format!("{text} leads to the public address {ip}, where everybody can ask the back end past this server");
+    let advice = "bind the back end to a private address, or let a firewall admit this server only";
+    findings.add(Check::PublicBackend, directive, concerned, &what, advice);
+}
+
+/// The address in a URL. Names are not looked up: that may take long, and tell something else next time.
+fn host(url: &[u8]) -> Option<IpAddr> {
+    let url = std::str::from_utf8(url).ok().filter(|url| !url.starts_with("unix:"))?;
+    let (_, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#', '*']).next()?;
+    let (_, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+    match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next()?.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
+        None => host.split(':').next()?.parse::<Ipv4Addr>().ok().map(IpAddr::V4),
+    }
+}
+
+/// Whether an address is this machine's alone, or of a network that is not the Internet (RFC 1918, 3927, 4193, 4291, 6598).
+fn is_public(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => {
+            let shared = ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64;
+            !(ip.is_private() || ip.is_loopback() || ip.is_link_local() || ip.is_unspecified() || shared)
+        }
+        IpAddr::V6(ip) => {
+            !(ip.is_loopback() || ip.is_unspecified() || ip.is_unique_local() || ip.is_unicast_link_local())
+        }
+    }
+}

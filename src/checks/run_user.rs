@@ -1,0 +1,102 @@
+//! Who httpd's children run as, and what the mode of a file gives them.
+
+use std::ffi::{CStr, CString};
+use std::fs::Metadata;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::ptr::null_mut;
+
+use super::Occasion;
+use crate::generation;
+
+pub(super) const READ: u32 = 0o4;
+pub(super) const WRITE: u32 = 0o2;
+/// Of a folder: to open what is in it by name.
+pub(super) const ENTER: u32 = 0o1;
+
+/// The user that httpd's children run as.
+pub(super) struct RunUser {
+    id: u32,
+    groups: Vec<u32>,
+    /// For messages.
+    pub(super) name: String,
+    pub(super) group: String,
+    /// It is also the user who starts httpd, and to whom the files belong as a rule.
+    pub(super) starts_httpd: bool,
+}
+
+impl RunUser {
+    /// None where rights do not matter (root), or httpd has been told no user.
+    pub(super) fn find(occasion: Occasion) -> Option<RunUser> {
+        // SAFETY: takes no argument and cannot fail.
+        let own = unsafe { libc::geteuid() };
+        let (id, group) = generation::run_user();
+        let is_told = id != 0 && id != u32::MAX;
+        // Only root can become another user; but somebody else may test what root is to start.
+        if own == 0 || occasion == Occasion::Test && is_told && id != own {
+            return is_told.then(|| {
+                let name = user_name(id);
+                let groups = groups_of(&name, group);
+                let name = name.to_string_lossy().into_owned();
+                RunUser { id, groups, name, group: group_name(group), starts_httpd: false }
+            });
+        }
+        // SAFETY: takes no argument and cannot fail.
+        let group = unsafe { libc::getegid() };
+        let groups = own_groups(group);
+        let name = user_name(own).to_string_lossy().into_owned();
+        Some(RunUser { id: own, groups, name, group: group_name(group), starts_httpd: true })
+    }
+
+    /// Whether the mode of a file or folder gives this user the right. An access control list can give more.
+    pub(super) fn may(&self, right: u32, file: &Metadata) -> bool {
+        let of = if file.uid() == self.id {
+            6
+        } else if self.groups.contains(&file.gid()) {
+            3
+        } else {
+            0
+        };
+        file.mode() >> of & right == right
+    }
+}
+
+/// Whether a file has rights that its mode does not show.
+pub(super) fn has_access_list(path: &Path) -> bool {
+    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return false };
+    // SAFETY: C strings, and no room for the value: only its length is asked for.
+    unsafe { libc::getxattr(path.as_ptr(), c"system.posix_acl_access".as_ptr(), null_mut(), 0) > 0 }
+}
+
+/// The group and the supplementary groups of a user, which httpd gives its children.
+fn groups_of(name: &CStr, group: u32) -> Vec<u32> {
+    let mut groups = vec![group; 256];
+    let mut count = 256;
+    // SAFETY: a C string and room for as many groups as it is told.
+    let filled = unsafe { libc::getgrouplist(name.as_ptr(), group, groups.as_mut_ptr(), &raw mut count) };
+    groups.truncate(if filled < 0 { groups.len() } else { count.unsigned_abs() as usize });
+    groups
+}
+
+fn own_groups(group: u32) -> Vec<u32> {
+    let mut groups = vec![group; 256];
+    // SAFETY: room for as many groups as it is told.
+    let count = unsafe { libc::getgroups(255, groups.as_mut_ptr()) };
+    groups.truncate(usize::try_from(count).unwrap_or(0));
+    groups.push(group);
+    groups
+}
+
+/// The name of a user, or the number where there is none.
+fn user_name(id: u32) -> CString {
+    // SAFETY: the parent's only thread; null or an entry that stays until the next call.
+    let name = unsafe { libc::getpwuid(id).as_ref().map(|user| CStr::from_ptr(user.pw_name).to_owned()) };
+    name.unwrap_or_else(|| CString::new(id.to_string()).unwrap_or_default())
+}
+
+fn group_name(id: u32) -> String {
+    // SAFETY: the parent's only thread; null or an entry that stays until the next call.
+    let name = unsafe { libc::getgrgid(id).as_ref().map(|group| CStr::from_ptr(group.gr_name).to_string_lossy()) };
+    name.map_or_else(|| id.to_string(), |name| name.into_owned())
+}

@@ -1,0 +1,262 @@
+//! Which sections a configuration has and what holds in them, as far as it can be told without a request.
+
+use super::Check;
+use super::tree::Directive;
+
+/// What a section is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The main server or a virtual host: what stands in no section.
+    Server,
+    Directory,
+    Files,
+    Location,
+    Proxy,
+    /// `<If>` and its kin.
+    Condition,
+}
+
+impl Kind {
+    /// Of a section whose directives hold for some of the requests, and whether its argument is a regular expression.
+    fn of(section: Directive<'_>) -> Option<(Kind, bool)> {
+        let kinds = [
+            ("<Directory", Kind::Directory, false),
+            ("<DirectoryMatch", Kind::Directory, true),
+            ("<Files", Kind::Files, false),
+            ("<FilesMatch", Kind::Files, true),
+            ("<Location", Kind::Location, false),
+            ("<LocationMatch", Kind::Location, true),
+            ("<Proxy", Kind::Proxy, false),
+            ("<ProxyMatch", Kind::Proxy, true),
+            ("<If", Kind::Condition, true),
+            ("<ElseIf", Kind::Condition, true),
+            ("<Else", Kind::Condition, true),
+        ];
+        kinds.into_iter().find(|(name, ..)| section.is(name)).map(|(_, kind, is_pattern)| (kind, is_pattern))
+    }
+}
+
+/// The number of a section; 0 is the main server.
+pub(super) type Number = usize;
+pub(super) const MAIN: Number = 0;
+
+pub(super) struct Section<'t> {
+    pub(super) kind: Kind,
+    /// None: the main server.
+    pub(super) opening: Option<Directive<'t>>,
+    /// What requests it is for: a path, the beginning of a URL or, of several kinds, a pattern.
+    pub(super) argument: &'t [u8],
+    pub(super) is_pattern: bool,
+    /// The section around it; around a virtual host, the main server.
+    outer: Option<Number>,
+    /// The main server or the virtual host that it belongs to.
+    pub(super) host: Number,
+    pub(super) directives: Vec<Placed<'t>>,
+    /// The `<LimitExcept>` sections that stand in it.
+    pub(super) exceptions: Vec<Directive<'t>>,
+}
+
+/// A directive and what surrounds it within its section.
+#[derive(Clone, Copy)]
+pub(super) struct Placed<'t> {
+    pub(super) directive: Directive<'t>,
+    pub(super) surroundings: Surroundings,
+}
+
+/// What surrounds a directive within its section.
+#[derive(Clone, Copy)]
+pub(super) struct Surroundings {
+    pub(super) methods: Methods,
+    /// It stands in `<RequireAll>` or its kin.
+    pub(super) combined: bool,
+}
+
+impl Surroundings {
+    const NONE: Surroundings = Surroundings { methods: Methods::All, combined: false };
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Methods {
+    All,
+    /// In `<Limit>`.
+    Some,
+    /// In this one of the section's [`exceptions`](Section::exceptions).
+    Except(usize),
+}
+
+/// A section that asks for a password that this module knows.
+pub(super) struct Guarded<'t> {
+    pub(super) section: Number,
+    /// The requirements that only somebody who is known can meet, one at least.
+    pub(super) requirements: Vec<Placed<'t>>,
+}
+
+pub(super) struct Sections<'t>(Vec<Section<'t>>);
+
+impl<'t> Sections<'t> {
+    pub(super) fn read(tree: impl Iterator<Item = Directive<'t>>) -> Self {
+        let mut sections = Sections(Vec::new());
+        sections.open(Kind::Server, None, false, None);
+        sections.fill(MAIN, Surroundings::NONE, tree);
+        sections
+    }
+
+    fn open(&mut self, kind: Kind, opening: Option<Directive<'t>>, is_pattern: bool, outer: Option<Number>) -> Number {
+        let words = opening.map(Directive::words).unwrap_or_default();
+        let (is_pattern, argument) = match words[..] {
+            [b"~", pattern, ..] => (true, pattern),
+            [argument, ..] => (is_pattern || has_wildcards(kind, argument), argument),
+            [] => (is_pattern, &b""[..]),
+        };
+        let number = self.0.len();
+        let host = outer.filter(|_| kind != Kind::Server).map_or(number, |outer| self.0[outer].host);
+        let (directives, exceptions) = (Vec::new(), Vec::new());
+        self.0.push(Section { kind, opening, argument, is_pattern, outer, host, directives, exceptions });
+        number
+    }
+
+    fn fill(&mut self, number: Number, around: Surroundings, directives: impl Iterator<Item = Directive<'t>>) {
+        for directive in directives {
+            if !directive.is_section() {
+                self.0[number].directives.push(Placed { directive, surroundings: around });
+            } else if directive.is("<VirtualHost") {
+                let host = self.open(Kind::Server, Some(directive), false, Some(MAIN));
+                self.fill(host, Surroundings::NONE, directive.inside());
+            } else if let Some((kind, is_pattern)) = Kind::of(directive) {
+                let inner = self.open(kind, Some(directive), is_pattern, Some(number));
+                self.fill(inner, Surroundings::NONE, directive.inside());
+            } else if directive.is("<Limit") {
+                self.fill(number, Surroundings { methods: Methods::Some, ..around }, directive.inside());
+            } else if directive.is("<LimitExcept") {
+                let exceptions = &mut self.0[number].exceptions;
+                exceptions.push(directive);
+                let methods = Methods::Except(exceptions.len() - 1);
+                self.fill(number, Surroundings { methods, ..around }, directive.inside());
+            } else if ["<RequireAll", "<RequireAny", "<RequireNone"].iter().any(|name| directive.is(name)) {
+                self.fill(number, Surroundings { combined: true, ..around }, directive.inside());
+            }
+            // What is in other sections, such as <AuthnProviderAlias>, holds for no request by itself.
+        }
+    }
+
+    pub(super) fn get(&self, number: Number) -> &Section<'t> {
+        &self.0[number]
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &Section<'t>> {
+        self.0.iter()
+    }
+
+    /// The virtual hosts.
+    pub(super) fn virtual_hosts(&self) -> impl Iterator<Item = Number> {
+        (0..self.0.len()).filter(|&number| number != MAIN && self.0[number].host == number)
+    }
+
+    /// All directives of a name, wherever they stand, with their sections.
+    pub(super) fn named(&self, name: &str) -> impl Iterator<Item = (Number, Directive<'t>)> {
+        self.0.iter().enumerate().flat_map(move |(number, section)| {
+            let directives = section.directives.iter().map(|placed| placed.directive);
+            directives.filter(move |directive| directive.is(name)).map(move |directive| (number, directive))
+        })
+    }
+
+    /// The section and those around it.
+    fn outward(&self, number: Number) -> impl Iterator<Item = Number> {
+        std::iter::successors(Some(number), |&number| self.0[number].outer)
+    }
+
+    /// What holds in a section for a directive of which the last one counts: it stands there, around it, or in another
+    /// section that is for the same requests and more.
+    pub(super) fn setting(&self, number: Number, name: &str) -> Option<(Number, Directive<'t>)> {
+        self.setting_around(number, name).or_else(|| {
+            let others = (0..self.0.len()).rev().filter(|&other| self.covers(other, number));
+            others.into_iter().find_map(|other| self.own_setting(other, name))
+        })
+    }
+
+    /// The same for what is looked for in the section and around it only, such as what holds for a virtual host.
+    pub(super) fn setting_around(&self, number: Number, name: &str) -> Option<(Number, Directive<'t>)> {
+        self.outward(number).find_map(|number| self.own_setting(number, name))
+    }
+
+    fn own_setting(&self, number: Number, name: &str) -> Option<(Number, Directive<'t>)> {
+        let directives = self.0[number].directives.iter().rev().map(|placed| placed.directive);
+        directives.into_iter().find(|directive| directive.is(name)).map(|directive| (number, directive))
+    }
+
+    /// Whether the directive may be there for some of the section's requests.
+    pub(super) fn may_be_set(&self, number: Number, name: &str) -> bool {
+        self.setting_around(number, name).is_some()
+            || (0..self.0.len()).any(|other| self.may_cover(other, number) && self.own_setting(other, name).is_some())
+    }
+
+    /// Whether what is said in `other` holds for all requests of the section too.
+    fn covers(&self, other: Number, number: Number) -> bool {
+        let (outer, inner) = (&self.0[other], &self.0[number]);
+        if outer.kind == Kind::Server || !(outer.host == inner.host || outer.host == MAIN) || outer.is_pattern {
+            return false;
+        }
+        outer.kind == inner.kind && !inner.is_pattern && outer.leads_to(inner.argument)
+            || outer.kind == Kind::Location && outer.argument == b"/"
+    }
+
+    /// Whether what is said in `other` may hold for the section's requests: it is known not to only where both sections are
+    /// of one kind, for other places.
+    fn may_cover(&self, other: Number, number: Number) -> bool {
+        let (outer, inner) = (&self.0[other], &self.0[number]);
+        let same_host = outer.host == inner.host || outer.host == MAIN || inner.host == MAIN;
+        let comparable = outer.kind == inner.kind && !outer.is_pattern && !inner.is_pattern;
+        outer.kind != Kind::Server && same_host && (!comparable || outer.leads_to(inner.argument))
+    }
+
+    /// The sections that are this module's to guard.
+    pub(super) fn guarded(&self) -> Vec<Guarded<'t>> {
+        let guarded = (0..self.0.len()).filter_map(|section| {
+            let requirements = self.0[section].directives.iter().copied();
+            let requirements: Vec<_> = requirements.filter(|placed| wants_a_user(placed.directive)).collect();
+            let is_ours = !requirements.is_empty() && self.is_ours(section);
+            is_ours.then_some(Guarded { section, requirements })
+        });
+        guarded.collect()
+    }
+
+    fn is_ours(&self, section: Number) -> bool {
+        let auth_type = self.setting(section, "AuthType").and_then(|(_, directive)| directive.word(0));
+        let providers = self.setting(section, "AuthBasicProvider").map(|(_, directive)| directive.words());
+        let is_ours = |name: &&[u8]| *name == b"file" || *name == b"esauth";
+        auth_type.is_some_and(|written| written.eq_ignore_ascii_case(b"Basic"))
+            && providers.is_none_or(|names| names.iter().any(is_ours))
+    }
+
+    /// Whether `EsAuthSilence` turns the check off in the section.
+    pub(super) fn is_silenced(&self, number: Number, check: Check) -> bool {
+        let placed = self.outward(number).flat_map(|number| &self.0[number].directives);
+        let mut silences = placed.map(|placed| placed.directive).filter(|directive| directive.is("EsAuthSilence"));
+        silences.any(|directive| directive.words().into_iter().any(|name| Check::named(name) == Some(check)))
+    }
+}
+
+impl Section<'_> {
+    /// Whether the section is for all of what begins with its argument, `place` included. Unless it is a pattern.
+    pub(super) fn leads_to(&self, place: &[u8]) -> bool {
+        let argument = self.argument;
+        if self.kind == Kind::Proxy {
+            return place.starts_with(argument.strip_suffix(b"*").unwrap_or(argument));
+        }
+        let folder = argument.strip_suffix(b"/").unwrap_or(argument);
+        place.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+    }
+}
+
+/// Whether the argument of a section is more than the beginning of what it is for.
+fn has_wildcards(kind: Kind, argument: &[u8]) -> bool {
+    let argument = argument.strip_suffix(b"*").filter(|_| kind == Kind::Proxy).unwrap_or(argument);
+    argument.iter().any(|byte| b"*?".contains(byte))
+}
+
+/// Whether only somebody who is known can meet a requirement.
+fn wants_a_user(directive: Directive<'_>) -> bool {
+    let kinds: [&[u8]; 5] = [b"valid-user", b"user", b"group", b"file-owner", b"file-group"];
+    directive.is("Require")
+        && directive.word(0).is_some_and(|word| kinds.iter().any(|kind| word.eq_ignore_ascii_case(kind)))
+}

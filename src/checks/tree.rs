@@ -1,0 +1,104 @@
+//! The configuration as httpd has read it: a tree of directives, in which included files, macros and conditions that hold
+//! have been put in their places, and what does not hold is absent.
+
+use std::borrow::Cow;
+use std::ffi::CStr;
+
+use crate::bindings::{ap_conftree, ap_directive_t};
+use crate::pool::Pool;
+use crate::request::c_str;
+use crate::words;
+
+/// A directive, or a section with what stands in it.
+#[derive(Clone, Copy)]
+pub(super) struct Directive<'t> {
+    raw: &'t ap_directive_t,
+    pool: Pool<'t>,
+}
+
+/// The outermost directives.
+///
+/// # Safety
+/// httpd has read its configuration completely, and keeps the tree for `'t`.
+pub(super) unsafe fn configuration<'t>(pool: Pool<'t>) -> impl Iterator<Item = Directive<'t>> {
+    // SAFETY: httpd's variable, which nobody writes now; null or the first node.
+    unsafe { siblings(ap_conftree, pool) }
+}
+
+/// # Safety
+/// `first` is null or a node of a tree that lasts for `'t`.
+unsafe fn siblings<'t>(first: *const ap_directive_t, pool: Pool<'t>) -> impl Iterator<Item = Directive<'t>> {
+    let mut next = first;
+    std::iter::from_fn(move || {
+        // SAFETY: null or a node, as the caller promises.
+        let raw = unsafe { next.as_ref() }?;
+        next = raw.next;
+        Some(Directive { raw, pool })
+    })
+}
+
+impl<'t> Directive<'t> {
+    /// Whether it has this name: `Require`, or `<Location` for a section.
+    pub(super) fn is(self, name: &str) -> bool {
+        self.name().eq_ignore_ascii_case(name.as_bytes())
+    }
+
+    /// As the module that defines it spells it.
+    pub(super) fn name(self) -> &'t [u8] {
+        // SAFETY: a node's texts are C strings that live as long as the tree.
+        unsafe { c_str(self.raw.directive) }.unwrap_or(c"").to_bytes()
+    }
+
+    pub(super) fn is_section(self) -> bool {
+        self.name().starts_with(b"<")
+    }
+
+    /// What stands behind the name, as it was written; without the `>` of a section.
+    pub(super) fn arguments(self) -> &'t CStr {
+        // SAFETY: as for the name.
+        let text = unsafe { c_str(self.raw.args) }.unwrap_or(c"");
+        let end = text.to_bytes().iter().rposition(|&byte| byte == b'>').filter(|_| self.is_section());
+        end.map_or(text, |end| self.pool.join(&[&text.to_bytes()[..end]]))
+    }
+
+    /// The arguments, without quotes.
+    pub(super) fn words(self) -> Vec<&'t [u8]> {
+        words::split(self.pool, self.arguments()).map(CStr::to_bytes).collect()
+    }
+
+    pub(super) fn word(self, index: usize) -> Option<&'t [u8]> {
+        self.words().get(index).copied()
+    }
+
+    /// What stands in a section.
+    pub(super) fn inside(self) -> impl Iterator<Item = Directive<'t>> {
+        // SAFETY: null or a node of the same tree.
+        unsafe { siblings(self.raw.first_child, self.pool) }
+    }
+
+    /// As a reader knows it from the file: `Require valid-user`, `<Location "/x">`.
+    pub(super) fn text(self) -> String {
+        let bracket = if self.is_section() { ">" } else { "" };
+        format!("{} {}{bracket}", lossy(self.name()), lossy(self.arguments().to_bytes()))
+    }
+
+    /// The file, or the macro and where it is used, and the line: `/etc/apache2/apache2.conf:12`.
+    pub(super) fn place(self) -> String {
+        // SAFETY: as for the name.
+        let file = unsafe { c_str(self.raw.filename) }.unwrap_or(c"");
+        format!("{}:{}", lossy(file.to_bytes()), self.raw.line_num)
+    }
+
+    pub(super) fn line(self) -> i32 {
+        self.raw.line_num
+    }
+
+    pub(super) fn pool(self) -> Pool<'t> {
+        self.pool
+    }
+}
+
+/// Bytes of a configuration in a message.
+fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
+}

@@ -1,0 +1,499 @@
+//! What `httpd -t`, and a server that starts, say about configurations that guard badly. Each check names the directive's
+//! file and line, can be silenced, and has nothing to say about what is right, the shipped examples first of all.
+
+// A test that cannot go on should stop, with the reason.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod harness;
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::Path;
+
+use harness::client::{self, Request};
+use harness::httpd::{self, Httpd, Mpm, Setup, Site};
+use harness::installation::{self, Installation};
+
+/// `secret`, as `htpasswd -s` stores it.
+const USERS: &str = "alice:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n";
+
+/// What a section needs besides its `Require`.
+const BASIC: &str = "AuthType Basic\nAuthName realm\nAuthUserFile users\nAuthGroupFile groups\n";
+
+const NAMES: [&str; 10] = [
+    "served-file",
+    "world-readable",
+    "writable",
+    "unreadable",
+    "no-auth-name",
+    "no-user-file",
+    "no-group-file",
+    "require-outside",
+    "plain-http",
+    "public-backend",
+];
+
+fn load() -> String {
+    let installation = Installation::get();
+    let mut modules = vec!["alias", "authn_anon", "authz_host", "proxy", "proxy_http", "rewrite"];
+    modules.extend(if installation.is_22() { &["proxy_balancer"][..] } else { &["access_compat", "macro"] });
+    installation.load_core() + &installation.load(&modules) + &installation.load_ours()
+}
+
+/// Files as they should be, `users` and `groups`, beside the configuration, which is in a file of its own.
+fn write(folder: &Path, configuration: &str) -> String {
+    for (name, content) in [("users", USERS), ("groups", "staff: alice\n")] {
+        fs::write(folder.join(name), content).unwrap();
+        set_mode(&folder.join(name), 0o640);
+    }
+    for name in ["served", "empty"] {
+        fs::create_dir(folder.join(name)).unwrap();
+    }
+    fs::write(folder.join("case.conf"), configuration).unwrap();
+    format!("Include {}/case.conf\n", folder.display())
+}
+
+/// Sets the mode, and gives the file to the group that httpd runs as.
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    if installation::is_root() {
+        chown(path, Some(0), Some(run_user().1)).unwrap();
+    }
+}
+
+/// A warning: the place, and the name that silences it.
+type Warning = (String, String);
+
+fn warnings(said: &str) -> Vec<Warning> {
+    let ours = said.lines().filter_map(|line| line.split_once("] rust_esauth: ")).map(|(_, text)| text);
+    let parts = ours.map(|text| {
+        let (place, _) = text.split_once(": ").unwrap_or_else(|| panic!("no place: {text}"));
+        let (_, name) = text.rsplit_once("EsAuthSilence ").unwrap_or_else(|| panic!("no name: {text}"));
+        (place.to_owned(), name.to_owned())
+    });
+    parts.collect()
+}
+
+/// What `httpd -t` warns of, with `prepare` called on the server's folder before.
+fn tested(configuration: &str, prepare: &dyn Fn(&Path)) -> Vec<Warning> {
+    let configuration = |site: &Site<'_>| {
+        let include = write(site.folder, configuration);
+        prepare(site.folder);
+        include
+    };
+    let setup = Setup { mpm: Mpm::usual(), load: load(), ports: 0, configuration: &configuration };
+    let (status, said) = httpd::run(&setup, &["-t"], None);
+    assert!(status == Some(0) && said.contains("Syntax OK"), "{status:?} {said}");
+    warnings(&said)
+}
+
+/// The configuration must be warned of by these names and at these lines, told by what they begin with; and by name no
+/// longer, once that is silenced for the server or where the fault is.
+fn warns(configuration: &str, expected: &[(&str, &str)], prepare: &dyn Fn(&Path)) {
+    let at = |configuration: &str, (name, beginning): (&str, &str)| {
+        let line = configuration.lines().position(|line| line.starts_with(beginning));
+        let line = line.unwrap_or_else(|| panic!("no line {beginning:?} in:\n{configuration}")) + 1;
+        (format!("FOLDER/case.conf:{line}"), name.to_owned())
+    };
+    let sorted = |mut warnings: Vec<Warning>| {
+        warnings.sort();
+        warnings
+    };
+    let expect = |configuration: &str, expected: &[(&str, &str)]| {
+        let expected = expected.iter().map(|&warning| at(configuration, warning)).collect();
+        assert_eq!(sorted(tested(configuration, prepare)), sorted(expected), "{configuration}");
+    };
+    expect(configuration, expected);
+    for (silenced, _) in expected {
+        let left: Vec<_> = expected.iter().copied().filter(|(name, _)| name != silenced).collect();
+        expect(&format!("EsAuthSilence {silenced}\n{configuration}"), &left);
+        let inside = configuration.replace("AuthType Basic\n", &format!("EsAuthSilence {silenced}\nAuthType Basic\n"));
+        expect(&inside, &left);
+    }
+    let all = NAMES.join(" ");
+    expect(&format!("EsAuthSilence {all}\n{configuration}"), &[]);
+}
+
+fn nothing(_folder: &Path) {}
+
+fn guarded(more: &str) -> String {
+    format!("<Location />\n{BASIC}{more}\n</Location>\n")
+}
+
+#[test]
+fn a_password_file_that_everyone_can_read() {
+    let mode = |mode| move |folder: &Path| set_mode(&folder.join("users"), mode);
+    warns(&guarded("Require valid-user"), &[("world-readable", "AuthUserFile")], &mode(0o644));
+    warns(&guarded("Require group staff"), &[("world-readable", "AuthUserFile")], &mode(0o444));
+    // Nobody gets as far as the file.
+    let hidden = guarded("Require valid-user").replace("AuthUserFile users", "AuthUserFile served/users");
+    let prepare = |folder: &Path| {
+        fs::copy(folder.join("users"), folder.join("served/users")).unwrap();
+        set_mode(&folder.join("served/users"), 0o644);
+        set_mode(&folder.join("served"), 0o750);
+    };
+    warns(&hidden, &[], &prepare);
+    // Groups are no secret.
+    warns(&guarded("Require group staff"), &[], &|folder| set_mode(&folder.join("groups"), 0o644));
+}
+
+#[test]
+fn a_file_that_others_can_write() {
+    let mode = |name: &'static str, mode| move |folder: &Path| set_mode(&folder.join(name), mode);
+    warns(&guarded("Require valid-user"), &[("writable", "AuthUserFile")], &mode("users", 0o642));
+    warns(&guarded("Require group staff"), &[("writable", "AuthGroupFile")], &mode("groups", 0o642));
+    if !installation::is_root() {
+        return Installation::get().skip("files of another user's", "the tests do not run as root");
+    }
+    warns(&guarded("Require valid-user"), &[("writable", "AuthUserFile")], &mode("users", 0o660));
+    let owned = |folder: &Path| chown(folder.join("users"), Some(run_user().0), None).unwrap();
+    warns(&guarded("Require valid-user"), &[("writable", "AuthUserFile")], &owned);
+}
+
+/// Numbers of the user that httpd runs as, and of the user's group.
+fn run_user() -> (u32, u32) {
+    installation::user_ids(&installation::run_user().0)
+}
+
+#[test]
+fn a_file_that_httpd_cannot_read() {
+    let remove = |name: &'static str| move |folder: &Path| fs::remove_file(folder.join(name)).unwrap();
+    let section = guarded("Require group staff");
+    warns(&section, &[("unreadable", "AuthUserFile")], &remove("users"));
+    warns(&section, &[("unreadable", "AuthGroupFile")], &remove("groups"));
+    // It is not needed.
+    warns(&guarded("Require valid-user"), &[], &remove("groups"));
+    let folder = section.replace("AuthUserFile users", "AuthUserFile served");
+    warns(&folder, &[("unreadable", "AuthUserFile")], &nothing);
+    warns(&section, &[("unreadable", "AuthUserFile")], &|folder| set_mode(&folder.join("users"), 0o000));
+    let elsewhere = section.replace("AuthUserFile users", "AuthUserFile served/users");
+    let closed = |folder: &Path| {
+        fs::copy(folder.join("users"), folder.join("served/users")).unwrap();
+        set_mode(&folder.join("served/users"), 0o640);
+        set_mode(&folder.join("served"), 0o600);
+    };
+    warns(&elsewhere, &[("unreadable", "AuthUserFile")], &closed);
+}
+
+#[test]
+fn rights_are_those_of_the_user_that_will_run_httpd_whoever_tests() {
+    if !installation::is_root() {
+        return Installation::get().skip_this_test("it becomes other users, which takes root");
+    }
+    let said = |user, prepare: &dyn Fn(&Path)| {
+        let configuration = |site: &Site<'_>| {
+            let include = write(site.folder, &guarded("Require valid-user"));
+            prepare(site.folder);
+            include
+        };
+        // Where the module was built, others may not look.
+        let folder = harness::scratch::Scratch::new();
+        let ours = Installation::get().load_ours();
+        let built = ours.split_whitespace().last().unwrap();
+        let copy = folder.path().join("module.so");
+        fs::copy(built, &copy).unwrap();
+        let load = load().replace(built, &copy.display().to_string());
+        let setup = Setup { mpm: Mpm::usual(), load, ports: 0, configuration: &configuration };
+        let (status, said) = httpd::run(&setup, &["-t"], Some(user));
+        assert_eq!(status, Some(0), "{said}");
+        warnings(&said).into_iter().map(|(_, name)| name).collect::<Vec<_>>()
+    };
+    let told = |user: (u32, u32)| format!("User #{}\nGroup #{}\n{}", user.0, user.1, guarded("Require valid-user"));
+    let nobody = installation::user_ids("nobody");
+    assert_ne!(nobody, run_user());
+    assert!(said(nobody, &nothing).is_empty());
+    assert_eq!(said(nobody, &|folder| chown(folder.join("users"), None, Some(0)).unwrap()), ["unreadable"]);
+    warns(&told(run_user()), &[], &nothing);
+    warns(&told(nobody), &[("unreadable", "AuthUserFile")], &nothing);
+    // Where httpd runs as who starts it, that user owns the files.
+    assert!(said(run_user(), &|folder| chown(folder.join("users"), Some(run_user().0), None).unwrap()).is_empty());
+    assert_eq!(said(run_user(), &|folder| chown(folder.join("users"), None, Some(0)).unwrap()), ["unreadable"]);
+}
+
+#[test]
+fn a_file_that_clients_could_fetch() {
+    let served = |folder: &Path| {
+        for name in ["users", ".htpasswd"] {
+            fs::copy(folder.join("users"), folder.join("served").join(name)).unwrap();
+            set_mode(&folder.join("served").join(name), 0o640);
+        }
+        std::os::unix::fs::symlink(folder.join("served"), folder.join("link")).unwrap();
+    };
+    let section = guarded("Require valid-user").replace("AuthUserFile users", "AuthUserFile served/users");
+    let host = format!("<VirtualHost *:8080>\nDocumentRoot served\n</VirtualHost>\n{section}");
+    let found = [("served-file", "AuthUserFile")];
+    warns(&format!("DocumentRoot served\n{section}"), &found, &served);
+    warns(&host, &found, &served);
+    warns(&format!("DocumentRoot link\n{section}"), &found, &served);
+    warns(&format!("Alias /x served\n{section}"), &found, &served);
+    warns(&format!("ScriptAlias /cgi-bin/ served/\n{section}"), &found, &served);
+    warns(&format!("Alias /y served/users\n{section}"), &found, &served);
+    warns(&format!("DocumentRoot empty\nAlias /x /nowhere\n{section}"), &[], &served);
+    let denied = if Installation::get().is_22() { "Deny from all" } else { "Require all denied" };
+    let hidden = section.replace("served/users", "served/.htpasswd");
+    let hiding = format!("<FilesMatch \"^\\.ht\">\n{denied}\n</FilesMatch>\n");
+    warns(&format!("DocumentRoot served\n{hiding}{hidden}"), &[], &served);
+    warns(&format!("DocumentRoot served\n{hidden}"), &found, &served);
+    warns(&format!("DocumentRoot served\n{hiding}{section}"), &found, &served);
+}
+
+#[test]
+fn a_directive_that_a_section_lacks() {
+    let without = |name: &str, requirement: &str| {
+        let lines = guarded(requirement);
+        lines.lines().filter(|line| !line.starts_with(name)).map(|line| format!("{line}\n")).collect::<String>()
+    };
+    warns(&without("AuthName", "Require valid-user"), &[("no-auth-name", "Require")], &nothing);
+    warns(&without("AuthUserFile", "Require user alice"), &[("no-user-file", "Require")], &nothing);
+    warns(&without("AuthUserFile", "Require group staff"), &[("no-user-file", "Require")], &nothing);
+    warns(&without("AuthGroupFile", "Require group staff"), &[("no-group-file", "Require")], &nothing);
+    warns(&without("AuthGroupFile", "Require valid-user"), &[], &nothing);
+    // Around it, or in a section that holds there too.
+    let outer = format!("<Location />\n{BASIC}</Location>\n<Location /a/b>\nRequire group staff\n</Location>\n");
+    warns(&outer, &[], &nothing);
+    let wildcard = outer.replace("<Location />", "<Location /*>").replace("Require", "AuthType Basic\nRequire");
+    warns(&wildcard, &[], &nothing);
+    // In one that holds elsewhere.
+    let beside = outer.replace("<Location />", "<Location /c>").replace("Require", "AuthType Basic\nRequire");
+    let all = ["no-auth-name", "no-user-file", "no-group-file"].map(|name| (name, "Require"));
+    assert_eq!(tested(&beside, &nothing).len(), all.len());
+    warns("<Location />\nAuthType Basic\nRequire group staff\n</Location>\n", &all, &nothing);
+}
+
+#[test]
+fn a_requirement_that_leaves_no_method_open() {
+    let fault = [("require-outside", "<LimitExcept")];
+    let inside =
+        |outside: &str, inside: &str| guarded(&format!("{outside}\n<LimitExcept OPTIONS>\n{inside}\n</LimitExcept>"));
+    warns(&inside("Require valid-user", ""), &fault, &nothing);
+    warns(&inside("Require group staff", ""), &fault, &nothing);
+    warns(&inside("Require valid-user", "Require valid-user"), &fault, &nothing);
+    warns(&inside("Require valid-user", "Require group staff"), &fault, &nothing);
+    warns(&inside("", "Require valid-user"), &[], &nothing);
+    // It lets alice do more than the others.
+    warns(&inside("Require group staff", "Require user alice"), &[], &nothing);
+    let limit =
+        "<Limit POST>\nRequire valid-user\n</Limit>\n<LimitExcept GET POST>\nRequire group staff\n</LimitExcept>";
+    warns(&guarded(limit), &[], &nothing);
+}
+
+#[test]
+fn passwords_over_plain_http() {
+    let host = |listen: &str, host: &str, more: &str| {
+        format!("{listen}\n<VirtualHost {host}>\n{more}\n{}</VirtualHost>\n", guarded("Require valid-user"))
+    };
+    let fault = [("plain-http", "<VirtualHost")];
+    warns(&host("Listen 8080", "*:8080", ""), &fault, &nothing);
+    warns(&host("Listen 192.0.2.1:8080", "*:8080", ""), &fault, &nothing);
+    warns(&host("Listen 8080", "[2001:db8::1]:8080", ""), &fault, &nothing);
+    let proxied = "RewriteEngine On\nRewriteRule ^/(.*) https://127.0.0.1:9200/$1 [P]";
+    warns(&host("Listen 8080", "*:8080", proxied), &fault, &nothing);
+    warns(&host("Listen [::]:8080", "_default_:8080", "ServerName http://example.org"), &fault, &nothing);
+    for silent in [
+        host("Listen 127.0.0.1:8080", "*:8080", ""),
+        host("Listen 8080", "127.0.0.1:8080", ""),
+        host("Listen 8080", "[::1]:8080", ""),
+        host("Listen 8080", "*:8080", "ServerName https://example.org"),
+        host("Listen 8080", "*:8080", "Redirect permanent / https://example.org/"),
+        host("Listen 8080", "*:8080", "RewriteEngine On\nRewriteRule ^ https://example.org%{REQUEST_URI} [R,L]"),
+        // Nobody listens there.
+        host("Listen 8081", "*:8080", ""),
+    ] {
+        warns(&silent, &[], &nothing);
+    }
+    // What stands outside virtual hosts.
+    let section = guarded("Require valid-user");
+    let fault = [("plain-http", "Require")];
+    warns(&format!("Listen 8080\n{section}"), &fault, &nothing);
+    warns(&format!("Listen 8080\n{section}<VirtualHost *:8080>\n</VirtualHost>\n"), &fault, &nothing);
+    let redirect = "<VirtualHost *:8080>\nRedirect / https://example.org/\n</VirtualHost>\n";
+    warns(&format!("Listen 8080\n{section}{redirect}"), &[], &nothing);
+    if !Installation::get().has("ssl") {
+        return Installation::get().skip("virtual hosts with TLS", "it has no mod_ssl");
+    }
+    let ssl = Installation::get().load(&["ssl"]);
+    warns(&(ssl.clone() + &host("Listen 443", "*:443", "SSLEngine On")), &[], &nothing);
+    warns(&(ssl.clone() + "SSLEngine On\n" + &host("Listen 8443", "*:8443", "")), &[], &nothing);
+    warns(&(ssl.clone() + &host("Listen 443", "*:443", "")), &[], &nothing);
+    warns(&(ssl + &host("Listen 443", "*:443", "SSLEngine Off")), &[("plain-http", "<VirtualHost")], &nothing);
+}
+
+#[test]
+fn a_back_end_that_everyone_can_reach() {
+    let proxy = |lines: &str| format!("{lines}\n<Proxy *>\n{BASIC}Require valid-user\n</Proxy>\n");
+    let fault = [("public-backend", "ProxyPass")];
+    warns(&proxy("ProxyPass / http://203.0.113.7:9200/"), &fault, &nothing);
+    warns(&proxy("ProxyPass /es http://[2001:db8::7]:9200 retry=0"), &fault, &nothing);
+    warns(&proxy("ProxyPassMatch ^/(.*)$ http://203.0.113.7:9200/$1"), &fault, &nothing);
+    warns(&proxy("<Location /es>\nProxyPass http://203.0.113.7:9200/\n</Location>"), &fault, &nothing);
+    warns(&format!("ProxyPass /es/x http://203.0.113.7/\n{}", guarded("Require valid-user")), &fault, &nothing);
+    let rewrite = "RewriteEngine On\nRewriteRule ^/(.*) http://203.0.113.7:9200/$1 ";
+    warns(&proxy(&format!("{rewrite}[P,L]")), &[("public-backend", "RewriteRule")], &nothing);
+    warns(&proxy(&format!("{rewrite}[R,L]")), &[], &nothing);
+    let balanced = "ProxyPass / balancer://es/\n<Proxy balancer://es>\nBalancerMember http://10.0.0.7:9200\n\
+                    BalancerMember http://203.0.113.7:9200\n</Proxy>";
+    let fault = [("public-backend", "BalancerMember http://203")];
+    warns(&proxy(balanced), &fault, &nothing);
+    for private in [
+        "http://127.0.0.1:9200/",
+        "http://localhost:9200/",
+        "http://[::1]:9200/",
+        "http://10.1.2.3:9200/",
+        "http://172.16.0.1:9200/",
+        "http://192.168.0.1:9200/",
+        "http://169.254.0.1:9200/",
+        "http://[fd00::7]:9200/",
+        // Names are not looked up.
+        "http://example.org:9200/",
+        "!",
+    ] {
+        warns(&proxy(&format!("ProxyPass / {private}")), &[], &nothing);
+    }
+    // What is guarded is something else.
+    let elsewhere = guarded("Require valid-user").replace("<Location />", "<Location /private>");
+    warns(&format!("ProxyPass /public http://203.0.113.7:9200/\n{elsewhere}"), &[], &nothing);
+}
+
+#[test]
+fn what_is_not_ours_is_left_alone() {
+    let in_24 = !Installation::get().is_22();
+    let mut configurations = vec![
+        "<Location />\nAuthType Basic\nAuthName realm\nAuthBasicProvider anon\nRequire valid-user\n</Location>\n",
+        "<Location />\nAuthType Digest\nRequire valid-user\n</Location>\n",
+        "<Location />\nAuthType Basic\n</Location>\nProxyPass / http://203.0.113.7:9200/\n",
+        "<Location />\nRequire valid-user\n</Location>\n",
+    ];
+    if in_24 {
+        configurations.extend([
+            "<Location />\nAuthType Basic\nRequire all granted\n</Location>\n",
+            "<Location />\nAuthType Basic\nRequire ip 192.0.2.1\n</Location>\n",
+            "<AuthnProviderAlias file mine>\nAuthUserFile nowhere\n</AuthnProviderAlias>\n\
+             <Location />\nAuthType Basic\nAuthName realm\nAuthBasicProvider mine\nRequire valid-user\n</Location>\n",
+        ]);
+    }
+    for configuration in configurations {
+        warns(&format!("Listen 8080\n{configuration}"), &[], &nothing);
+    }
+}
+
+#[test]
+fn the_place_is_that_in_an_included_file_or_a_macro() {
+    let prepare = |folder: &Path| fs::write(folder.join("inner.conf"), "\n\nAuthUserFile nowhere\n").unwrap();
+    let section = guarded("Require valid-user").replace("AuthUserFile users", "Include inner.conf");
+    let expected = ("FOLDER/inner.conf:3".to_owned(), "unreadable".to_owned());
+    assert_eq!(tested(&section, &prepare), [expected]);
+    if Installation::get().is_22() {
+        return Installation::get().skip("macros", "it has no mod_macro");
+    }
+    let used = "<Macro Guard $file>\n<Location />\nAuthType Basic\nAuthName realm\nAuthUserFile $file\nRequire valid-user\n\
+                </Location>\n</Macro>\nUse Guard nowhere\n";
+    let found = tested(used, &nothing);
+    assert!(found.len() == 1 && found[0].0.contains("on line 9 of \"FOLDER/case.conf\""), "{found:?}");
+    // What a condition leaves out is not there; what it leaves in is.
+    let conditional =
+        |define: &str| format!("{define}<IfDefine !OFF>\n{}</IfDefine>\n", guarded("Require group staff"));
+    let remove = |folder: &Path| fs::remove_file(folder.join("users")).unwrap();
+    warns(&conditional(""), &[("unreadable", "AuthUserFile")], &remove);
+    warns(&conditional("Define OFF\n"), &[], &remove);
+    let defined = guarded("Require valid-user").replace("AuthUserFile users", "AuthUserFile ${THERE}");
+    warns(&format!("Define THERE users\n{defined}"), &[], &nothing);
+    warns(&format!("Define THERE nowhere\n{defined}"), &[("unreadable", "AuthUserFile")], &nothing);
+}
+
+#[test]
+fn the_published_texts_are_warned_of_and_the_shipped_ones_are_not() {
+    let filled_in = |text: &str| {
+        text.replace("<elastic search server host name or ip>", "127.0.0.1")
+            .replace("<elasticsearch port>", "9200")
+            .replace("<path to optional group file>", "groups")
+            .replace("<name>", "staff")
+            .replace("/etc/apache2/htpasswd", "users")
+    };
+    let user = filled_in(include_str!("fixtures/published-user.conf"));
+    warns(&user, &[("require-outside", "<LimitExcept")], &nothing);
+    let names = |found: Vec<Warning>| found.into_iter().map(|(_, name)| name).collect::<Vec<_>>();
+    let group = filled_in(include_str!("fixtures/published-group.conf"));
+    assert_eq!(names(tested(&group, &nothing)), ["no-user-file", "require-outside"]);
+    let shipped: [(&str, &str); 2] = if Installation::get().is_22() {
+        [
+            ("users", include_str!("../apache/elasticsearch-users-2.2.conf")),
+            ("groups", include_str!("../apache/elasticsearch-groups-2.2.conf")),
+        ]
+    } else {
+        [
+            ("users", include_str!("../apache/elasticsearch-users-2.4.conf")),
+            ("groups", include_str!("../apache/elasticsearch-groups-2.4.conf")),
+        ]
+    };
+    let has_ssl = Installation::get().has("ssl");
+    if !has_ssl {
+        Installation::get().skip("the shipped virtual hosts with TLS", "it has no mod_ssl");
+    }
+    for (name, text) in shipped {
+        let text = if has_ssl { text.to_owned() } else { without_tls_host(text) };
+        // mod_ssl only looks whether there is a certificate.
+        let definitions = "Define ES_CERTIFICATE users\nDefine ES_CERTIFICATE_KEY users\nDefine ES_USERS users\n\
+                           Define ES_GROUPS groups\n";
+        let definitions = if Installation::get().is_22() { "" } else { definitions };
+        let text = text
+            .replace("/etc/pki/tls/certs/localhost.crt", "users")
+            .replace("/etc/pki/tls/private/localhost.key", "users")
+            .replace("/etc/httpd/conf/elasticsearch.", "");
+        let ssl = if has_ssl { Installation::get().load(&["ssl"]) } else { String::new() };
+        let configuration = format!("{ssl}{definitions}Listen 443\n{text}");
+        assert!(configuration.matches("AuthUserFile").count() > 0, "{name}");
+        warns(&configuration, &[], &nothing);
+        // Which is not because nothing is looked at.
+        let found = tested(&configuration, &|folder| set_mode(&folder.join("users"), 0o644));
+        assert!(found.iter().all(|(_, name)| name == "world-readable") && !found.is_empty(), "{name}: {found:?}");
+    }
+}
+
+fn without_tls_host(text: &str) -> String {
+    let (before, rest) = text.split_once("<VirtualHost *:").unwrap();
+    let (_, after) = rest.split_once("</VirtualHost>\n").unwrap();
+    before.to_owned() + after
+}
+
+#[test]
+fn a_server_starts_all_the_same_and_says_so_once_at_each_start() {
+    let configuration = |site: &Site<'_>| {
+        let include = write(site.folder, &guarded("Require valid-user"));
+        set_mode(&site.folder.join("users"), 0o644);
+        include
+    };
+    let server = Httpd::start(&Setup { mpm: Mpm::usual(), load: load(), ports: 1, configuration: &configuration });
+    let place = format!("{}/case.conf:4", server.folder().display());
+    let warning = (place, "world-readable".to_owned());
+    let logged = || warnings(&String::from_utf8_lossy(&server.error_log()));
+    assert_eq!(logged(), std::slice::from_ref(&warning));
+    let request = Request::get("/").header("Host: localhost");
+    assert_eq!(client::ask(server.port(), &request).unwrap().status, 401);
+    assert_ne!(client::ask(server.port(), &request.basic("alice", "secret")).unwrap().status, 401);
+    server.graceful();
+    assert_eq!(logged(), [warning.clone(), warning]);
+}
+
+#[test]
+fn only_a_test_of_the_configuration_warns() {
+    let configuration =
+        |site: &Site<'_>| write(site.folder, "<Location />\nAuthType Basic\nRequire user a\n</Location>\n");
+    let setup = Setup { mpm: Mpm::usual(), load: load(), ports: 0, configuration: &configuration };
+    for shows in [&["-S"][..], &["-M"], &["-t", "-D", "DUMP_VHOSTS"]] {
+        let (status, said) = httpd::run(&setup, shows, None);
+        assert_eq!((status, warnings(&said)), (Some(0), vec![]), "{shows:?}");
+    }
+    assert_eq!(warnings(&httpd::run(&setup, &["-t"], None).1).len(), 2);
+}
+
+#[test]
+fn a_name_that_is_none_is_refused() {
+    let refused = |name: &str| {
+        let configuration = |_: &Site<'_>| format!("EsAuthSilence writable {name}\n");
+        httpd::run(&Setup { mpm: Mpm::usual(), load: load(), ports: 0, configuration: &configuration }, &["-t"], None)
+    };
+    let (status, said) = refused("nosuch");
+    let expected = format!("EsAuthSilence: 'nosuch' is none of {}", NAMES.join(", "));
+    assert!(status != Some(0) && said.contains(&expected), "{status:?} {said}");
+    assert_eq!(refused("Plain-HTTP").0, Some(0));
+}
