@@ -261,6 +261,18 @@ fn what_a_full_queue_refuses_is_counted_as_such() {
     assert!(page.value("rust_esauth_wait_duration_seconds_sum", &[("ended", "slot")]) > 0.1, "they stood in line");
 }
 
+#[test]
+fn what_is_refused_after_too_many_failures_is_counted_as_such() {
+    let server = start(Mpm::usual(), &[], "EsAuthMaxFailures 3/60\n");
+    let guess = |n| {
+        let request = request("GET", "/data/file.txt").basic("alice", format!("guess {n}"));
+        client::ask(server.port(), &request).unwrap().status
+    };
+    assert_eq!([1, 2, 3, 4, 5].map(guess), [401, 401, 401, 429, 429]);
+    let expected = [("wrong_password".to_owned(), 3), ("locked_out".to_owned(), 2)];
+    assert_requests(&server, &expected.into(), "after the guesses");
+}
+
 /// A gauge that was counted up and down would stay up here.
 #[test]
 fn a_child_killed_during_a_hash_leaves_no_gauge_stuck() {

@@ -212,6 +212,7 @@ impl Cache {
             None => Look::Miss,
         });
         if remembered == Some(Verdict::Granted) {
+            self.counters().count_look(Look::Grant);
             return Judgement::from_memory(Verdict::Granted);
         }
         let attempt = self.attempt(credential, digest);
@@ -219,6 +220,7 @@ impl Cache {
             thread::sleep(self.shared.lockouts().pause(monotonic_milliseconds()));
             return Judgement::locked_out(lockout);
         }
+        self.counters().count_look(if remembered.is_some() { Look::Denial } else { Look::Miss });
         match remembered {
             Some(verdict) => self.judge_by_memory(verdict, attempt),
             // Needs no slot.

@@ -16,7 +16,7 @@ use super::table::{Entry, Table, WAYS};
 
 /// Changes whenever what lies in the memory does: a library that was replaced while httpd ran must not read the memory
 /// of its predecessor.
-const LAYOUT: u64 = 0x6573_6175_7468_0002;
+const LAYOUT: u64 = 0x6573_6175_7468_0003;
 
 /// For each entry of the grants' part, this fraction of one for denials.
 const DENIALS_FRACTION: usize = 4;
