@@ -6,8 +6,6 @@
 mod harness;
 #[path = "lifecycle/load.rs"]
 mod load;
-#[path = "lifecycle/process.rs"]
-mod process;
 
 use std::fs;
 use std::path::Path;
@@ -19,8 +17,9 @@ use harness::digest;
 use harness::httpd::{Httpd, Mpm, Setup, Site};
 use harness::installation::Installation;
 use harness::log;
+use harness::memcheck;
+use harness::process::Size;
 use load::{Load, Losses};
-use process::Size;
 
 /// `secret` and `other`, as `htpasswd -s` stores them.
 const SECRET: &str = "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=";
@@ -86,7 +85,7 @@ fn logged(server: &Httpd, part: &str) -> Vec<log::Line> {
 }
 
 fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + memcheck::patience(Duration::from_secs(20));
     while !condition() {
         assert!(Instant::now() < deadline, "waited too long for {what}");
         sleep(Duration::from_millis(5));

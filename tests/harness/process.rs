@@ -23,6 +23,18 @@ impl Size {
         }
     }
 
+    /// All children of `parent` together.
+    pub(crate) fn of_children(parent: u32) -> Self {
+        let mut all = Size { memory_kib: 0, descriptors: 0, mappings: 0 };
+        for child in fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap().split_whitespace() {
+            let size = Size::of(child.parse().unwrap());
+            all.memory_kib += size.memory_kib;
+            all.descriptors += size.descriptors;
+            all.mappings += size.mappings;
+        }
+        all
+    }
+
     /// The least of several looks: a process that is starting children has more of everything for a moment.
     pub(crate) fn settled(process: u32) -> Self {
         let mut least = Size::of(process);
