@@ -104,6 +104,11 @@ pub(crate) struct Setup<'a> {
 }
 
 impl Setup<'_> {
+    /// Stock httpd is not what is to be checked.
+    fn is_for_memcheck(&self) -> bool {
+        memcheck::is_wanted() && self.load.contains("rust_esauth_module")
+    }
+
     /// The whole configuration file.
     fn write(&self, site: &Site<'_>) -> String {
         let folder = site.folder.display();
@@ -148,7 +153,7 @@ pub(crate) struct Httpd {
 impl Httpd {
     /// Starts a server and waits until it accepts connections. Panics with what httpd says if it does not.
     pub(crate) fn start(setup: &Setup<'_>) -> Self {
-        Httpd::start_as(setup, memcheck::is_wanted())
+        Httpd::start_as(setup, setup.is_for_memcheck())
     }
 
     /// The same under Valgrind, also where the other tests do without.
@@ -338,7 +343,7 @@ pub(crate) fn run(setup: &Setup<'_>, arguments: &[&str], user: Option<(u32, u32)
     let folder = Scratch::new();
     let site = Site { folder: folder.path(), ports: &[] };
     let configuration = folder.write("httpd.conf", setup.write(&site));
-    let mut command = command(&configuration, memcheck::is_wanted());
+    let mut command = command(&configuration, setup.is_for_memcheck());
     if let Some((user, group)) = user {
         command.uid(user).gid(group);
     }

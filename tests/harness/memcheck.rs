@@ -1,7 +1,7 @@
 //! The server under Valgrind's memcheck: memory that is used wrongly, or lost, fails the test.
 //!
-//! Every server of every test is run so where `ESAUTH_MEMCHECK` is set (`make sanitize`), and always those of
-//! `tests/memory.rs` that are started for it.
+//! Every server with the module under test is run so where `ESAUTH_MEMCHECK` is set (`make sanitize`), and always those
+//! of `tests/memory.rs` that are started for it.
 
 use std::fmt::Write as _;
 use std::fs;
