@@ -176,7 +176,8 @@ mod flat {
         Installation::get()
             .say(&format!("{requests} requests more, by {} connections: {before:?} -> {after:?}", CONNECTIONS));
         assert!(after.memory_kib <= before.memory_kib + SLACK_KIB, "{before:?} -> {after:?}");
-        assert!(after.descriptors <= before.descriptors, "{before:?} -> {after:?}");
+        // The server may be about to close the last connections.
+        assert!(after.descriptors <= before.descriptors + CONNECTIONS, "{before:?} -> {after:?}");
     }
 
     /// At least so many requests, of every kind, over connections that are kept for a while.
