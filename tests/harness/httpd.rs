@@ -343,7 +343,7 @@ pub(crate) fn run(setup: &Setup<'_>, arguments: &[&str], user: Option<(u32, u32)
     let folder = Scratch::new();
     let site = Site { folder: folder.path(), ports: &[] };
     let configuration = folder.write("httpd.conf", setup.write(&site));
-    let mut command = command(&configuration, setup.is_for_memcheck());
+    let mut command = command(&configuration, setup.is_for_memcheck() && user.is_none());
     if let Some((user, group)) = user {
         command.uid(user).gid(group);
     }
