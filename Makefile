@@ -11,7 +11,7 @@ $(foreach name,APXS ES_URL DESTDIR HTTPS_PORT HTTP_PORT ES_PORT ESAUTH_MODULE,$(
 scripts := $(wildcard scripts/*.sh tests/e2e/*.sh) .ci/run
 
 .DEFAULT_GOAL := all
-.PHONY: all deps deps-build demo test test-backends soak models fuzz bench lint install uninstall clean help
+.PHONY: all deps deps-build demo test test-backends soak sanitize models fuzz bench lint install uninstall clean help
 
 all: deps-build ## Build target/release/librust_esauth.so
 	@cargo build --release --quiet
@@ -33,12 +33,17 @@ test-backends: deps all ## The end-to-end tests on Elasticsearch 8 and OpenSearc
 	@env -u ES_URL scripts/e2e.sh elasticsearch-8
 	@env -u ES_URL scripts/e2e.sh opensearch-2
 
-soak: deps all ## What takes long: generated configurations (SOAK=2000: how many; ESAUTH_SEED=…: which), hostile clients, rewrites
+soak: deps all ## What takes long: generated configurations (SOAK=2000: how many; ESAUTH_SEED=…: which), hostile clients, rewrites, memory
 	@ESAUTH_CONFIGURATIONS=$(or $(SOAK),2000) ESAUTH_SEED=$${ESAUTH_SEED:-$$(date +%s)} \
 	    cargo test --release --quiet --test differential whatever_the_configuration -- --nocapture
 	@ESAUTH_HALF_OPEN=10000 ESAUTH_HOSTILE=50000 cargo test --release --quiet --test hostile
 	@ESAUTH_REWRITES=1000 cargo test --release --quiet --test rewrites -- --nocapture
 	@ESAUTH_KILLS=500 cargo test --release --quiet --test cache survives
+	@ESAUTH_REQUESTS=10000000 cargo test --release --quiet --test memory flat -- --nocapture
+
+sanitize: deps all ## The integration tests with the server under Valgrind: memory misused or lost (SANITIZE="cache parity": only these)
+	@scripts/deps.sh ci
+	@scripts/sanitize.sh $(SANITIZE)
 
 models: ## Check the shared table's protocol in every order of events (loom)
 	@RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test --quiet --release -p esauth_engine --lib model::

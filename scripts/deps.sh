@@ -34,6 +34,7 @@ all node nodejs nodejs
 all npm npm npm
 ci fail2ban-regex fail2ban fail2ban-server
 ci promtool prometheus golang-github-prometheus
+ci valgrind valgrind valgrind
 TABLE
 }
 

@@ -10,7 +10,7 @@ set -euo pipefail
 kind=${1:-elasticsearch-7}
 # Not "folder": a trap sees the local variables of the function that it interrupts.
 scratch=$(scratch_folder e2e)
-clients=$root/target/e2e/$kind
+clients=$build_folder/e2e/$kind
 passed=0
 failed=0
 

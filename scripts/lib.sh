@@ -3,7 +3,8 @@
 # What the scripts share. Sourced, never run.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-module=${ESAUTH_MODULE:-$root/target/release/librust_esauth.so}
+build_folder=$(cd "$root" && realpath --canonicalize-missing "${CARGO_TARGET_DIR:-target}")
+module=${ESAUTH_MODULE:-$build_folder/release/librust_esauth.so}
 cache=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/rust_esauth
 
 if [ -t 1 ]; then

@@ -185,13 +185,9 @@ fn report<T>(
             log_request!(request, Level::Notice, 0, b"rust_esauth: ", name, b" ", path, b" can be read again");
         }
         Some(News::LongLine(number)) => {
-            let effect: &[u8] = match kind {
-                Kind::UserFile => {
-                    b" has 8191 bytes or more: it and the lines after it count, but stock httpd ignores them"
-                }
-                Kind::GroupFile => {
-                    b" has 16 MiB or more: it and the lines after it are ignored, as by stock httpd; split it in two"
-                }
+            let effect = match kind {
+                Kind::UserFile => generation::LONG_PASSWORD_LINE,
+                Kind::GroupFile => generation::LONG_GROUP_LINE,
             };
             let number = number.to_string();
             let line = [b" line ", number.as_bytes()].concat();

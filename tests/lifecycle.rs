@@ -6,8 +6,6 @@
 mod harness;
 #[path = "lifecycle/load.rs"]
 mod load;
-#[path = "lifecycle/process.rs"]
-mod process;
 
 use std::fs;
 use std::path::Path;
@@ -19,8 +17,9 @@ use harness::digest;
 use harness::httpd::{Httpd, Mpm, Setup, Site};
 use harness::installation::Installation;
 use harness::log;
+use harness::memcheck;
+use harness::process::Size;
 use load::{Load, Losses};
-use process::Size;
 
 /// `secret` and `other`, as `htpasswd -s` stores them.
 const SECRET: &str = "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=";
@@ -86,7 +85,7 @@ fn logged(server: &Httpd, part: &str) -> Vec<log::Line> {
 }
 
 fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + memcheck::patience(Duration::from_secs(20));
     while !condition() {
         assert!(Instant::now() < deadline, "waited too long for {what}");
         sleep(Duration::from_millis(5));
@@ -96,7 +95,10 @@ fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
 mod restarts {
     use super::*;
 
-    const RESTARTS: usize = 100;
+    /// Each takes seconds under Valgrind, and finds what there is to find at once.
+    fn restarts() -> usize {
+        if memcheck::is_wanted() { 6 } else { 100 }
+    }
 
     #[test]
     fn a_hundred_under_event_lose_nothing_and_leak_nothing() {
@@ -122,7 +124,8 @@ mod restarts {
         let mut ours = start(mpm, &[], true, "LogLevel notice");
         let (stock_load, ours_load) = (Load::begin(stock.port()), Load::begin(ours.port()));
         let mut sizes = Vec::new();
-        for count in 1..=RESTARTS {
+        let restarts = restarts();
+        for count in 1..=restarts {
             for server in [&stock, &ours] {
                 server.begin_graceful_restart();
             }
@@ -131,7 +134,7 @@ mod restarts {
                 wait_for("a graceful restart", || restarted(server, count));
             }
             sleep(Duration::from_millis(60));
-            if count == RESTARTS / 2 || count == RESTARTS {
+            if count == restarts / 2 || count == restarts {
                 sizes.push((Size::settled(stock.parent()), Size::settled(ours.parent())));
             }
         }
@@ -139,9 +142,15 @@ mod restarts {
         assert!(stock.stop().success() && ours.stop().success(), "{mpm:?}: the servers end in order");
 
         println!("{mpm:?}: stock {stock_losses:?}\n{mpm:?}: ours {ours_losses:?}\n{mpm:?}: sizes {sizes:?}");
-        assert_no_worse(mpm, &stock_losses, &ours_losses);
-        let [(stock_before, ours_before), (stock_after, ours_after)] = sizes[..] else { panic!("two measurements") };
-        assert_no_growth(mpm, [stock_before, stock_after], [ours_before, ours_after]);
+        assert_eq!(ours_losses.wrong, 0, "{mpm:?}: answers with a wrong status: {:?}", ours_losses.examples);
+        // Under Valgrind pace and memory are Valgrind's.
+        if !memcheck::is_wanted() {
+            assert_no_worse(mpm, &stock_losses, &ours_losses);
+            let [(stock_before, ours_before), (stock_after, ours_after)] = sizes[..] else {
+                panic!("two measurements")
+            };
+            assert_no_growth(mpm, [stock_before, stock_after], [ours_before, ours_after]);
+        }
         for crash in ["AH00051", "AH00052", "AH00050", "panicked", "double free", "rust_esauth: internal error"] {
             let lines = logged(&ours, crash);
             assert!(lines.is_empty(), "{mpm:?}: {lines:?}");
@@ -162,7 +171,6 @@ mod restarts {
         for (name, losses) in [("stock", stock), ("ours", ours)] {
             assert!(losses.answered > enough, "{mpm:?}: only {} requests were answered by {name}", losses.answered);
         }
-        assert_eq!(ours.wrong, 0, "{mpm:?}: answers with a wrong status: {:?}", ours.examples);
         assert!(
             ours.lost <= stock.lost,
             "{mpm:?}: ours lost {} of {}, stock {} of {}: {:?}",
@@ -339,7 +347,7 @@ mod changes {
         server.begin_graceful_restart();
         wait_for("the restart", || logged(&server, "resuming normal operations").len() > 1);
         // The new child has read the file before its first request.
-        sleep(Duration::from_millis(300));
+        sleep(memcheck::patience(Duration::from_millis(300)));
         assert_one_warning_of_line_2(&server, &long);
     }
 
@@ -349,6 +357,8 @@ mod changes {
         let line = long.get(..20);
         assert_eq!(warnings.len(), 1, "{line:?} …: {warnings:?}");
         assert!(warnings[0].level == "warn" && warnings[0].text.contains("line 2"), "{line:?} …: {warnings:?}");
+        let stock = if Installation::get().is_22() { "stock httpd cuts it there" } else { "stock httpd ignores them" };
+        assert!(warnings[0].text.contains(stock), "{warnings:?}");
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Both offer the same names: [`tag`], [`auth_type`], [`client_address`], [`register_hooks`], [`register_providers`],
 //! [`is_configuration_test`], [`run_user`], [`verifies_by_digest`], [`check_by_digest`], [`too_many_requests`], `HTTPD`,
-//! `LINE_RULES`, `SPACES_BEFORE_CREDENTIALS` and `EMPTY_WORD_ENDS`.
+//! `LINE_RULES`, `LONG_PASSWORD_LINE`, `LONG_GROUP_LINE`, `SPACES_BEFORE_CREDENTIALS` and `EMPTY_WORD_ENDS`.
 
 #[cfg(httpd = "2.2")]
 mod v22;

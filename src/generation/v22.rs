@@ -28,6 +28,14 @@ pub(crate) const LINE_RULES: LineRules = LineRules::Httpd22;
 /// What this is built for.
 pub(crate) const HTTPD: &str = "2.2";
 
+/// What to tell about a line of a password file that is too long for the stock module.
+pub(crate) const LONG_PASSWORD_LINE: &[u8] =
+    b" has 8191 bytes or more: it counts as one line, but stock httpd cuts it there and takes the rest for another";
+
+/// About a line of a group file that is too long for ours: the stock module cuts that, too, after 8191 bytes.
+pub(crate) const LONG_GROUP_LINE: &[u8] =
+    b" has 16 MiB or more: it and the lines after it are ignored; split it in two";
+
 /// What may stand between the scheme and the credentials, besides nothing.
 pub(crate) const SPACES_BEFORE_CREDENTIALS: &[u8] = b" \t\n\x0b\x0c\r";
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpStream};
 use std::os::fd::FromRawFd;
 use std::time::Duration;
 
-use super::base64;
+use super::{base64, memcheck};
 
 /// A request, header by header.
 #[derive(Clone)]
@@ -109,7 +109,7 @@ impl Connection {
 
     fn over(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+        stream.set_read_timeout(Some(memcheck::patience(Duration::from_secs(30))))?;
         Ok(Connection { stream: BufReader::new(stream) })
     }
 

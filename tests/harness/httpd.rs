@@ -3,12 +3,13 @@
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::installation::{self, Generation, Installation};
+use super::memcheck;
 use super::scratch::Scratch;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +104,11 @@ pub(crate) struct Setup<'a> {
 }
 
 impl Setup<'_> {
+    /// Stock httpd is not what is to be checked.
+    fn is_for_memcheck(&self) -> bool {
+        memcheck::is_wanted() && self.load.contains("rust_esauth_module")
+    }
+
     /// The whole configuration file.
     fn write(&self, site: &Site<'_>) -> String {
         let folder = site.folder.display();
@@ -140,35 +146,46 @@ pub(crate) struct Httpd {
     ended: Option<ExitStatus>,
     ports: Vec<u16>,
     folder: Scratch,
+    /// What Valgrind has to say is still to be heard.
+    under_memcheck: bool,
 }
 
 impl Httpd {
     /// Starts a server and waits until it accepts connections. Panics with what httpd says if it does not.
     pub(crate) fn start(setup: &Setup<'_>) -> Self {
+        Httpd::start_as(setup, setup.is_for_memcheck())
+    }
+
+    /// The same under Valgrind, also where the other tests do without.
+    pub(crate) fn start_under_memcheck(setup: &Setup<'_>) -> Self {
+        Httpd::start_as(setup, true)
+    }
+
+    fn start_as(setup: &Setup<'_>, under_memcheck: bool) -> Self {
         const ATTEMPTS: u32 = 5;
         for _ in 1..ATTEMPTS {
-            match Httpd::try_start(setup) {
+            match Httpd::try_start(setup, under_memcheck) {
                 Ok(server) => return server,
                 // Another process was faster to take one of the ports.
                 Err(said) if said.contains("Address already in use") => {}
                 Err(said) => panic!("httpd does not start:\n{said}"),
             }
         }
-        Httpd::try_start(setup).unwrap_or_else(|said| panic!("httpd does not start:\n{said}"))
+        Httpd::try_start(setup, under_memcheck).unwrap_or_else(|said| panic!("httpd does not start:\n{said}"))
     }
 
-    fn try_start(setup: &Setup<'_>) -> Result<Self, String> {
+    fn try_start(setup: &Setup<'_>, under_memcheck: bool) -> Result<Self, String> {
         let folder = Scratch::new();
         let ports = free_ports(setup.ports);
         let site = Site { folder: folder.path(), ports: &ports };
         let configuration = folder.write("httpd.conf", setup.write(&site));
         let said = folder.path().join("said.log");
-        let mut command = command(&configuration);
+        let mut command = command(&configuration, under_memcheck);
         command.arg("-DFOREGROUND").stdin(Stdio::null());
         command.stdout(File::create(&said).unwrap()).stderr(File::options().append(true).open(&said).unwrap());
         let process = command.spawn().unwrap_or_else(|error| panic!("cannot run httpd: {error}"));
-        let mut server = Httpd { process, ended: None, ports, folder };
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let mut server = Httpd { process, ended: None, ports, folder, under_memcheck };
+        let deadline = Instant::now() + memcheck::patience(Duration::from_secs(30));
         while !server.is_ready() {
             let ended = server.has_ended();
             if ended.is_some() || Instant::now() > deadline {
@@ -262,7 +279,7 @@ impl Httpd {
         let starts = || String::from_utf8_lossy(&self.error_log()).matches("resuming normal operations").count();
         let before = starts();
         signal(self.process_id(), number);
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + memcheck::patience(Duration::from_secs(30));
         while starts() == before {
             assert!(Instant::now() < deadline, "httpd does not restart");
             sleep(Duration::from_millis(10));
@@ -277,7 +294,7 @@ impl Httpd {
         let parent = self.process_id();
         signal(parent, libc::SIGTERM);
         // A child of 2.2's worker takes up to 7 s to end under today's C library, with the stock modules too.
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + memcheck::patience(Duration::from_secs(30));
         loop {
             if let Some(status) = self.has_ended() {
                 return status;
@@ -307,6 +324,9 @@ impl Httpd {
 impl Drop for Httpd {
     fn drop(&mut self) {
         self.stop();
+        if self.under_memcheck {
+            memcheck::assert_no_findings(self.folder());
+        }
     }
 }
 
@@ -323,18 +343,23 @@ pub(crate) fn run(setup: &Setup<'_>, arguments: &[&str], user: Option<(u32, u32)
     let folder = Scratch::new();
     let site = Site { folder: folder.path(), ports: &[] };
     let configuration = folder.write("httpd.conf", setup.write(&site));
-    let mut command = command(&configuration);
+    let mut command = command(&configuration, setup.is_for_memcheck() && user.is_none());
     if let Some((user, group)) = user {
         command.uid(user).gid(group);
     }
     let output = command.args(arguments).output().unwrap();
+    memcheck::assert_no_findings(folder.path());
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said).replace(&folder.path().display().to_string(), "FOLDER");
     (output.status.code(), said)
 }
 
-fn command(configuration: &PathBuf) -> Command {
-    let mut command = Command::new(&Installation::get().httpd);
+fn command(configuration: &Path, under_memcheck: bool) -> Command {
+    let httpd = &Installation::get().httpd;
+    let mut command = match configuration.parent() {
+        Some(folder) if under_memcheck => memcheck::command(httpd, folder),
+        _ => Command::new(httpd),
+    };
     command.arg("-f").arg(configuration);
     // A group of its own, so that none of its processes can stay behind.
     command.process_group(0);

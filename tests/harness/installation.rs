@@ -141,9 +141,11 @@ fn query(apxs: &Path, name: &str) -> String {
 
 /// `$ESAUTH_MODULE`, else what `cargo build --release` makes.
 fn module_under_test() -> PathBuf {
-    let path = std::env::var_os("ESAUTH_MODULE")
-        .filter(|given| !given.is_empty())
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/release/librust_esauth.so"), PathBuf::from);
+    let given = |name| std::env::var_os(name).filter(|given| !given.is_empty()).map(PathBuf::from);
+    let path = given("ESAUTH_MODULE").unwrap_or_else(|| {
+        let target = given("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(target).join("release/librust_esauth.so")
+    });
     path.canonicalize().unwrap_or_else(|error| {
         panic!("the module under test, {}: {error}; run `cargo build --release` or set ESAUTH_MODULE", path.display())
     })

@@ -13,4 +13,6 @@ pub(crate) mod httpd;
 pub(crate) mod installation;
 pub(crate) mod log;
 pub(crate) mod md5;
+pub(crate) mod memcheck;
+pub(crate) mod process;
 pub(crate) mod scratch;

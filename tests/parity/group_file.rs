@@ -208,6 +208,18 @@ fn long_lines() -> Vec<Case> {
         )
         .in_22(401, &["AH01666"])
         .but_ours(CUT, 200, &[]),
+        // Behind the NUL, and behind what fits into its buffer, stock httpd goes on as with a line of its own.
+        groups(
+            "group-line-of-9000-with-nul",
+            "staff",
+            format!("staff: alice\0{}staff: bob\nstaff: carol\n", " ".repeat(9000)),
+            &[(b"alice", 200), (b"carol", 200), (b"bob", 200)],
+        )
+        .but_ours(
+            "stock httpd takes what is behind a NUL, and behind its buffer, for a line of its own",
+            401,
+            &["AH01666"],
+        ),
         groups("group-line-of-1-mib", "staff", list(MIB, "bob") + "\n", &[(b"alice", 200), (b"bob", 200)])
             .in_22(401, &["AH01666"])
             .but_ours(CUT, 200, &[]),

@@ -357,6 +357,25 @@ fn long_lines() -> Vec<Case> {
             .logs(&["AH01618"])
             .but_ours(WHY, 200, &[])
             .in_22(200, &[]),
+        // Stock httpd goes on behind what fits into its buffer, unless it has seen that no LF is there.
+        passwords(
+            "long-nul",
+            format!("alice:{SECRET}\0{}bob:{SECRET}\ncarol:{SECRET}\n", " ".repeat(9000)),
+            &[(b"alice", "secret", 200), (b"carol", "secret", 200), (b"bob", "secret", 200)],
+        )
+        .but_ours(
+            "stock httpd takes what is behind a NUL, and behind its buffer, for a line of its own",
+            401,
+            &["AH01618"],
+        ),
+        passwords(
+            "long-nul-too-late",
+            format!("bob:{SECRET}:{}\0{}\nalice:{SECRET}\n", "x".repeat(8191), "x".repeat(9000)),
+            &[(b"alice", "secret", 401)],
+        )
+        .logs(&["AH01618"])
+        .but_ours(WHY, 200, &[])
+        .in_22(200, &[]),
         passwords("long-last-line", format!("bob:{SECRET}\n{}", "x".repeat(9000)), &[(b"bob", "secret", 200)]),
         passwords(
             "long-name",

@@ -27,6 +27,14 @@ pub(crate) const LINE_RULES: LineRules = LineRules::Httpd24;
 /// What this is built for.
 pub(crate) const HTTPD: &str = "2.4";
 
+/// What to tell about a line of a password file that is too long for the stock module.
+pub(crate) const LONG_PASSWORD_LINE: &[u8] =
+    b" has 8191 bytes or more: it and the lines after it count, but stock httpd ignores them";
+
+/// The same of a group file.
+pub(crate) const LONG_GROUP_LINE: &[u8] =
+    b" has 16 MiB or more: it and the lines after it are ignored, as by stock httpd; split it in two";
+
 /// What may stand between the scheme and the credentials, besides nothing.
 pub(crate) const SPACES_BEFORE_CREDENTIALS: &[u8] = b" \t";
 

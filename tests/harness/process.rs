@@ -4,6 +4,14 @@ use std::fs;
 use std::thread::sleep;
 use std::time::Duration;
 
+/// The processes that `parent` has started, in the order of their numbers.
+pub(crate) fn children(parent: u32) -> Vec<u32> {
+    let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap();
+    let mut children: Vec<u32> = children.split_whitespace().map(|child| child.parse().unwrap()).collect();
+    children.sort_unstable();
+    children
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Size {
     pub(crate) memory_kib: u64,
@@ -21,6 +29,16 @@ impl Size {
             descriptors: fs::read_dir(format!("/proc/{process}/fd")).unwrap().count(),
             mappings: fs::read_to_string(format!("/proc/{process}/maps")).unwrap().lines().count(),
         }
+    }
+
+    /// These together.
+    pub(crate) fn of_all(processes: &[u32]) -> Self {
+        let none = Size { memory_kib: 0, descriptors: 0, mappings: 0 };
+        processes.iter().map(|&process| Size::of(process)).fold(none, |all, one| Size {
+            memory_kib: all.memory_kib + one.memory_kib,
+            descriptors: all.descriptors + one.descriptors,
+            mappings: all.mappings + one.mappings,
+        })
     }
 
     /// The least of several looks: a process that is starting children has more of everything for a moment.
