@@ -447,7 +447,7 @@ mod tests {
 
     #[test]
     fn each_credential_is_hashed_once_whether_right_or_wrong() {
-        let cache = cache(64, 60);
+        let cache = cache(64, 3600);
         assert_eq!(judge(&cache, &credential("secret")), (Verdict::Granted, true));
         assert_eq!(judge(&cache, &credential("wrong")), (Verdict::Denied, true));
         for _ in 0..3 {
@@ -458,7 +458,7 @@ mod tests {
 
     #[test]
     fn another_stored_hash_is_another_credential() {
-        let cache = cache(64, 60);
+        let cache = cache(64, 3600);
         assert_eq!(judge(&cache, &credential("secret")), (Verdict::Granted, true));
         let changed = b"$2y$04$lDjxLFAFWw.lNpSEwdDOYev7znbAPsJ6D.5paj1vO7/7ioWjjjdeG";
         assert_eq!(judge(&cache, &Credential { stored: changed, ..credential("secret") }), (Verdict::Denied, true));
@@ -466,7 +466,7 @@ mod tests {
 
     #[test]
     fn an_unknown_user_is_denied_even_with_the_password_of_the_hash_in_its_place() {
-        let cache = cache(64, 60);
+        let cache = cache(64, 3600);
         let unknown = Credential { known: false, ..credential("secret") };
         assert_eq!(judge(&cache, &unknown), (Verdict::Denied, true));
         assert_eq!(judge(&cache, &unknown), (Verdict::Denied, false));
@@ -493,7 +493,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_wrong_passwords_evicts_no_grant() {
-        let cache = cache(64, 60);
+        let cache = cache(64, 3600);
         assert_eq!(judge(&cache, &credential("secret")), (Verdict::Granted, true));
         for n in 0..1000 {
             assert_eq!(judge(&cache, &credential(&format!("guess {n}"))).0, Verdict::Denied);
@@ -503,7 +503,7 @@ mod tests {
 
     #[test]
     fn looks_hashes_and_waits_add_up_to_the_credentials_judged() {
-        let cache = cache(64, 60);
+        let cache = cache(64, 3600);
         for password in ["secret", "wrong", "secret", "wrong", "secret", "wrong", "secret", "secret"] {
             cache.judge(&credential(password));
         }
@@ -529,7 +529,7 @@ mod tests {
 
     #[test]
     fn a_successor_of_the_same_size_adopts_what_is_remembered_and_another_does_not() {
-        let before = cache(64, 60);
+        let before = cache(64, 3600);
         assert_eq!(judge(&before, &credential("secret")), (Verdict::Granted, true));
         let adopt = |entries| {
             // SAFETY: `before` made the memory in this process.
