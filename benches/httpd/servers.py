@@ -195,6 +195,25 @@ class OursLockout(Ours):
     settings = "EsAuthMaxFailures 2/600"
 
 
+class OursEverything(Ours):
+    """The same with everything on that can be: lockout, the metrics' page, mod_status, the access log with our notes."""
+
+    key, label = "ours-everything", "httpd, rust_esauth, everything on"
+    cases = ONE_USER
+    modules = Ours.modules + ("log_config", "status")
+    settings = """EsAuthMaxFailures 10/300
+ExtendedStatus On
+CustomLog access.log "%h %u %r %>s %{esauth-verdict}n %{esauth-hash-us}n"
+<Location /metrics>
+    SetHandler rust-esauth-metrics
+    Require local
+</Location>
+<Location /server-status>
+    SetHandler server-status
+    Require local
+</Location>"""
+
+
 class Nginx(Server):
     """nginx with auth_basic."""
 

@@ -4,7 +4,7 @@ import statistics
 
 from credentials import CASES, authorization
 from load import Failed, check_protected, expect, measure, round_length
-from servers import EVERY_SERVER, Ours
+from servers import EVERY_SERVER, Ours, OursEverything
 
 
 CONNECTIONS = 16
@@ -82,7 +82,7 @@ class Shares:
 
 def run(bench):
     """All servers stay up during all rounds; one at a time is under load."""
-    servers = bench.start_servers(EVERY_SERVER)
+    servers = bench.start_servers([*EVERY_SERVER, OursEverything])
     cases = QUICK_CASES if bench.quick else CASES
     collected = [Shares(server, cases) for server in servers]
     for number in range(bench.rounds):

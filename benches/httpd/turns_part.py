@@ -9,7 +9,7 @@ import time
 
 from credentials import CASES, authorization
 from load import Failed, check_protected
-from servers import Ours, Socache, Stock
+from servers import Ours, OursEverything, Socache, Stock
 
 # For a scheme that is hashed at every request the difference is no secret.
 FAST = {"stock": ("sha",), "socache": ("sha", "sha-many")}
@@ -44,7 +44,7 @@ def by_turns(port, cases, turns):
 
 def run(bench):
     """One server after the other, several times."""
-    servers = bench.start_servers([Stock, Socache, Ours])
+    servers = bench.start_servers([Stock, Socache, Ours, OursEverything])
     results = {}
     for _ in range(3):
         for server in servers:
