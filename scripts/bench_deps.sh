@@ -47,9 +47,7 @@ main() {
         printf 'installing %s ' "$package"
         without_services quietly "$log" "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
             apt-get install -y --no-install-recommends "$package" || say "$package could not be installed: $(tail -n 1 "$log")"
-        if [[ " ${services[*]} " == *" $package "* ]] && [ -d /run/systemd/system ]; then
-            "${as_root[@]}" systemctl disable --quiet --now "$package" 2>/dev/null || true
-        fi
+        if [[ " ${services[*]} " == *" $package "* ]]; then no_service "$package"; fi
     done
 }
 

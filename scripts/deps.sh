@@ -20,6 +20,7 @@ all mod_ssl apache2-bin mod_ssl
 all mod_http2 apache2-bin mod_http2
 all htpasswd apache2-utils httpd-tools
 all htdbm apache2-utils httpd-tools
+all nginx nginx nginx
 all curl curl curl
 all openssl openssl openssl
 all unzip unzip unzip
@@ -47,6 +48,7 @@ present() { # WHAT
         stdio.h | crypt.h) [ -f "/usr/include/$1" ] ;;
         # Not on the PATH of users without rights.
         httpd) any_file "${APXS:-}" /usr/sbin/{apache2,httpd} ;;
+        nginx) any_file /usr/sbin/nginx || have nginx ;;
         mod_ssl | mod_http2) any_file "${APXS:-}" /usr/lib*/{apache2,httpd}/modules/"$1".so ;;
         venv) python3 -c 'import venv, ensurepip' ;;
         java) [ -n "${ES_URL:-}" ] || find_java ;;
@@ -129,6 +131,8 @@ main() {
         # Runlevel 1 keeps packages from starting services.
         install_packages "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
             apt-get install -y --no-install-recommends
+        # Nor is what is only for the tests to be started at the next boot.
+        if [[ " ${packages[*]} " == *" nginx "* ]]; then no_service nginx; fi
     else
         install_packages "${as_root[@]}" dnf install -y
     fi

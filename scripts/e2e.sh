@@ -6,6 +6,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/backend.sh"
 . "$(dirname "$0")/front.sh"
+. "$(dirname "$0")/nginx.sh"
 
 kind=${1:-elasticsearch-7}
 # Not "folder": a trap sees the local variables of the function that it interrupts.
@@ -89,13 +90,17 @@ run_suite() { # NAME COMMAND...
     fi
 }
 
+# What the suites are to know: where the server is, a user whom it lets in, and some whom it does not.
+describe_front() { # USER:PASSWORD REFUSED-USER:PASSWORD...
+    export ESAUTH_USER=$1 ESAUTH_REFUSED=${*:2}
+    export ESAUTH_URL=$front_url ESAUTH_CA=$front_certificate ESAUTH_PLAIN_URL=$plain_url
+}
+
 # All suites, through the virtual hosts of one kind, as a user whom they let in.
 run_suites() { # VARIANT USER:PASSWORD REFUSED-USER:PASSWORD...
-    local variant=$1 user=$2
-    shift 2
+    local variant=$1
     front_start "$variant" "$scratch/$variant"
-    export ESAUTH_USER=$user ESAUTH_REFUSED=$*
-    export ESAUTH_URL=$front_url ESAUTH_CA=$front_certificate ESAUTH_PLAIN_URL=$plain_url
+    describe_front "${@:2}"
     export NODE_PATH=$clients/javascript/node_modules
     run_suite "$kind, $variant: curl" bash "$root/tests/e2e/curl.sh"
     run_suite "$kind, $variant: $(python_client)" "$clients/python/bin/python" "$root/tests/e2e/client.py"
@@ -103,9 +108,22 @@ run_suites() { # VARIANT USER:PASSWORD REFUSED-USER:PASSWORD...
     front_stop
 }
 
+# The same set-up with nginx, as docs/nginx.md has it.
+run_nginx() { # USER:PASSWORD REFUSED-USER:PASSWORD...
+    if ! [[ $backend_url =~ ^http://[^/]+$ ]]; then
+        say "nginx is left out: its configuration is for a back end at http://HOST:PORT"
+        return
+    fi
+    nginx_start "$scratch/nginx"
+    describe_front "$@"
+    run_suite "$kind, nginx: curl" bash "$root/tests/e2e/curl.sh"
+    front_stop
+}
+
 main() {
     backend_artifact "$kind" >/dev/null
     front_check
+    nginx_check
     need_commands python3 node npm
     [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 18 ] \
         || die "node is $(node --version); the JavaScript clients need 18 or later"
@@ -114,6 +132,7 @@ main() {
     # bob, who is in no group, is refused where the group is asked for and nowhere else.
     run_suites groups alice:secret alice:wrong mallory:secret bob:geheim
     run_suites users bob:geheim bob:secret mallory:geheim
+    run_nginx bob:geheim bob:secret mallory:geheim
     if [ "$failed" -gt 0 ]; then tail -n 20 "$scratch"/*/logs/error; fi
     printf 'e2e: %d passed, %d failed\n' "$passed" "$failed"
     [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

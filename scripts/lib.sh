@@ -47,6 +47,11 @@ quietly() ( # FILE COMMAND...
     exit "$status"
 )
 
+# Keeps what a package brought from running as a service, now and after the next boot. Reads the caller's as_root.
+no_service() { # SERVICE
+    [ ! -d /run/systemd/system ] || "${as_root[@]}" systemctl disable --quiet --now "$1" 2>/dev/null || true
+}
+
 # A new folder that the user httpd and the back end run as can enter, also where TMPDIR is for its owner alone.
 scratch_folder() { # NAME
     local parent made
