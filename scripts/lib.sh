@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2034 # what is set here is used by the scripts that source this file
+# shellcheck disable=SC2034,SC2154 # what is set here is used by the scripts that source this file, and the other way round
 # What the scripts share. Sourced, never run.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
