@@ -11,7 +11,7 @@ $(foreach name,APXS ES_URL DESTDIR HTTPS_PORT HTTP_PORT ES_PORT ESAUTH_MODULE,$(
 scripts := $(wildcard scripts/*.sh tests/e2e/*.sh) .ci/run
 
 .DEFAULT_GOAL := all
-.PHONY: all deps deps-build demo test test-backends soak sanitize models fuzz bench lint install uninstall clean help
+.PHONY: all deps deps-build demo test test-backends soak sanitize models fuzz bench lint deb rpm test-packages install uninstall clean help
 
 all: deps-build ## Build target/release/librust_esauth.so
 	@cargo build --release --quiet
@@ -60,6 +60,17 @@ lint: deps-build ## Formatting and lints; warnings are errors
 	@cargo fmt --manifest-path fuzz/Cargo.toml --check
 	@cargo clippy --quiet --workspace --all-targets -- -D warnings
 	@if command -v shellcheck >/dev/null; then shellcheck -x -P scripts $(scripts); else echo "shellcheck is not installed; scripts are not checked"; fi
+
+deb: all ## A package for Debian and Ubuntu, of this machine's release
+	@scripts/deps.sh deb
+	@scripts/package.sh deb
+
+rpm: all ## A package for Red Hat and its kin, of this machine's release
+	@scripts/package.sh rpm
+
+test-packages: deps all ## Both packages from installing to purging, the documentation followed in a clean root (root, network, minutes)
+	@scripts/deps.sh packages
+	@scripts/package_test.sh
 
 install: ## Install mod_rust_esauth.so and its configuration where apxs says (run make first)
 	@scripts/install.sh install

@@ -8,12 +8,10 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/backend.sh"
 . "$(dirname "$0")/front.sh"
+. "$(dirname "$0")/proofs.sh"
 
 # Not "folder": a trap sees the local variables of the function that it interrupts.
 scratch=$(scratch_folder demo)
-failures=0
-# Where ES_URL names a server of the user's, nothing of theirs must be touched.
-index=products${ES_URL:+-esauth-demo-$$-$RANDOM}
 
 clean_up() {
     # Not to be interrupted by a second Ctrl-C.
@@ -30,67 +28,6 @@ trap clean_up EXIT
 trap 'printf "\nstopping\n"; exit 130' INT
 trap 'exit 143' TERM
 trap 'exit 129' HUP
-
-# Runs a curl command as shown, and holds its status and what it printed against what is expected. The line that
-# proves it is shown.
-prove() { # PROMISE STATUS TEXT CURL-ARGUMENTS...
-    local promise=$1 expected=$2 text=$3 answer status line
-    shift 3
-    answer=$(curl -sS -i --max-time 60 "${trust[@]}" "$@" 2>&1 | tr -d '\r') || true
-    status=$(sed -n '1s/^HTTP[^ ]* \([0-9]*\).*/\1/p' <<<"$answer")
-    if [[ $status =~ ^($expected)$ ]] && line=$(grep -m 1 -iF -- "$text" <<<"$answer"); then
-        printf '%s✓%s %s\n' "$green" "$plain" "$promise"
-    else
-        failures=$((failures + 1))
-        line="expected $expected with $text; got: $(head -c 1000 <<<"$answer")"
-        printf '%s✗%s %s\n' "$red" "$plain" "$promise"
-    fi
-    printf '    curl -i%s\n' "$(quoted "${trust[@]}" "$@")"
-    [ "$line" = "${answer%%$'\n'*}" ] || line="${status:-no answer}: $line"
-    if [[ $line != expected* ]]; then line=$(excerpt "$text" "$line"); fi
-    printf '    → %s\n' "$line"
-}
-
-# What stands around TEXT in a long line.
-excerpt() { # TEXT LINE
-    local before=${2%%"$1"*}
-    if [ "${#2}" -le 130 ]; then
-        say "$2"
-    elif [ "${#before}" -le 60 ]; then
-        say "${2:0:130}…"
-    else
-        say "${2:0:5}…${2:${#before}-50:120}…"
-    fi
-}
-
-# Arguments as a person would type them.
-quoted() {
-    local argument
-    for argument in "$@"; do
-        case $argument in
-            *[!A-Za-z0-9_./:@=-]*) printf " '%s'" "${argument//\'/\'\\\'\'}" ;;
-            *) printf ' %s' "$argument" ;;
-        esac
-    done
-}
-
-prove_all() {
-    local json='Content-Type: application/json' realm='Basic realm="Elasticsearch server"'
-    printf '%s\n' '{"index":{"_id":"2"}}' '{"name":"blue shirt","price":12}' \
-        '{"index":{"_id":"3"}}' '{"name":"red hat","price":8}' >"$scratch/products.json"
-    prove 'without credentials: refused, with the realm' 401 "$realm" "$front_url/"
-    prove 'wrong password: refused' 401 "$realm" -u alice:wrong "$front_url/"
-    prove "right password: the cluster's JSON" 200 cluster_name -u alice:secret "$front_url/_cluster/health"
-    prove 'a product is indexed' 201 '"result":"created"' -u alice:secret -H "$json" \
-        -X PUT -d '{"name":"red shirt","price":10}' "$front_url/$index/_doc/1?refresh=true"
-    prove 'more in bulk' 200 '"errors":false' -u alice:secret -H 'Content-Type: application/x-ndjson' \
-        -X POST --data-binary "@$scratch/products.json" "$front_url/$index/_bulk?refresh=true"
-    prove 'and found' 200 'red hat' -u alice:secret -H "$json" \
-        -X POST -d '{"query":{"match":{"name":"hat"}}}' "$front_url/$index/_search"
-    # Elasticsearch's own answer to OPTIONS, whichever it is, shows that the request came through.
-    prove 'OPTIONS without credentials: not refused' '200|204|405' HTTP/ -X OPTIONS "$front_url/"
-    prove 'a user outside the group: refused' 401 "$realm" -u bob:geheim "$front_url/"
-}
 
 main() {
     case ${1:-} in

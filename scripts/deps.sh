@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Installs what is missing: for building, for demo and tests too, or also for the tests that are left out without it.
+# Installs what is missing: for building, for demo and tests too, or also for the tests that are left out without it; for
+# making a Debian package, or for the test of both packages.
 #
-#   scripts/deps.sh build|all|ci
+#   scripts/deps.sh build|all|ci|deb|packages
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -36,6 +37,12 @@ all npm npm npm
 ci fail2ban-regex fail2ban fail2ban-server
 ci promtool prometheus golang-github-prometheus
 ci valgrind valgrind valgrind
+deb dpkg-shlibdeps dpkg-dev dpkg-dev
+packages debootstrap debootstrap debootstrap
+packages rpm rpm rpm
+packages rpm2cpio rpm2cpio rpm
+packages cpio cpio cpio
+packages ip iproute2 iproute
 TABLE
 }
 
@@ -69,7 +76,8 @@ missing_packages() { # PURPOSE
     local purpose what debian fedora package
     while read -r purpose what debian fedora; do
         case $1/$purpose in
-            */build | all/all | ci/*) ;;
+            */build | all/all | ci/all | packages/deb) ;;
+            "$1/$1") ;;
             *) continue ;;
         esac
         if present "$what"; then continue; fi

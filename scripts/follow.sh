@@ -1,0 +1,46 @@
+# shellcheck shell=bash
+# Follows a page of the documentation word for word. Sourced after lib.sh.
+#
+#   follow PAGE SYSTEM COMMAND...
+#
+# runs each block ```sh of the page that is marked for SYSTEM (```sh debian redhat) as COMMAND... bash -c BLOCK, one after
+# the other, and wants every line of the ```text block that follows it, if that is marked too, in what was printed. Where
+# something asks for a password, the answer is $password.
+
+follow() { # PAGE SYSTEM COMMAND...
+    local page=$1 system=$2 line language='' marks block='' output='' number=0 ran=0
+    shift 2
+    while IFS= read -r line <&3; do
+        number=$((number + 1))
+        if [[ $line != '```'* ]]; then
+            block+=$line$'\n'
+        elif [ -z "$language" ]; then
+            read -r language marks <<<"${line#'```'}"
+            language=${language:-none} block=''
+        else
+            if [[ " $marks " == *" $system "* ]]; then follow_block "$@"; fi
+            language=''
+        fi
+    done 3<"$page"
+    [ "$ran" -gt 0 ] || die "$page has nothing for $system"
+    say "$page: $ran blocks for $system, followed word for word"
+}
+
+# Reads follow's variables.
+follow_block() { # COMMAND...
+    local wanted
+    case $language in
+        sh)
+            ran=$((ran + 1))
+            # Without a terminal, passwords are asked for on the standard input.
+            output=$(setsid --wait "$@" bash -ec "$block" 2>&1 < <(yes "${password:?}")) \
+                || die "$page: the block before line $number failed: $block$output"
+            ;;
+        text)
+            while IFS= read -r wanted; do
+                [ -z "$wanted" ] || grep -qF -- "$wanted" <<<"$output" \
+                    || die "$page: '$wanted' (before line $number) is not in what was printed: $output"
+            done <<<"$block"
+            ;;
+    esac
+}

@@ -1,0 +1,209 @@
+#!/usr/bin/env bash
+# Both packages, from installing to purging. The Debian one in a clean root of this machine's distribution, made with
+# debootstrap, in namespaces of its own: there docs/elasticsearch.md is followed word for word, on the ports that it names,
+# in front of a real Elasticsearch. The rpm is unpacked and compared with what Red Hat's httpd expects, since Red Hat's own
+# packages are not at hand on Debian.
+#
+#   scripts/package_test.sh       needs root and a network, and takes some minutes
+#
+# ESAUTH_DEBIAN_ROOT=FOLDER keeps the clean root there for the next time.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/backend.sh"
+. "$(dirname "$0")/proofs.sh"
+. "$(dirname "$0")/follow.sh"
+
+package=libapache2-mod-rust-esauth
+# Higher than any version there will be.
+newer=9999.0.0-1
+# What the page asks for, to be had without a network.
+packages=(apache2 apache2-utils ssl-cert curl sudo nginx)
+debian=${ESAUTH_PACKAGE_TEST:-}
+password=secret
+
+check() { # WHAT COMMAND...
+    local what=$1 output
+    shift
+    if output=$("$@" 2>&1); then
+        printf '%s✓%s %s\n' "$green" "$plain" "$what"
+    else
+        die "$what: this failed: $*"$'\n'"$output"
+    fi
+}
+
+check_not() { # WHAT COMMAND...
+    local what=$1
+    shift
+    check "$what" bash -c '! "$@"' - "$@"
+}
+
+# --- outside: with the network
+
+make_clean_root() {
+    local kept=${ESAUTH_DEBIAN_ROOT:-} suite
+    suite=$(. /etc/os-release && say "$VERSION_CODENAME")
+    if [ -n "$kept" ] && [ -f "$kept/etc/debian_version" ]; then
+        cp -a "$kept" "$debian"
+        return
+    fi
+    printf 'making a clean root with %s ' "$suite"
+    quietly "$scratch/log" debootstrap --variant=minbase "$suite" "$debian" || failed_with_log debootstrap
+    # The page has no -y, and nobody is there to answer.
+    say 'APT::Get::Assume-Yes "true";' >"$debian/etc/apt/apt.conf.d/90assume-yes"
+    printf 'fetching what it will install '
+    quietly "$scratch/log" chroot "$debian" sh -ec "apt-get -q update
+        DEBIAN_FRONTEND=noninteractive apt-get -q install --no-install-recommends sudo
+        apt-get -q install --download-only ${packages[*]}" || failed_with_log apt-get
+    if [ -n "$kept" ]; then cp -a "$debian" "$kept"; fi
+}
+
+failed_with_log() { # COMMAND
+    tail -n 15 "$scratch/log" >&2
+    die "$1 failed (its last lines are above); is there a network?"
+}
+
+# --- inside: a machine of its own, as far as ports and processes go
+
+in_root() { chroot "$debian" env PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"; }
+apache2ctl() { in_root apache2ctl "$@"; }
+enabled() { in_root a2query -q -m "$1"; }
+# shellcheck disable=SC2016 # this is dpkg's variable
+installed_version() { in_root dpkg-query -W -f '${Version}' "$package"; }
+upgrade() { in_root apt-get -q install "/root/newer/${package}_newer.deb"; }
+# Everything there is, but for what httpd, dpkg and apt note down at work.
+listing() { in_root find / -xdev ! -path '/proc/*' ! -path '/var/log/*' ! -path '/var/cache/*' ! -path '/var/lib/dpkg/*' ! -path '/run/*' \
+    ! -path '/tmp/*' ! -path '/var/lib/apt/*' ! -path '/root/*' | sort; }
+status_of() { curl -k -s -o /dev/null --max-time 30 -w '%{http_code}' "$@"; }
+
+test_debian() {
+    ip link set lo up
+    mount -t proc proc "$debian/proc"
+    ES_PORT=9200 backend_start elasticsearch-7 "$scratch/backend"
+    in_root apt-get -q install --no-install-recommends apache2 >"$scratch/log" 2>&1 || failed_with_log apt-get
+    install_as_documented
+    survive_an_upgrade
+    remove_and_purge
+    follow_nginx
+}
+
+install_as_documented() {
+    listing >"$scratch/before"
+    # Where the page's ./libapache2-mod-rust-esauth_*.deb is.
+    follow "$root/docs/elasticsearch.md" debian in_root env --chdir=/root
+    check "the module is enabled" enabled rust_esauth
+    check "configtest passes" apache2ctl configtest
+    check "httpd has loaded the module" grep -q mod_rust_esauth.so "/proc/$(cat "$debian/run/apache2/apache2.pid")/maps"
+    prove_set_up
+}
+
+prove_set_up() {
+    in_root htpasswd -b -B -C 5 /etc/apache2/elasticsearch.users bob geheim 2>/dev/null
+    front_url=https://localhost trust=(-k)
+    prove_all
+    [ "$failures" -eq 0 ] || die "$failures of the proofs failed; httpd's log: $(tail -n 20 "$debian/var/log/apache2/error.log")"
+    curl -s -o /dev/null -X DELETE "$backend_url/$index"
+}
+
+survive_an_upgrade() {
+    local configuration=/etc/apache2/mods-available/rust_esauth.conf
+    say 'EsAuthCacheTTL 60' >>"$debian$configuration"
+    check "an upgrade" upgrade
+    check "is to the higher version" test "$(installed_version)" = "$newer"
+    check "keeps a changed configuration" grep -q 'EsAuthCacheTTL 60' "$debian$configuration"
+    check "leaves the module enabled" enabled rust_esauth
+    check "and httpd's configuration sound" apache2ctl configtest
+    prove_set_up
+    check "the module can be disabled" in_root a2dismod -q rust_esauth
+    check "what was disabled" in_root apt-get -q install --reinstall "/root/newer/${package}_newer.deb"
+    check_not "stays disabled" enabled rust_esauth
+    check "and can be enabled again" in_root a2enmod -q rust_esauth
+}
+
+remove_and_purge() {
+    # As README.Debian says: Debian does not enable the stock module for groups by itself.
+    check "the stock module for groups is enabled" in_root a2enmod -q authz_groupfile
+    check "the package is removed" in_root apt-get -q remove "$package"
+    check_not "the module is disabled" enabled rust_esauth
+    check "the configuration is sound without it" apache2ctl configtest
+    check "httpd starts" apache2ctl restart
+    check_not "without the module" grep -q mod_rust_esauth.so "/proc/$(cat "$debian/run/apache2/apache2.pid")/maps"
+    prove_set_up
+    check "the package is purged" in_root apt-get -q purge "$package"
+    listing >"$scratch/after"
+    check "nothing of it is left" nothing_left
+}
+
+# What the page and this test made themselves may stay.
+nothing_left() { ! comm -13 "$scratch/before" "$scratch/after" | grep -i esauth; }
+
+follow_nginx() {
+    apache2ctl stop
+    mkdir -p "$debian/root/nginx"
+    cp "$root/nginx/elasticsearch-users.conf" "$debian/root/nginx/"
+    follow "$root/docs/nginx.md" debian in_root env --chdir=/root
+}
+
+# --- the rpm
+
+test_rpm() { # FILE
+    local modules=/usr/lib64/httpd/modules configuration=/etc/httpd/conf.modules.d/10-rust_esauth.conf unpacked=$scratch/rpm
+    mkdir -p "$unpacked"
+    (cd "$unpacked" && rpm2cpio "$1" | cpio -idm --quiet)
+    check "rpm: the module is where Red Hat's httpd looks" test -f "$unpacked$modules/mod_rust_esauth.so"
+    check "rpm: it is the module that was built" cmp "$unpacked$modules/mod_rust_esauth.so" \
+        "${CARGO_TARGET_DIR:-$root/target}/release/package/mod_rust_esauth.so"
+    check "rpm: it is loaded from there" grep -qx 'LoadModule rust_esauth_module modules/mod_rust_esauth.so' "$unpacked$configuration"
+    check "rpm: a changed configuration is kept" test "$(rpm -qp --qf '[%{FILENAMES} %{FILEFLAGS:fflags}\n]' "$1" 2>/dev/null \
+        | sed -n "s|^$configuration ||p")" = cn
+    check "rpm: it wants an httpd of this generation" grep -qx 'httpd-mmn = 20120211' <(rpm -qp --requires "$1" 2>/dev/null)
+    check "rpm: and the C library that it was built with" grep -q '^libc\.so\.6(GLIBC_' <(rpm -qp --requires "$1" 2>/dev/null)
+    check "rpm: the virtual hosts are with the documentation" \
+        grep -q '/examples/apache/elasticsearch-users-2.4.conf$' <(rpm -qp --docfiles "$1" 2>/dev/null)
+    check "rpm: httpd takes its configuration" rpm_configtest
+}
+
+# In Red Hat's layout, with the httpd at hand: the ServerRoot /etc/httpd has a link to the modules.
+rpm_configtest() {
+    local server_root=$unpacked/etc/httpd name
+    ln -sfn "$unpacked$modules" "$server_root/modules"
+    {
+        say "ServerRoot \"$server_root\""
+        say "ServerName localhost"
+        say "PidFile \"$scratch/pid\""
+        say "Listen 127.0.0.1:$(free_port)"
+        for name in mpm_event authn_core authz_core authz_user; do
+            say "LoadModule ${name}_module \"$("$(find_apxs)" -q LIBEXECDIR)/mod_$name.so\""
+        done
+        say "Include conf.modules.d/*.conf"
+    } >"$scratch/httpd.conf"
+    "$(httpd_program "$(find_apxs)")" -t -f "$scratch/httpd.conf"
+}
+
+# --- the order of things
+
+outside() {
+    [ "$(id -u)" -eq 0 ] || die "this needs root"
+    need_module
+    need_commands debootstrap unshare ip rpm rpm2cpio cpio curl
+    scratch=$(scratch_folder packages)
+    # Nothing is mounted below it any more when this runs: the mounts went with their namespace.
+    trap 'rm -rf --one-file-system "$scratch"' EXIT
+    debian=$scratch/root
+    rpm=$("$root/scripts/package.sh" rpm)
+    test_rpm "$rpm"
+    deb=$("$root/scripts/package.sh" deb)
+    make_clean_root
+    backend_archive elasticsearch-7 "$scratch" >/dev/null
+    mkdir -p "$debian/root/newer"
+    cp "$deb" "$debian/root/"
+    cp "$("$root/scripts/package.sh" deb "$newer")" "$debian/root/newer/${package}_newer.deb"
+    ESAUTH_PACKAGE_TEST=$debian unshare --net --mount --pid --fork --kill-child --mount-proc "$0"
+    say "Both packages hold."
+}
+
+inside() {
+    scratch=$(dirname "$debian")
+    test_debian
+}
+
+if [ -n "$debian" ]; then inside; else outside; fi
