@@ -64,7 +64,10 @@ failed_with_log() { # COMMAND
 
 # --- inside: a machine of its own, as far as ports and processes go
 
-in_root() { chroot "$debian" env PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"; }
+in_root() { # COMMAND...
+    setsid --wait chroot "$debian" \
+        env PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"
+}
 apache2ctl() { in_root apache2ctl "$@"; }
 enabled() { in_root a2query -q -m "$1"; }
 # shellcheck disable=SC2016 # this is dpkg's variable
