@@ -5,7 +5,7 @@
 #
 # runs each block ```sh of the page that is marked for SYSTEM (```sh debian redhat) as COMMAND... bash -c BLOCK, one after
 # the other, and wants every line of the ```text block that follows it, if that is marked too, in what was printed. Where
-# something asks for a password, the answer is $password; COMMAND has to be without a terminal, or it is asked there.
+# something asks for a password, $password is typed.
 
 follow() { # PAGE SYSTEM COMMAND...
     local page=$1 system=$2 line language='' marks block='' output='' number=0 ran=0
@@ -32,7 +32,7 @@ follow_block() { # COMMAND...
     case $language in
         sh)
             ran=$((ran + 1))
-            output=$("$@" bash -ec "$block" 2>&1 < <(yes "${password:?}")) \
+            output=$(python3 "$root/scripts/at_terminal.py" "${password:?}" "$@" bash -ec "$block" 2>&1) \
                 || die "$page: the block before line $number failed: $block$output"
             ;;
         text)

@@ -64,10 +64,8 @@ failed_with_log() { # COMMAND
 
 # --- inside: a machine of its own, as far as ports and processes go
 
-in_root() { # COMMAND...
-    setsid --wait chroot "$debian" \
-        env PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"
-}
+root_command=(chroot "$debian" env --chdir=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive)
+in_root() { "${root_command[@]}" "$@"; }
 apache2ctl() { in_root apache2ctl "$@"; }
 enabled() { in_root a2query -q -m "$1"; }
 # shellcheck disable=SC2016 # this is dpkg's variable
@@ -80,6 +78,7 @@ status_of() { curl -k -s -o /dev/null --max-time 30 -w '%{http_code}' "$@"; }
 
 test_debian() {
     ip link set lo up
+    say "127.0.0.1 localhost $(hostname)" >"$debian/etc/hosts"
     mount -t proc proc "$debian/proc"
     ES_PORT=9200 backend_start elasticsearch-7 "$scratch/backend"
     in_root apt-get -q install --no-install-recommends apache2 >"$scratch/log" 2>&1 || failed_with_log apt-get
@@ -92,7 +91,7 @@ test_debian() {
 install_as_documented() {
     listing >"$scratch/before"
     # Where the page's ./libapache2-mod-rust-esauth_*.deb is.
-    follow "$root/docs/elasticsearch.md" debian in_root env --chdir=/root
+    follow "$root/docs/elasticsearch.md" debian "${root_command[@]}"
     check "the module is enabled" enabled rust_esauth
     check "configtest passes" apache2ctl configtest
     check "httpd has loaded the module" grep -q mod_rust_esauth.so "/proc/$(cat "$debian/run/apache2/apache2.pid")/maps"
@@ -143,7 +142,7 @@ follow_nginx() {
     apache2ctl stop
     mkdir -p "$debian/root/nginx"
     cp "$root/nginx/elasticsearch-users.conf" "$debian/root/nginx/"
-    follow "$root/docs/nginx.md" debian in_root env --chdir=/root
+    follow "$root/docs/nginx.md" debian "${root_command[@]}"
 }
 
 # --- the rpm
