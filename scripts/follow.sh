@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2154 # what lib.sh sets is used here
 # Follows a page of the documentation word for word. Sourced after lib.sh.
 #
 #   follow PAGE SYSTEM COMMAND...
