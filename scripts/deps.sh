@@ -40,8 +40,6 @@ ci valgrind valgrind valgrind
 deb dpkg-shlibdeps dpkg-dev dpkg-dev
 packages debootstrap debootstrap debootstrap
 packages rpm rpm rpm
-packages rpm2cpio rpm2cpio rpm
-packages cpio cpio cpio
 packages ip iproute2 iproute
 TABLE
 }

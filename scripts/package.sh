@@ -2,21 +2,20 @@
 # Makes a package of what is built, for the distribution of this machine: deb for Debian and Ubuntu, rpm for Red Hat and its
 # kin. What is in it stands in Cargo.toml.
 #
-#   scripts/package.sh deb|rpm [VERSION]    prints where it is
+#   scripts/package.sh deb|rpm [VERSION-RELEASE]    prints where it is
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-target=${CARGO_TARGET_DIR:-$root/target}
-staged=$target/release/package
+staged=$build_folder/release/package
 
 # The tools are kept with what else is built, unless they are there already.
 need_tool() { # CRATE VERSION
-    local log=$target/tools/$1.log
-    export PATH=$PATH:$target/tools/bin
+    local log=$build_folder/tools/$1.log
+    export PATH=$PATH:$build_folder/tools/bin
     if have "$1"; then return; fi
-    mkdir -p "$target/tools"
+    mkdir -p "$build_folder/tools"
     printf 'building %s %s (once) ' "$1" "$2" >&2
-    quietly "$log" cargo install --locked --quiet --root "$target/tools" "$1@$2" >&2 && return
+    quietly "$log" cargo install --locked --quiet --root "$build_folder/tools" "$1@$2" >&2 && return
     tail -n 15 "$log" >&2
     die "$1 could not be installed (the last lines are above); is there a network?"
 }
@@ -25,7 +24,7 @@ need_tool() { # CRATE VERSION
 stage() {
     rm -rf "$staged"
     mkdir -p "$staged"
-    strip --strip-debug -o "$staged/mod_rust_esauth.so" "$module"
+    strip --strip-unneeded -o "$staged/mod_rust_esauth.so" "$module"
     sed 's|@LIBEXECDIR@|/usr/lib/apache2/modules|' "$root/apache/rust_esauth.load" >"$staged/rust_esauth.load"
     # Relative to the ServerRoot, as in Red Hat's own files.
     {
@@ -33,25 +32,42 @@ stage() {
         say
         cat "$root/apache/rust_esauth.conf"
     } >"$staged/10-rust_esauth.conf"
+    debian_changelog | gzip -9n >"$staged/changelog.Debian.gz"
+}
+
+# Debian wants one of the package; what has changed stands in CHANGELOG.md.
+debian_changelog() {
+    local maintainer changed
+    maintainer=$(sed -n 's/^maintainer = "\(.*\)"$/\1/p' "$root/Cargo.toml")
+    changed=$(git -C "$root" log -1 --format=%cD -- CHANGELOG.md 2>/dev/null || true)
+    cat <<CHANGES
+libapache2-mod-rust-esauth ($version) unstable; urgency=medium
+
+  * What has changed stands in CHANGELOG.md.
+
+ -- $maintainer  ${changed:-$(date -R -r "$root/CHANGELOG.md")}
+CHANGES
 }
 
 main() {
-    local kind=${1:-} version=${2:-}
+    local kind=${1:-} version
     need_module
     need_commands strip
     [ "$(httpd_generation "$(find_apxs)")" = 2.4 ] || die "packages are for httpd 2.4; elsewhere use make install"
     cd "$root"
+    version=${2:-$(sed -n '/^\[workspace.package\]/,/^$/s/^version = "\(.*\)"$/\1/p' Cargo.toml)-1}
     stage
     case $kind in
         deb)
             need_tool cargo-deb 3.8.0
-            cargo deb --quiet --no-build --no-strip ${version:+--deb-version "$version"}
+            cargo deb --quiet --no-build --no-strip --deb-version "$version"
             ;;
         rpm)
             need_tool cargo-generate-rpm 0.21.1
-            rm -f "$target"/generate-rpm/*.rpm
-            cargo generate-rpm --target-dir "$target" ${version:+--set-metadata "version = \"$version\""}
-            say "$target"/generate-rpm/*.rpm
+            rm -f "$build_folder"/generate-rpm/*.rpm
+            cargo generate-rpm --target-dir "$build_folder" --payload-compress gzip \
+                --set-metadata "version = \"${version%-*}\"" --set-metadata "release = \"${version##*-}\""
+            say "$build_folder"/generate-rpm/*.rpm
             ;;
         *) die "usage: scripts/package.sh deb|rpm [VERSION]" ;;
     esac
