@@ -206,11 +206,6 @@ impl Cache {
         let digest = self.digest(credential);
         let now = monotonic_seconds();
         let remembered = self.remembered(&digest, now);
-        self.counters().count_look(match remembered {
-            Some(Verdict::Granted) => Look::Grant,
-            Some(_) => Look::Denial,
-            None => Look::Miss,
-        });
         if remembered == Some(Verdict::Granted) {
             self.counters().count_look(Look::Grant);
             return Judgement::from_memory(Verdict::Granted);
