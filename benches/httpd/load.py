@@ -70,22 +70,35 @@ def round_length(seconds, request_seconds, connections):
     return max(seconds, math.ceil(2.5 * connections * request_seconds / os.cpu_count()))
 
 
-def measure(url, seconds, header=None, connections=16):
-    """Loads a URL with wrk; any answer but 2xx makes it fail."""
-    command = [find_program("wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s",
-               "-s", os.path.join(HERE, "result.lua")]
+def wrk(url, seconds, header, connections, script, *arguments):
+    """Runs wrk for the result lines of a script, by their first word; any answer but 2xx makes it fail."""
+    command = [find_program("wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", script]
     if header:
         command += ["-H", "Authorization: " + header]
-    done = subprocess.run(command + [url], capture_output=True, text=True, check=False)
-    lines = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("RESULT ")]
-    if done.returncode != 0 or not lines:
+    done = subprocess.run(command + [url, "--", *arguments], capture_output=True, text=True, check=False, cwd=HERE)
+    words = [line.split() for line in done.stdout.splitlines()]
+    lines = {line[0]: list(map(int, line[1:])) for line in words if line and line[0] in ("RESULT", "SLICES")}
+    if done.returncode != 0 or "RESULT" not in lines:
         raise Failed(f"wrk failed: {(done.stderr or done.stdout).strip()[-200:]}")
-    requests, micros, wrong, broken, late, p50, p99 = map(int, lines[0])
+    requests, _, wrong, broken, late, _, _ = lines["RESULT"]
     if wrong or broken or late:
         raise Failed(f"of {requests} answers {wrong} were errors; {broken} connections broke, {late} timed out")
     if requests == 0:
         raise NoAnswer("no answer within the round")
+    return lines
+
+
+def measure(url, seconds, header=None, connections=16):
+    """Loads a URL with wrk."""
+    requests, micros, _, _, _, p50, p99 = wrk(url, seconds, header, connections, "result.lua")["RESULT"]
     return Load(requests / (micros / 1e6), p50 / 1e3, p99 / 1e3)
+
+
+def measure_by_slices(opened, url, seconds, header, connections=16):
+    """Loads two URLs of a server by turns, fifty times a second: the rate of either while it has its turn."""
+    paths = [urllib.parse.urlsplit(each).path for each in (opened, url)]
+    open_requests, open_micros, requests, micros = wrk(url, seconds, header, connections, "slices.lua", *paths)["SLICES"]
+    return open_requests / (open_micros / 1e6), requests / (micros / 1e6)
 
 
 def start_guessing(url, user, word, seconds, connections, log):

@@ -201,7 +201,7 @@ class OursEverything(Ours):
     key, label = "ours-everything", "httpd, rust_esauth, everything on"
     cases = ONE_USER
     modules = Ours.modules + ("authz_host", "log_config", "status")
-    settings = """EsAuthMaxFailures 10/300
+    settings = """EsAuthMaxFailures 100/60
 ExtendedStatus On
 CustomLog access.log "%h %u %r %>s %{esauth-verdict}n %{esauth-hash-us}n"
 <Location /metrics>
