@@ -44,6 +44,7 @@ fn configuration(site: &Site<'_>) -> String {
         fs::create_dir_all(site.folder.join("htdocs").join(section)).unwrap();
         fs::write(site.folder.join("htdocs").join(section).join("file.txt"), "file\n").unwrap();
     }
+    // AuthName twice: 2.2's mod_auth_digest inherits nothing, and crashes without.
     format!(
         "DocumentRoot {folder}/htdocs\nMaxKeepAliveRequests 0\n\
          <Location />\nAuthType Basic\nAuthName realm\nAuthBasicProvider file\nAuthUserFile {folder}/users\n\
@@ -51,7 +52,7 @@ fn configuration(site: &Site<'_>) -> String {
          <Location /users/>\nRequire valid-user\n</Location>\n\
          <Location /groups/>\nRequire group staff\n</Location>\n\
          <Location /basic/>\nAuthBasicAuthoritative Off\nRequire valid-user\n</Location>\n\
-         <Location /digest/>\nAuthType Digest\nAuthDigestProvider file\nAuthUserFile {folder}/digests\n\
+         <Location /digest/>\nAuthType Digest\nAuthName realm\nAuthDigestProvider file\nAuthUserFile {folder}/digests\n\
          Require valid-user\n</Location>\n"
     )
 }
@@ -78,7 +79,7 @@ mod used_rightly {
             return;
         }
         // When it ends, so does the test if anything was found.
-        let mut server = start("StartServers 1\nServerLimit 3\n", Httpd::start_under_memcheck);
+        let mut server = start("StartServers 1\n", Httpd::start_under_memcheck);
         ask_everything(&server);
         change_files(&server);
         server.graceful();
@@ -90,7 +91,8 @@ mod used_rightly {
 
     fn ask_everything(server: &Httpd) {
         let mut connection = Connection::open(server.port()).unwrap();
-        let mut status = |request: Request| connection.ask(&request).unwrap().status;
+        let mut ask = |request: Request| connection.ask(&request).unwrap();
+        let mut status = |request: Request| ask(request).status;
         for user in ["alice", "bob", "carol", "dave", "erin"] {
             // The second time from memory.
             for _ in 0..2 {
@@ -110,10 +112,10 @@ mod used_rightly {
             assert_eq!(status(get("users").header(format!("Authorization: {header}"))), 401, "{header}");
         }
         for (user, password, expected) in [("alice", "secret", 200), ("alice", "wrong", 401), ("mallory", "x", 401)] {
-            let challenge = client::ask(server.port(), &get("digest")).unwrap();
+            let challenge = ask(get("digest"));
             let challenge = challenge.header("www-authenticate").unwrap();
             let header = digest::authorization(&get("digest"), challenge, user, password).expect("a challenge");
-            assert_eq!(status(get("digest").header(header)), expected, "{user}");
+            assert_eq!(ask(get("digest").header(header)).status, expected, "{user}");
         }
     }
 
