@@ -92,7 +92,7 @@ test_debian() {
     # Without an init system, services are only started and restarted where this says that they may be.
     printf '#!/bin/sh\nexit 0\n' >"$debian/usr/sbin/policy-rc.d"
     chmod 755 "$debian/usr/sbin/policy-rc.d"
-    say "127.0.0.1 localhost $(hostname)" >"$debian/etc/hosts"
+    printf '127.0.0.1 localhost\n127.0.1.1 %s\n' "$(hostname)" >"$debian/etc/hosts"
     mount -t proc proc "$debian/proc"
     # sudo wants pseudo-terminals.
     mount --rbind /dev "$debian/dev"
