@@ -69,7 +69,7 @@ main() {
                 --set-metadata "version = \"${version%-*}\"" --set-metadata "release = \"${version##*-}\""
             say "$build_folder"/generate-rpm/*.rpm
             ;;
-        *) die "usage: scripts/package.sh deb|rpm [VERSION]" ;;
+        *) die "usage: scripts/package.sh deb|rpm [VERSION-RELEASE]" ;;
     esac
 }
 
