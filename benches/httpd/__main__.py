@@ -37,7 +37,6 @@ class Bench:
         self.storm_clients = 40 if options.quick else 200
         self.flood_seconds = 1 if options.quick else 2
         self.flood_rounds = 1 if options.quick else 2
-        self.more_rounds_of_ours = 0 if options.quick else 16
         self.turns = 1000 if options.quick else 10_000
         self.quick = options.quick
         self.begin = time.monotonic()

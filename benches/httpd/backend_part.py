@@ -107,7 +107,8 @@ def run(bench):
     for number in range(bench.rounds):
         title = f"backend, round {number + 1}"
         for server in collected:
-            server.round(bench.seconds, lambda text, title=title: bench.progress(f"{title}: {text}"))
+            by = server.round_by_slices if isinstance(server.server, Ours) else server.round
+            by(bench.seconds, lambda text, title=title: bench.progress(f"{title}: {text}"))
         if not problem:
             try:
                 base, rate = own_security_round(opened, secured, bench.seconds)
@@ -119,9 +120,6 @@ def run(bench):
             rates.append(rate)
             shares.append(rate / base)
             bench.progress(f"{title}: Elasticsearch's own security: open {base:,.0f}/s, {rate / base:.2%}")
-    for number in range(bench.more_rounds_of_ours // 3):
-        title = f"backend, round {number + 1} of ours"
-        collected[-1].round(1, lambda text, title=title: bench.progress(f"{title}: {text}"))
     bench.stop_servers(servers)
     results = {server.server.key: server.result() for server in collected}
     results["elasticsearch"] = {
