@@ -11,10 +11,14 @@ $(foreach name,APXS ES_URL DESTDIR HTTPS_PORT HTTP_PORT ES_PORT ESAUTH_MODULE,$(
 scripts := $(wildcard scripts/*.sh tests/e2e/*.sh) .ci/run
 
 .DEFAULT_GOAL := all
-.PHONY: all deps deps-build demo test test-backends soak sanitize models fuzz bench lint deb rpm test-packages install uninstall clean help
+.PHONY: all cli deps deps-build demo test test-backends soak sanitize models fuzz bench lint deb rpm test-packages install uninstall clean help
 
 all: deps-build ## Build target/release/librust_esauth.so
 	@cargo build --release --quiet
+
+cli: deps-build ## Build target/release/esauth, and its completions and manual pages in target/esauth/
+	@cargo build --release --quiet -p esauth_cli
+	@folder=$${CARGO_TARGET_DIR:-target} && "$$folder/release/esauth" generate "$$folder/esauth"
 
 deps: ## Install what building, demo and tests need (apt or dnf)
 	@scripts/deps.sh all
@@ -22,7 +26,7 @@ deps: ## Install what building, demo and tests need (apt or dnf)
 deps-build:
 	@scripts/deps.sh build
 
-demo: deps all ## A real Elasticsearch behind httpd with TLS, each promise proved (DEMO=once: stop after the proofs)
+demo: deps all cli ## A real Elasticsearch behind httpd with TLS, each promise proved (DEMO=once: stop after the proofs)
 	@scripts/demo.sh $(DEMO)
 
 test: deps all ## Unit, integration and end-to-end tests

@@ -29,6 +29,20 @@ trap 'printf "\nstopping\n"; exit 130' INT
 trap 'exit 143' TERM
 trap 'exit 129' HUP
 
+# The same from the outside, and what no request of the ones above shows: the certificate, the ports.
+verify() {
+    say secret >"$scratch/alice.password"
+    say geheim >"$scratch/bob.password"
+    local command=(verify "$front_url" ${front_certificate:+"--ca=$front_certificate"}
+        --user=alice "--user-password=$scratch/alice.password"
+        --outsider=bob "--outsider-password=$scratch/bob.password"
+        "--http-port=${plain_url##*:}" "--auth-user-file=$scratch/front/users")
+    # Where a back end of the user's own listens is theirs to decide.
+    [ -n "${ES_URL:-}" ] || command+=("--backend=${backend_url#http://}")
+    printf '    esauth%s\n\n' "$(quoted "${command[@]}")"
+    "$esauth" "${command[@]}" || failures=$((failures + 1))
+}
+
 main() {
     case ${1:-} in
         '' | once) ;;
@@ -40,6 +54,8 @@ main() {
     trust=(${front_certificate:+--cacert "$front_certificate"})
     say
     prove_all
+    say
+    verify
     say
     if [ "$failures" -gt 0 ]; then
         say "$failures of the proofs failed; httpd's log:"

@@ -61,7 +61,7 @@ has_module() { # NAME
 }
 
 make_certificate() {
-    openssl req -x509 -newkey rsa:2048 -nodes -days 7 -subj /CN=localhost \
+    openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost \
         -addext subjectAltName=DNS:localhost,IP:127.0.0.1 \
         -keyout "$folder/key.pem" -out "$folder/certificate.pem" >"$folder/logs/openssl" 2>&1 || {
         cat "$folder/logs/openssl" >&2

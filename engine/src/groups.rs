@@ -12,7 +12,7 @@ use crate::source::Parse;
 
 /// httpd 2.4 stops reading a group file at a line of this many bytes before its LF (`VARBUF_MAX_LEN` of
 /// mod_authz_groupfile, which counts the LF too).
-const TOO_LONG_LINE: usize = 16 * 1024 * 1024;
+pub(crate) const TOO_LONG_LINE: usize = 16 * 1024 * 1024;
 
 /// Room for this many members is made beforehand, at most: a file may be large and say little.
 const MOST_RESERVED: usize = 4 * 1024 * 1024;
@@ -204,15 +204,15 @@ impl Names {
 
 /// The members of a line, split like words of httpd's configuration (`ap_getword_conf` in server/util.c): at white
 /// space, with `"…"` and `'…'` and backslash escapes. Each word is put into its final form in place.
-struct MemberWords {
+pub(crate) struct MemberWords {
     /// Offset of the group's name.
-    group: u32,
+    pub(crate) group: u32,
     position: usize,
     end: usize,
 }
 
 impl MemberWords {
-    fn new(text: &mut [u8], line: Line) -> Self {
+    pub(crate) fn new(text: &mut [u8], line: Line) -> Self {
         let colon = memchr(b':', &text[line.start..line.end]).map_or(line.end, |distance| line.start + distance);
         let mut position = colon;
         while position < line.end && text[position] == b':' {
@@ -227,7 +227,7 @@ impl MemberWords {
     }
 
     /// Offset of the next member's name.
-    fn next(&mut self, text: &mut [u8]) -> Option<u32> {
+    pub(crate) fn next(&mut self, text: &mut [u8]) -> Option<u32> {
         while self.position < self.end && is_space(text[self.position]) {
             self.position += 1;
         }
@@ -262,7 +262,7 @@ impl MemberWords {
 }
 
 /// The name at `offset`, up to its NUL.
-fn c_string(text: &[u8], offset: u32) -> &[u8] {
+pub(crate) fn c_string(text: &[u8], offset: u32) -> &[u8] {
     let from = &text[offset as usize..];
     &from[..memchr(0, from).unwrap_or(from.len())]
 }

@@ -13,6 +13,9 @@ use crate::source::Parse;
 /// Stock httpd reads lines into a buffer of this many bytes, its NUL included, and stops reading at a longer one.
 const STOCK_LINE_BUFFER: usize = 8192;
 
+/// Bytes of a line with which stock httpd does not read it.
+pub(crate) const TOO_LONG_LINE: usize = STOCK_LINE_BUFFER - 1;
+
 /// Users that stand in for unknown ones, at most.
 const MOST_DECOYS: usize = 256;
 
@@ -103,7 +106,7 @@ impl Parse for Passwords {
         let mut lines = Vec::new();
         lines.try_reserve_exact(memchr::memchr_iter(b'\n', &text).count() + 1)?;
         let mut decoys = Decoys { offsets: Vec::new(), offered: 0, stride: 1 };
-        let mut cutter = LineCutter::new(text, rules, STOCK_LINE_BUFFER - 1);
+        let mut cutter = LineCutter::new(text, rules, TOO_LONG_LINE);
         while let Some(line) = cutter.next_content() {
             let offset = line.start as u32; // Fits: `file::read` refuses files whose offsets would not.
             lines.push(Hashed { hash: keys.hash_one(word(cutter.text(), line.start).0), offset });
@@ -213,7 +216,7 @@ fn insert_first(table: &mut HashTable<u32>, hash: u64, offset: u32, same: impl F
 
 /// The word from `from` to the next `:` or the line's end, and where the word after it starts. A run of `:` counts as
 /// one (`ap_getword` in httpd's server/util.c).
-fn word(text: &[u8], from: usize) -> (&[u8], usize) {
+pub(crate) fn word(text: &[u8], from: usize) -> (&[u8], usize) {
     let length = memchr2(b':', 0, &text[from..]).unwrap_or(text.len() - from);
     let mut next = from + length;
     while text.get(next) == Some(&b':') {

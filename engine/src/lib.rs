@@ -5,6 +5,8 @@
 //! * [`Source`] keeps the current snapshot of one file and reads it again when it has changed.
 //! * [`cache::Cache`] remembers verdicts for all processes of a server, and computes each hash once.
 //! * [`hash::verify`] compares a password with a stored hash of any family that `htpasswd` or crypt(3) makes.
+//! * [`Listing`] is a password or group file line by line, and [`hash::describe`] tells what a stored hash is, for programs
+//!   that explain a file to people.
 //!
 //! No type of httpd's appears here: user names, passwords and group names are bytes without NUL, as httpd's C strings
 //! are. Nothing here logs; what an operator should hear is returned as [`News`].
@@ -15,6 +17,7 @@ mod groups;
 pub mod hash;
 mod htpasswd;
 mod lines;
+mod listing;
 mod source;
 mod sync;
 mod trail;
@@ -25,6 +28,7 @@ pub use file::ReadError;
 pub use groups::{Groups, Memberships};
 pub use htpasswd::Passwords;
 pub use lines::LineRules;
+pub use listing::{Listed, Listing};
 pub use source::{News, Parse, Reading, Snapshot, Source};
 pub use watch::Watcher;
 pub use wipe::wipe_registers;

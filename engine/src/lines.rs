@@ -41,6 +41,10 @@ pub(crate) struct Line {
     pub(crate) start: usize,
     /// Offset behind the last byte; a NUL stands there.
     pub(crate) end: usize,
+    /// Number, from 1, of its first physical line.
+    pub(crate) number: usize,
+    /// Number of its last physical line, another one where lines were joined.
+    pub(crate) last_number: usize,
 }
 
 impl LineCutter {
@@ -75,14 +79,20 @@ impl LineCutter {
     /// The next logical line that is neither empty nor a comment.
     pub(crate) fn next_content(&mut self) -> Option<Line> {
         while let Some(line) = self.next_line() {
-            if line.start < line.end && self.text[line.start] != b'#' {
+            if self.has_content(line) {
                 return Some(line);
             }
         }
         None
     }
 
-    fn next_line(&mut self) -> Option<Line> {
+    /// False for an empty line and for a comment.
+    pub(crate) fn has_content(&self, line: Line) -> bool {
+        line.start < line.end && self.text[line.start] != b'#'
+    }
+
+    /// The next logical line, whatever it is.
+    pub(crate) fn next_line(&mut self) -> Option<Line> {
         let start = self.position;
         let number = self.line_number + 1;
         let mut end = start;
@@ -107,7 +117,7 @@ impl LineCutter {
         let (start, end) = trim(&self.text, start, end);
         // In bounds: `end` is at most the place of the LF or NUL that ended the line, or of the additional NUL.
         self.text[end] = 0;
-        Some(Line { start, end })
+        Some(Line { start, end, number, last_number: self.line_number })
     }
 
     /// Moves the next physical line down to `end`. True where it ended in LF, false where a NUL or the file's end cut it.

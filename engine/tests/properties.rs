@@ -46,6 +46,25 @@ const ENDS: &[&[u8]] = &[
 /// Bytes in a line around the one with which it is too long for stock httpd.
 const AROUND_THE_LIMIT: std::ops::Range<usize> = plain::TOO_LONG_FOR_PASSWORDS - 4..plain::TOO_LONG_FOR_PASSWORDS + 4;
 
+/// Hashes of "secret" in the families of crypt(3).
+const HASHES: &[&str] = &[
+    "$sha1$24$saltsalt$aNLkYyGxS/Hq4c22pfI//j7u/bg0",
+    "$md5,rounds=5$saltsalt$$kIhAWBZFPt2pe8bQG4hiG.",
+    "$md5$saltsalt$$htFYkfcXgVn6XJq7JYvMH/",
+    "$3$$878d8014606cda29677a44efa1353fc7",
+    "$gy$j75$saltsalt$lKLXtt/QvsyxW9ILYZt1u1hNXyI7ZoBnbdUTsPBwSi5",
+    "$2x$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW",
+    "$1$saltsalt$9xy1btjgzLYfb7hivXtC//",
+    "$y$j75$saltsalt$0gBD67sgmJgRX3RZ6wHHO7sHimQEWGCWN85o4Twogh2",
+    "$7$6U..../....saltsalt$X5U8SQsYxdKoV4YFGbCO2to1JJbjQrcIM4GkaM41m96",
+    "$5$rounds=1000$saltsalt$eKLZU9t9OoPWrqOQsoTIKG0aYkZ5rGOoOQhiIvoSWX2",
+    "$6$rounds=1000$saltsalt$LAV5VE5Y7w1d73x1mFNspYWUpazfmwv2SoepNXNKJ/otop/Zok96Hr8Q13LEv0DRY/x8v0/crpIjl8NJSAqXV/",
+    "$2y$04$Ub9qVQIdR5j2PmraY4inw.hl6PDkZQ4R9.nbiAuCQLBZcEqfzDCiu",
+    "$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW",
+    "_J9..rasmz0.F/jqjWck",
+    "abNANd1rDfiNc",
+];
+
 fn some_of(texts: &'static [&'static [u8]]) -> impl Strategy<Value = Vec<u8>> {
     select(texts).prop_map(<[u8]>::to_vec)
 }
@@ -124,6 +143,24 @@ proptest! {
     ) {
         plain::compare_passwords(&file);
         plain::compare_groups(&file);
+    }
+
+    #[test]
+    fn a_hash_with_a_change_is_called_usable_only_where_crypt_could_have_made_it(
+        hash in select(HASHES),
+        place in any::<prop::sample::Index>(),
+        change in prop_oneof![select(&b"./09AZaz$:!*\\ _,="[..]), 1..=u8::MAX],
+        is_added in any::<bool>(),
+    ) {
+        let mut changed = hash.as_bytes().to_vec();
+        let place = place.index(changed.len());
+        if is_added {
+            changed.insert(place, change);
+        } else {
+            changed[place] = change;
+        }
+        changed.extend_from_slice(b"\nsecret");
+        plain::compare_verdicts(&changed);
     }
 
     #[test]

@@ -139,12 +139,19 @@ fn query(apxs: &Path, name: &str) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
+/// The project's folder. A test of another package than the module's is in a folder of it.
+pub(crate) fn workspace() -> &'static Path {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let is_workspace = |folder: &&Path| folder.join("Cargo.lock").exists();
+    package.ancestors().find(is_workspace).unwrap_or_else(|| panic!("no Cargo.lock above {}", package.display()))
+}
+
 /// `$ESAUTH_MODULE`, else what `cargo build --release` makes.
 fn module_under_test() -> PathBuf {
     let given = |name| std::env::var_os(name).filter(|given| !given.is_empty()).map(PathBuf::from);
     let path = given("ESAUTH_MODULE").unwrap_or_else(|| {
         let target = given("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-        Path::new(env!("CARGO_MANIFEST_DIR")).join(target).join("release/librust_esauth.so")
+        workspace().join(target).join("release/librust_esauth.so")
     });
     path.canonicalize().unwrap_or_else(|error| {
         panic!("the module under test, {}: {error}; run `cargo build --release` or set ESAUTH_MODULE", path.display())

@@ -14,10 +14,23 @@ const ROUNDS: usize = 1000;
 const ALPHABET: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 pub(super) fn verify(password: &[u8], stored: &[u8]) -> bool {
-    let rest = &stored[PREFIX.len()..];
-    let Some(salt_ends) = rest.iter().take(LONGEST_SALT + 1).position(|&byte| byte == b'$') else { return false };
-    let (salt, hash) = (&rest[..salt_ends], &rest[salt_ends + 1..]);
+    let Some((salt, hash)) = parse(stored) else { return false };
     same(&encode(&digest(password, salt)), hash)
+}
+
+/// True where some password could have this hash.
+pub(super) fn is_well_formed(stored: &[u8]) -> bool {
+    let in_alphabet = |byte: &u8| ALPHABET.contains(byte);
+    // The last character holds two bits, and so is one of the first four.
+    parse(stored)
+        .is_some_and(|(_, hash)| hash.len() == 22 && hash.iter().all(in_alphabet) && ALPHABET[..4].contains(&hash[21]))
+}
+
+/// Salt and hash.
+fn parse(stored: &[u8]) -> Option<(&[u8], &[u8])> {
+    let rest = stored.strip_prefix(PREFIX)?;
+    let salt_ends = rest.iter().take(LONGEST_SALT + 1).position(|&byte| byte == b'$')?;
+    Some((&rest[..salt_ends], &rest[salt_ends + 1..]))
 }
 
 fn digest(password: &[u8], salt: &[u8]) -> Zeroizing<[u8; 16]> {

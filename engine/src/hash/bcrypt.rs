@@ -40,6 +40,12 @@ pub(super) fn verify(password: &[u8], stored: &[u8]) -> bool {
     BASE64.encode_slice(&computed[..HASH_BYTES], &mut encoded) == Ok(encoded.len()) && same(&encoded, expected)
 }
 
+/// True where some password could have this hash, whichever prefix it has.
+pub(super) fn is_well_formed(stored: &[u8]) -> bool {
+    let spare_bits_are_zero = |hash: &[u8]| BASE64.decode(hash).is_ok_and(|bytes| bytes.len() == HASH_BYTES);
+    parse(stored).is_some_and(|(_, _, hash)| spare_bits_are_zero(hash))
+}
+
 /// Cost, salt and the hash's characters.
 fn parse(stored: &[u8]) -> Option<(u32, [u8; 16], &[u8])> {
     if stored.len() != HASH_ENDS || stored[6] != b'$' {

@@ -7,11 +7,14 @@
 mod apr1;
 mod bcrypt;
 mod crypt;
+mod description;
 mod sha1;
 
 use subtle::ConstantTimeEq;
 
 use crate::wipe::wipe_stack;
+
+pub use description::{Description, Scheme, describe};
 
 /// True where `password` is the one that `stored` was made from.
 ///
@@ -129,7 +132,7 @@ fn same(computed: &[u8], stored: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Family, verify};
+    use super::{Family, describe, verify};
 
     /// A hash of "secret" in each family, made by `htpasswd` or the system's crypt(3).
     const OF_SECRET: &[&str] = &[
@@ -186,6 +189,18 @@ mod tests {
             assert!(!verify(b"secret", format!("{stored}x").as_bytes()), "{stored}");
             for end in 0..stored.len() {
                 assert!(!verify(b"secret", &stored.as_bytes()[..end]), "{}", &stored[..end]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_hash_is_described_as_usable_while_it_is_whole() {
+        for stored in OF_SECRET {
+            let told = describe(stored.as_bytes());
+            assert!(told.usable, "{stored}: {told:?}");
+            assert!(!describe(format!("{stored}x").as_bytes()).usable, "{stored}");
+            for end in 0..stored.len() {
+                assert!(!describe(&stored.as_bytes()[..end]).usable, "{}", &stored[..end]);
             }
         }
     }

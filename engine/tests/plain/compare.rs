@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use esauth_engine::{Groups, LineRules, Parse, Passwords};
+use esauth_engine::{Groups, LineRules, Listing, Parse, Passwords};
 
 use super::{GroupFile, PasswordFile, TOO_LONG_FOR_PASSWORDS};
 
@@ -51,7 +51,23 @@ pub fn compare_passwords(file: &[u8]) {
             assert_eq!(engine.realm_hash(user, realm), Ok(plain.realm_hash(user, realm)), "{}", names());
         }
         compare_decoys(file, rules, &plain, &engine);
+        let listing = Listing::of_passwords(file.to_vec(), rules);
+        let listed: Vec<_> = listing.lines().map(|line| (line.name(), line.stored_hash())).collect();
+        let expected: Vec<_> = plain.lines.iter().map(|[user, hash, _]| (&user[..], &hash[..])).collect();
+        assert_eq!(listed, expected, "{rules:?}: listing");
+        assert_eq!(listing.stock_stops_at(), plain.too_long, "{rules:?}: listing");
+        compare_numbers(file, &listing);
     }
+}
+
+/// The physical lines of a listing follow each other, and there are as many in the file.
+fn compare_numbers(file: &[u8], listing: &Listing) {
+    let mut last = 0;
+    for line in listing.lines() {
+        assert!(last < line.number() && line.number() <= line.last_number(), "line {}", line.number());
+        last = line.last_number();
+    }
+    assert!(last <= file.iter().filter(|&&byte| byte == b'\n').count() + 1, "line {last}");
 }
 
 fn compare_decoys(file: &[u8], rules: LineRules, plain: &PasswordFile, engine: &Passwords) {
@@ -73,6 +89,16 @@ pub fn compare_groups(file: &[u8]) {
         let members = plain.members();
         assert_eq!(engine.members(), members.len(), "{rules:?}: members");
         assert_eq!(engine.stock_stops_at(), plain.too_long, "{rules:?}: line too long for stock httpd");
+        let listing = Listing::of_groups(file.to_vec(), rules);
+        let listed: Vec<(Vec<u8>, Vec<&[u8]>)> =
+            listing.lines().map(|line| (line.name().to_ascii_lowercase(), line.members().collect())).collect();
+        let expected: Vec<(Vec<u8>, Vec<&[u8]>)> = plain
+            .lines
+            .iter()
+            .map(|(group, members)| (group.to_ascii_lowercase(), members.iter().map(Vec::as_slice).collect()))
+            .collect();
+        assert_eq!(listed, expected, "{rules:?}: listing");
+        compare_numbers(file, &listing);
         let strangers = strangers(file);
         let mut groups: BTreeSet<&[u8]> = plain.lines.iter().map(|(group, _)| &group[..]).collect();
         groups.extend(strangers.iter().take(MOST_STRANGERS / 4).map(Vec::as_slice));

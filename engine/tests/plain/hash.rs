@@ -3,7 +3,7 @@
 use std::ffi::{CStr, CString, c_char};
 use std::sync::{Mutex, PoisonError};
 
-use esauth_engine::hash::verify;
+use esauth_engine::hash::{describe, verify};
 
 /// Bytes of a password from which on crypt(3) refuses it, and APR's bcrypt does not.
 const TOO_LONG_FOR_CRYPT: usize = 512;
@@ -25,11 +25,18 @@ pub fn compare_verdicts(input: &[u8]) {
         return;
     }
     let matches = verify(password, stored);
+    let told = describe(stored);
+    assert!(!matches || told.usable, "{}: {told:?}", stored.escape_ascii());
     if stored.starts_with(b"{SHA}") || stored.starts_with(b"$apr1$") || password.len() >= TOO_LONG_FOR_CRYPT {
         return;
     }
     let computed = by_crypt(password, stored);
     assert_eq!(matches, computed.as_deref() == Some(stored), "{}", stored.escape_ascii());
+    // What some password could match, crypt takes as a setting, and what it makes has the same salt and length.
+    let salt_ends = stored.iter().rposition(|&byte| byte == b'$').map_or(2.min(stored.len()), |last| last + 1);
+    let like_it = |made: &Vec<u8>| made.len() == stored.len() && made[..salt_ends] == stored[..salt_ends];
+    let could_match = computed.as_ref().is_some_and(like_it);
+    assert!(!told.usable || could_match, "{}: {told:?}", stored.escape_ascii());
     // Hardly any input has the right hash; the one that crypt computes is right, unless it is too long for crypt itself.
     if let Some(stored) = computed {
         let matches = by_crypt(password, &stored).as_ref() == Some(&stored);

@@ -1,0 +1,181 @@
+//! The command line. Completions and manual pages are made from this definition too.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use esauth_engine::LineRules;
+
+use crate::check::Code;
+
+const STATUS: &str = "Exit status: 0 where all is well, 1 where something was found, 2 where it could not be looked \
+                      (wrong usage, a file that cannot be read).";
+
+/// Looks at what rust_esauth, Apache httpd's module for HTTP Basic authentication, works with.
+#[derive(Parser)]
+#[command(name = "esauth", version, after_help = STATUS, disable_help_subcommand = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    #[command(after_help = STATUS)]
+    Check(CheckOptions),
+    #[command(after_help = STATUS)]
+    Verify(VerifyOptions),
+    #[command(after_help = STATUS)]
+    Status(StatusOptions),
+    /// Writes shell completions and manual pages into a folder.
+    #[command(hide = true)]
+    Generate {
+        /// The folder; it is made where it is missing.
+        folder: PathBuf,
+    },
+}
+
+/// Looks for faults in password and group files.
+///
+/// Every line is judged as the module judges it: by the same code.
+#[derive(Args)]
+pub(crate) struct CheckOptions {
+    /// Password files (AuthUserFile), as htpasswd makes them.
+    #[arg(value_name = "FILE", required_unless_present = "groups")]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// A group file (AuthGroupFile). Its members are looked up in the password files, and their users in it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) groups: Vec<PathBuf>,
+
+    /// Whose rules for joining lines apply.
+    #[arg(long, value_name = "VERSION", default_value = "2.4")]
+    pub(crate) httpd: Generation,
+
+    /// The least cost of bcrypt that is not called weak.
+    #[arg(long, value_name = "COST", default_value_t = 10, value_parser = clap::value_parser!(u32).range(4..=31))]
+    pub(crate) min_bcrypt_cost: u32,
+
+    /// A kind of finding that is fine here, such as weak-hash. May be given more than once.
+    #[arg(long, value_name = "KIND")]
+    pub(crate) allow: Vec<Code>,
+
+    /// Shows every finding, not only the first ten of each kind.
+    #[arg(long)]
+    pub(crate) all: bool,
+
+    /// Prints JSON, with every finding.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Generation {
+    #[value(name = "2.2")]
+    V22,
+    #[value(name = "2.4")]
+    V24,
+}
+
+impl From<Generation> for LineRules {
+    fn from(generation: Generation) -> Self {
+        match generation {
+            Generation::V22 => LineRules::Httpd22,
+            Generation::V24 => LineRules::Httpd24,
+        }
+    }
+}
+
+/// Walks the way of a request, from the certificate to the cluster, and says what is wrong on it.
+///
+/// Passwords are read from a file, from the environment or from the terminal, never from the command line.
+#[derive(Args)]
+pub(crate) struct VerifyOptions {
+    /// Where clients reach Elasticsearch, such as https://search.example.org
+    pub(crate) url: String,
+
+    /// A user who is let in.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user: Option<String>,
+
+    /// A file whose first line is the user's password. Without it: ESAUTH_PASSWORD in the environment, or the terminal.
+    #[arg(long, value_name = "FILE", requires = "user")]
+    pub(crate) user_password: Option<PathBuf>,
+
+    /// A user of the password file who is not let in, such as one outside the group.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) outsider: Option<String>,
+
+    /// A file whose first line is the outsider's password. Without it: ESAUTH_OUTSIDER_PASSWORD in the environment, or
+    /// the terminal.
+    #[arg(long, value_name = "FILE", requires = "outsider")]
+    pub(crate) outsider_password: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) access: Access,
+
+    /// Days that the certificate must be valid for from now.
+    #[arg(long, value_name = "DAYS", default_value_t = 14)]
+    pub(crate) min_days: u32,
+
+    /// The port on which unencrypted HTTP must be closed or redirected.
+    #[arg(long, value_name = "PORT", default_value_t = 80)]
+    pub(crate) http_port: u16,
+
+    /// Elasticsearch's own address. It must not answer on any address of this machine but the loopback's, nor at HOST.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) backend: Option<String>,
+
+    /// The password file's path on the server: it must not be served as a document.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) auth_user_file: Option<PathBuf>,
+
+    /// Prints JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Shows what a running server counts, from its page for Prometheus (SetHandler rust-esauth-metrics).
+#[derive(Args)]
+pub(crate) struct StatusOptions {
+    /// The page, such as http://localhost/esauth-metrics
+    pub(crate) url: String,
+
+    /// Shows it once, with the totals, and ends. So it does where the output is no terminal.
+    #[arg(long)]
+    pub(crate) once: bool,
+
+    /// Prints JSON: every sample of the page, once.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) access: Access,
+
+    /// A user who may see the page, where it asks.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user: Option<String>,
+
+    /// A file whose first line is the user's password. Without it: ESAUTH_PASSWORD in the environment, or the terminal.
+    #[arg(long, value_name = "FILE", requires = "user")]
+    pub(crate) user_password: Option<PathBuf>,
+}
+
+/// How a server is reached.
+#[derive(Args)]
+pub(crate) struct Access {
+    /// A file of certificates (PEM) to trust, in place of the system's.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+
+    /// Sends the passwords even to a server that cannot be trusted.
+    #[arg(long)]
+    pub(crate) insecure: bool,
+
+    /// Connects to this address in place of the one that the URL's host has.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) connect: Option<std::net::IpAddr>,
+
+    /// Seconds to wait for each connection and each answer.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(crate) timeout: u64,
+}

@@ -1,0 +1,58 @@
+//! What can be wrong with a group file.
+
+use std::collections::{HashMap, HashSet};
+
+use esauth_engine::hash::describe;
+use esauth_engine::{Listed, Listing};
+
+use super::{Code, Content, Findings, check_lines};
+
+/// Judges every line. `users` are those of the password files, where members are to be users.
+pub(super) fn check(listing: &Listing, users: Option<&HashSet<&[u8]>>, findings: &mut Findings<'_>) -> Content {
+    check_lines(listing, findings);
+    check_kind(listing, findings);
+    if let Some(line) = listing.stock_stops_at() {
+        findings.add(Code::LineTooLong, line, b"", || {
+            "has 16 MiB or more: it and all lines behind it are ignored".to_owned()
+        });
+    }
+    // A group may have several lines, and its name is compared without regard to ASCII case.
+    let mut groups: HashMap<Vec<u8>, (Listed<'_>, bool)> = HashMap::new();
+    let mut members = HashSet::new();
+    for line in listing.lines() {
+        if !line.has_colon() {
+            findings.add(Code::NoColon, line.number(), line.name(), || {
+                "has no colon, and so names a group without members".to_owned()
+            });
+        }
+        let (_, has_members) = groups.entry(line.name().to_ascii_lowercase()).or_insert((line, false));
+        for member in line.members() {
+            *has_members = true;
+            members.insert(member);
+            if users.is_some_and(|users| !users.contains(member)) {
+                findings.add(Code::UnknownMember, line.number(), member, || {
+                    "is a member, and no user of the password files".to_owned()
+                });
+            }
+        }
+    }
+    let mut empty: Vec<_> = groups.values().filter(|(_, has_members)| !has_members).map(|&(line, _)| line).collect();
+    empty.sort_by_key(|line| line.number());
+    for line in empty {
+        findings.add(Code::EmptyGroup, line.number(), line.name(), || "is a group that nobody is in".to_owned());
+    }
+    Content::Groups { groups: groups.len(), members: members.len() }
+}
+
+/// A password file, `user:hash`, given as a group file.
+fn check_kind(listing: &Listing, findings: &mut Findings<'_>) {
+    let is_of_passwords = |line: Listed<'_>| {
+        let mut members = line.members();
+        members.next().is_some_and(|member| describe(member).usable) && members.next().is_none()
+    };
+    if listing.lines().next().is_some() && listing.lines().all(is_of_passwords) {
+        findings.add(Code::WrongKind, 1, b"", || {
+            "has the look of a password file, and is given as a group file".to_owned()
+        });
+    }
+}

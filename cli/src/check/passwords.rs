@@ -1,0 +1,143 @@
+//! What can be wrong with a password file.
+
+use std::collections::{HashMap, HashSet};
+
+use esauth_engine::hash::{Description, Scheme, describe};
+use esauth_engine::{Listed, Listing};
+
+use super::timing::{Kind, Timer};
+use super::{Code, Content, Findings, check_lines};
+use crate::terminal::count;
+
+/// Judges every line. `members` are those of the group files, where users are to be in one.
+pub(super) fn check(
+    listing: &Listing,
+    members: Option<&HashSet<&[u8]>>,
+    min_bcrypt_cost: u32,
+    timer: &mut Timer,
+    findings: &mut Findings<'_>,
+) -> Content {
+    check_lines(listing, findings);
+    check_lengths(listing, findings);
+    check_kind(listing, findings);
+
+    let mut first_lines: HashMap<&[u8], usize> = HashMap::with_capacity(listing.lines().size_hint().0);
+    let mut kinds: HashMap<Kind<'_>, usize> = HashMap::new();
+    let mut can_log_in = 0;
+    for line in listing.lines() {
+        let mut find = |kind, message: &dyn Fn() -> String| findings.add(kind, line.number(), line.name(), message);
+        let first = *first_lines.entry(line.name()).or_insert(line.number());
+        if first != line.number() {
+            find(Code::DuplicateUser, &|| {
+                format!("counts for nothing: line {first} is this user's, and the first one counts")
+            });
+            continue;
+        }
+        let told = describe(line.stored_hash());
+        if told.usable {
+            can_log_in += 1;
+            if let Some(least) = weakness(told, min_bcrypt_cost) {
+                find(Code::WeakHash, &|| weak(told, &least, min_bcrypt_cost));
+            }
+        } else {
+            let kind = fault(line, told);
+            find(kind, &|| explain(kind, line, told).to_owned());
+        }
+        *kinds.entry(Kind::of(told, line.stored_hash())).or_default() += 1;
+        check_name(line, &mut find);
+        if members.is_some_and(|members| !members.contains(line.name())) {
+            find(Code::NoGroup, &|| "is in no group of the group files".to_owned());
+        }
+    }
+    let mut hashes: Vec<_> = kinds.into_iter().collect();
+    hashes.sort_by(|(a, users), (b, others)| others.cmp(users).then_with(|| a.cmp(b)));
+    Content::Passwords { users: first_lines.len(), can_log_in, hashes: timer.measure(hashes) }
+}
+
+/// What is wrong with a line by which nobody can log in, whatever the password.
+fn fault(line: Listed<'_>, told: Description<'_>) -> Code {
+    let rest = line.rest();
+    if rest.len() == 32 && rest.iter().all(u8::is_ascii_hexdigit) {
+        return Code::DigestLine;
+    }
+    match told.scheme {
+        Scheme::Empty => Code::NoHash,
+        Scheme::Plain => Code::PlainText,
+        Scheme::Unknown => Code::UnknownHash,
+        _ => Code::MalformedHash,
+    }
+}
+
+fn explain(fault: Code, line: Listed<'_>, told: Description<'_>) -> String {
+    match fault {
+        Code::DigestLine => "is a line of htdigest (user:realm:hash), which Basic cannot use".to_owned(),
+        Code::NoHash if !line.has_colon() => "has no colon and so no hash: nobody can log in".to_owned(),
+        Code::NoHash => "has no hash: nobody can log in, not even without a password".to_owned(),
+        Code::PlainText => {
+            "has plain text in place of a hash: nobody can log in, and whoever reads the file has it".to_owned()
+        }
+        Code::UnknownHash => "has a hash that httpd does not know: nobody can log in".to_owned(),
+        _ => format!("has what begins like a hash of {} and is none: nobody can log in", told.scheme.name()),
+    }
+}
+
+/// The cost that it should have at least, or nothing where its family is weak at any, for a hash that is quickly guessed
+/// by whoever has the file.
+fn weakness(told: Description<'_>, min_bcrypt_cost: u32) -> Option<String> {
+    let cost = || told.cost.trim_start_matches("rounds=").parse::<u32>().ok();
+    match told.scheme {
+        Scheme::Bcrypt if cost()? < min_bcrypt_cost => Some(min_bcrypt_cost.to_string()),
+        Scheme::Sha256 | Scheme::Sha512 if cost()? < 5000 => Some("rounds=5000".to_owned()),
+        Scheme::Apr1
+        | Scheme::Md5
+        | Scheme::Sha1
+        | Scheme::Sha1Rounds
+        | Scheme::SunMd5
+        | Scheme::Nt
+        | Scheme::Des
+        | Scheme::ExtendedDes
+        | Scheme::BcryptFaulty => Some(String::new()),
+        _ => None,
+    }
+}
+
+fn weak(told: Description<'_>, least: &str, min_bcrypt_cost: u32) -> String {
+    let name = told.scheme.name();
+    let what = match least {
+        "" => name.to_owned(),
+        least if told.scheme == Scheme::Bcrypt => {
+            format!("{name} with cost {} (at least {least} is wanted)", told.cost)
+        }
+        least => format!("{name} with {} (at least {least} is wanted)", told.cost),
+    };
+    format!("{what} is quickly guessed once the file is stolen; htpasswd -B -C {min_bcrypt_cost} makes a better one")
+}
+
+fn check_name(line: Listed<'_>, find: &mut impl FnMut(Code, &dyn Fn() -> String)) {
+    if line.name().is_empty() {
+        find(Code::EmptyName, &|| {
+            "is the user without a name: who leaves the name empty logs in by this line".to_owned()
+        });
+    } else if line.name().last().is_some_and(u8::is_ascii_whitespace) {
+        find(Code::BlankInName, &|| "has a blank before the colon, which is part of the name".to_owned());
+    }
+}
+
+fn check_lengths(listing: &Listing, findings: &mut Findings<'_>) {
+    let Some(stops_at) = listing.stock_stops_at() else { return };
+    findings.add(Code::LineTooLong, stops_at, b"", || {
+        let lost = listing.lines().filter(|line| line.number() >= stops_at).count();
+        let lost = count(lost, "line");
+        format!("has 8191 bytes or more: the stock modules stop reading here and lose {lost}; rust_esauth reads on")
+    });
+}
+
+/// A group file, `name: user user`, given as a password file.
+fn check_kind(listing: &Listing, findings: &mut Findings<'_>) {
+    let is_of_groups = |line: Listed<'_>| {
+        line.stored_hash().first().is_some_and(u8::is_ascii_whitespace) && !describe(line.stored_hash()).usable
+    };
+    if listing.lines().next().is_some() && listing.lines().all(is_of_groups) {
+        findings.add(Code::WrongKind, 1, b"", || "has the look of a group file; name it with --groups".to_owned());
+    }
+}

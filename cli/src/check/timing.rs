@@ -1,0 +1,128 @@
+//! How long a hash of each kind takes on this machine, by hashing.
+
+use std::cmp::Ordering;
+use std::hash::{Hash, Hasher};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use esauth_engine::hash::{Description, Scheme, verify};
+use serde::Serialize;
+
+/// For all measurements together.
+const BUDGET: Duration = Duration::from_secs(1);
+
+/// Quick hashes are repeated for so long.
+const REPEATED_FOR: Duration = Duration::from_millis(2);
+
+/// Family and cost of a hash, and a hash that has them.
+#[derive(Clone, Copy)]
+pub(super) struct Kind<'a> {
+    scheme: Scheme,
+    cost: &'a str,
+    usable: bool,
+    example: &'a [u8],
+}
+
+impl<'a> Kind<'a> {
+    pub(super) fn of(told: Description<'a>, stored: &'a [u8]) -> Self {
+        Kind { scheme: told.scheme, cost: told.cost, usable: told.usable, example: stored }
+    }
+
+    fn key(&self) -> (Scheme, &'a str, bool) {
+        (self.scheme, self.cost, self.usable)
+    }
+}
+
+impl PartialEq for Kind<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Kind<'_> {}
+
+impl Hash for Kind<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
+    }
+}
+
+impl PartialOrd for Kind<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Kind<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+/// A kind of hash, how many users have it, and what it takes.
+#[derive(Clone, Serialize)]
+pub(crate) struct Measured {
+    pub(crate) scheme: &'static str,
+    /// As the hashes write it; empty where the family has none.
+    pub(crate) cost: String,
+    /// False for hashes that no password has.
+    pub(crate) usable: bool,
+    pub(crate) users: usize,
+    /// Milliseconds for one; none where it was not measured.
+    pub(crate) milliseconds: Option<f64>,
+    /// Milliseconds after which a hash that takes longer was given up.
+    pub(crate) more_than_milliseconds: Option<f64>,
+}
+
+/// What is left of the time for measuring.
+#[derive(Default)]
+pub(super) struct Timer {
+    spent: Duration,
+}
+
+impl Timer {
+    /// Measures one hash of each kind, while there is time for it.
+    pub(super) fn measure(&mut self, kinds: Vec<(Kind<'_>, usize)>) -> Vec<Measured> {
+        kinds
+            .into_iter()
+            .map(|(kind, users)| {
+                let left = BUDGET.saturating_sub(self.spent);
+                let (took, given_up) = match kind.usable && !left.is_zero() {
+                    true => self.time(kind.example, left),
+                    false => (None, None),
+                };
+                let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
+                Measured {
+                    scheme: kind.scheme.name(),
+                    cost: kind.cost.to_owned(),
+                    usable: kind.usable,
+                    users,
+                    milliseconds: took.map(milliseconds),
+                    more_than_milliseconds: given_up.map(milliseconds),
+                }
+            })
+            .collect()
+    }
+
+    /// The time that one hash takes, or the one after which it was given up: its thread ends with the program.
+    fn time(&mut self, stored: &[u8], left: Duration) -> (Option<Duration>, Option<Duration>) {
+        let began = Instant::now();
+        let (sender, receiver) = mpsc::channel();
+        let stored = stored.to_owned();
+        thread::spawn(move || sender.send(time_of_one(&stored)));
+        let took = receiver.recv_timeout(left).ok();
+        self.spent += began.elapsed();
+        (took, took.is_none().then(|| began.elapsed()))
+    }
+}
+
+fn time_of_one(stored: &[u8]) -> Duration {
+    let began = Instant::now();
+    let mut times = 0;
+    while times == 0 || began.elapsed() < REPEATED_FOR {
+        std::hint::black_box(verify(b"a password as long as most are", stored));
+        times += 1;
+    }
+    began.elapsed() / times
+}

@@ -1,0 +1,38 @@
+//! `esauth`: looks at password and group files, at a whole set-up from the outside, and at a running server.
+
+mod arguments;
+mod check;
+mod generate;
+mod server;
+mod status;
+mod terminal;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::{Arguments, Command};
+
+/// What a command found. The exit status tells it.
+pub(crate) enum Outcome {
+    Good,
+    Bad,
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Check(options) => check::run(&options),
+        Command::Verify(options) => verify::run(&options),
+        Command::Status(options) => status::run(&options),
+        Command::Generate { folder } => generate::run(&folder),
+    };
+    match result {
+        Ok(Outcome::Good) => ExitCode::SUCCESS,
+        Ok(Outcome::Bad) => ExitCode::from(1),
+        Err(message) => {
+            anstream::eprintln!("{}: {message}", terminal::bad("error"));
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! `esauth status`: what a running server counts.
+
+mod page;
+mod view;
+
+use std::fmt::Write as _;
+use std::io::IsTerminal;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use ureq::http::Method;
+
+use crate::Outcome;
+use crate::arguments::StatusOptions;
+use crate::server::http::Client;
+use crate::server::secrets::Credentials;
+use crate::server::target::Target;
+use crate::server::tls::Trust;
+use crate::terminal;
+use crate::verify::certificate;
+
+use page::Page;
+
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// To the upper left corner; clear what is below.
+const ANEW: &str = "\x1b[H\x1b[J";
+
+pub(crate) fn run(options: &StatusOptions) -> Result<Outcome, String> {
+    let server = Server::reach(options)?;
+    let first = server.page()?;
+    if options.json {
+        terminal::print_json(&first.samples)?;
+    } else if options.once || !std::io::stdout().is_terminal() {
+        terminal::print(&view::of(&options.url, &first, None))?;
+    } else {
+        watch(&options.url, &server, first)?;
+    }
+    Ok(Outcome::Good)
+}
+
+/// Until it is interrupted, or the server ends to answer.
+fn watch(url: &str, server: &Server, first: Page) -> Result<(), String> {
+    let (mut before, mut read_at) = (first, Instant::now());
+    let mut text = view::of(url, &before, None);
+    loop {
+        let _ = writeln!(text, "\n  {}", terminal::faint("each second anew; Ctrl-C ends"));
+        terminal::print(&format!("{ANEW}{text}"))?;
+        sleep(INTERVAL);
+        let now = server.page()?;
+        let elapsed = read_at.elapsed();
+        read_at = Instant::now();
+        text = view::of(url, &now, Some((&before, elapsed)));
+        before = now;
+    }
+}
+
+struct Server {
+    client: Client,
+    path: String,
+    user: Option<Credentials>,
+}
+
+impl Server {
+    fn reach(options: &StatusOptions) -> Result<Self, String> {
+        let access = &options.access;
+        let timeout = Duration::from_secs(access.timeout);
+        let target = Target::parse(&options.url, access.connect)?;
+        let failed = |why: String| format!("{}: {why}", options.url);
+        let address = target.reach(timeout).map_err(failed)?;
+        let certificate = if target.is_encrypted {
+            let trust = Trust::load(access.ca.as_deref())?;
+            Some(certificate::trusted(&target, address, &trust, access.insecure, timeout).map_err(failed)?)
+        } else {
+            None
+        };
+        let may_be_told = target.is_encrypted || address.ip().is_loopback() || access.insecure;
+        if options.user.is_some() && !may_be_told {
+            return Err(failed("the password is not sent unencrypted (--insecure sends it)".to_owned()));
+        }
+        let user = Credentials::of(options.user.as_deref(), options.user_password.as_deref(), "ESAUTH_PASSWORD")?;
+        let path = target.path.trim_end_matches('/').to_owned();
+        Ok(Server { client: Client::new(&target, address, certificate, timeout), path, user })
+    }
+
+    fn page(&self) -> Result<Page, String> {
+        let place = || format!("{}{}", self.client.origin, self.path);
+        let answer = self.client.ask(Method::GET, &self.path, self.user.as_ref());
+        let answer = answer.map_err(|error| format!("{}: {error}", place()))?;
+        let advice = match answer.status {
+            200 => match Page::parse(&String::from_utf8_lossy(&answer.body)) {
+                Some(page) => return Ok(page),
+                None => {
+                    "is not the page of SetHandler rust-esauth-metrics; where ProxyPass / sends everything to the back \
+                         end, ProxyPass /esauth-metrics ! must stand in front of it"
+                }
+            },
+            401 => "asks for a user: name one with --user",
+            403 => "is not for this address: see the Require in its Location",
+            404 => "is not there: which Location has SetHandler rust-esauth-metrics?",
+            _ => "does not show the page",
+        };
+        Err(format!("{}: status {}: {advice}", place(), answer.status))
+    }
+}

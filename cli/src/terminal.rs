@@ -1,0 +1,56 @@
+//! How things look on a terminal. Where the output is none, or NO_COLOR is set, `anstream` takes the colours away.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+
+fn in_style(style: Style, text: impl Display) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// What is as it should be.
+pub(crate) fn good(text: impl Display) -> String {
+    in_style(AnsiColor::Green.on_default(), text)
+}
+
+/// What is not.
+pub(crate) fn bad(text: impl Display) -> String {
+    in_style(AnsiColor::Red.on_default().bold(), text)
+}
+
+/// What matters less, or was not looked at.
+pub(crate) fn faint(text: impl Display) -> String {
+    in_style(Style::new().dimmed(), text)
+}
+
+/// A title.
+pub(crate) fn strong(text: impl Display) -> String {
+    in_style(Style::new().bold(), text)
+}
+
+/// Prints everything at once. A reader that has gone away, such as `head`, is no failure.
+pub(crate) fn print(text: &str) -> Result<(), String> {
+    let mut output = anstream::stdout().lock();
+    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(format!("cannot write the result: {error}")),
+        _ => Ok(()),
+    }
+}
+
+/// Prints a value as JSON.
+pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<(), String> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| error.to_string())?;
+    print(&(text + "\n"))
+}
+
+/// A name from a file or a server, without control characters, which could play tricks on a terminal.
+pub(crate) fn printable(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+/// `1 user`, `2 users`.
+pub(crate) fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}

@@ -1,0 +1,210 @@
+//! Who is let in, and who is not.
+
+use ureq::http::Method;
+use zeroize::Zeroizing;
+
+use super::report::{Check, Id, Report};
+use crate::server::http::{Answer, Client};
+use crate::server::secrets::Credentials;
+use crate::terminal::printable;
+
+/// Those that were given.
+pub(super) struct Passwords<'a> {
+    pub(super) user: Option<&'a Credentials>,
+    pub(super) outsider: Option<&'a Credentials>,
+    /// False where the server is none that a password should be told.
+    pub(super) may_be_sent: bool,
+}
+
+const NOT_SENT: &str = "the password is not sent to a server that is not trusted (--insecure sends it)";
+
+impl<'a> Passwords<'a> {
+    /// The user's, where they are given and may be sent; else why not.
+    pub(super) fn of_user(&self) -> Result<&'a Credentials, &'static str> {
+        self.usable(self.user, "name a user with --user")
+    }
+
+    fn of_outsider(&self) -> Result<&'a Credentials, &'static str> {
+        self.usable(self.outsider, "name a user who is not let in with --outsider")
+    }
+
+    fn usable(&self, given: Option<&'a Credentials>, missing: &'static str) -> Result<&'a Credentials, &'static str> {
+        match given {
+            None => Err(missing),
+            Some(_) if !self.may_be_sent => Err(NOT_SENT),
+            Some(credentials) => Ok(credentials),
+        }
+    }
+}
+
+pub(super) fn check(client: &Client, passwords: &Passwords<'_>, report: &mut Report) {
+    report.add(without_credentials(client));
+    report.add(wrong_password(client, passwords.user));
+    report.add(match passwords.of_user() {
+        Ok(user) => right_password(client, user),
+        Err(why) => Check::skipped(Id::RightPassword, why),
+    });
+    report.add(match passwords.of_outsider() {
+        Ok(outsider) => refused_outsider(client, outsider),
+        Err(why) => Check::skipped(Id::Outsider, why),
+    });
+    report.add(options(client));
+}
+
+const LOADED: &str = "Is rust_esauth (or auth_basic) loaded, and does a Require stand in the section that applies here? \
+                      One inside <LimitExcept OPTIONS> leaves only OPTIONS open.";
+
+fn without_credentials(client: &Client) -> Check {
+    let id = Id::NoCredentials;
+    let answer = match client.ask(Method::GET, &client.path, None) {
+        Ok(answer) => answer,
+        Err(error) => return no_answer(id, &error),
+    };
+    match answer.status {
+        401 => match answer.challenges.iter().find_map(|challenge| realm(challenge)) {
+            Some(realm) => Check::passed(id, format!("401, realm \"{}\"", printable(realm.as_bytes()))),
+            None => Check::failed(
+                id,
+                "401, but no realm: clients are not asked for a password",
+                "Something takes WWW-Authenticate: Basic out of the answer (Header unset, a proxy in between), or AuthType \
+                 is another one.",
+            ),
+        },
+        200..=299 => Check::failed(id, format!("{}: whoever comes is let in", answer.status), LOADED),
+        _ => unexpected(id, &answer),
+    }
+}
+
+/// The realm of a challenge for Basic.
+fn realm(challenge: &str) -> Option<&str> {
+    let (scheme, rest) = challenge.split_once(' ')?;
+    let (_, value) = rest.split_once("realm=")?;
+    let value = value.strip_prefix('"').map_or(value, |quoted| quoted.split('"').next().unwrap_or(""));
+    (scheme.eq_ignore_ascii_case("Basic") && !value.is_empty()).then_some(value)
+}
+
+fn wrong_password(client: &Client, user: Option<&Credentials>) -> Check {
+    let id = Id::WrongPassword;
+    let name = user.map_or("esauth-verify", |user| &user.name);
+    let password = Zeroizing::new(format!("wrong-{:x}", unguessable()));
+    let credentials = Credentials { name: name.to_owned(), password };
+    match client.ask(Method::GET, &client.path, Some(&credentials)) {
+        Ok(answer) => match answer.status {
+            401 => Check::passed(id, format!("401 for {name}")),
+            429 => Check::passed(id, format!("429 for {name}: too many failures from here")),
+            200..=299 => Check::failed(id, format!("{}: {name} is let in with any password", answer.status), LOADED),
+            _ => unexpected(id, &answer),
+        },
+        Err(error) => no_answer(id, &error),
+    }
+}
+
+/// A number that differs each time. The standard library's keys for hash tables are random.
+fn unguessable() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(std::time::SystemTime::now())
+}
+
+fn right_password(client: &Client, user: &Credentials) -> Check {
+    let id = Id::RightPassword;
+    let answer = match client.ask(Method::GET, &client.path, Some(user)) {
+        Ok(answer) => answer,
+        Err(error) => return no_answer(id, &error),
+    };
+    match answer.status {
+        401 => Check::failed(
+            id,
+            format!("401: {} is refused", user.name),
+            "httpd's error log says why: AH01617 (wrong password), AH01618 (no such user), AH01666 or AH01667 (not in the \
+             group). esauth check looks at the files.",
+        ),
+        403 => Check::failed(
+            id,
+            format!("403: {} is known, and not let in", user.name),
+            "Is the user in the required group? httpd's error log says which Require denied it.",
+        ),
+        429 => Check::failed(id, "429: too many failures from this address", "Wait, and try again."),
+        // A server that has nothing at / may have a cluster all the same.
+        200..=299 | 400 | 404 | 405 => match cluster(&answer.body).or_else(|| health(client, user)) {
+            Some(cluster) => Check::passed(id, format!("200 for {}: {cluster}", user.name)),
+            None => Check::failed(
+                id,
+                format!("{}, and not Elasticsearch's answer", answer.status),
+                "Does ProxyPass stand in this virtual host, and name Elasticsearch's address?",
+            ),
+        },
+        _ => unexpected(id, &answer),
+    }
+}
+
+/// Name and version, from Elasticsearch's or OpenSearch's own words.
+fn cluster(body: &[u8]) -> Option<String> {
+    let answer: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let name = answer.get("cluster_name")?.as_str()?;
+    let version = answer.get("version");
+    let text = |key: &str| version.and_then(|version| version.get(key)).and_then(|value| value.as_str());
+    let product = if text("distribution") == Some("opensearch") { "OpenSearch" } else { "Elasticsearch" };
+    let version = text("number").map_or_else(|| "of unknown version".to_owned(), str::to_owned);
+    Some(printable(format!("{product} {version}, cluster {name}").as_bytes()))
+}
+
+fn health(client: &Client, user: &Credentials) -> Option<String> {
+    let answer = client.ask(Method::GET, &format!("{}_cluster/health", client.path), Some(user)).ok()?;
+    (answer.status == 200).then(|| cluster(&answer.body)).flatten()
+}
+
+fn refused_outsider(client: &Client, outsider: &Credentials) -> Check {
+    let id = Id::Outsider;
+    match client.ask(Method::GET, &client.path, Some(outsider)) {
+        Ok(answer) => match answer.status {
+            401 | 403 => Check::passed(id, format!("{} for {}", answer.status, outsider.name)),
+            200..=299 => Check::failed(
+                id,
+                format!("{}: {} is let in", answer.status, outsider.name),
+                "Is it Require group, not Require valid-user, that applies, and is the user really outside the group?",
+            ),
+            _ => unexpected(id, &answer),
+        },
+        Err(error) => no_answer(id, &error),
+    }
+}
+
+fn options(client: &Client) -> Check {
+    let id = Id::Options;
+    match client.ask(Method::OPTIONS, &client.path, None) {
+        Ok(answer) => match answer.status {
+            401 | 403 | 407 => Check::failed(
+                id,
+                format!("{}: browsers' preflight requests are refused", answer.status),
+                "Require must stand inside <LimitExcept OPTIONS> and nowhere else: an empty <LimitExcept OPTIONS> opens \
+                 nothing.",
+            ),
+            500.. => unexpected(id, &answer),
+            status => Check::passed(id, format!("{status} without credentials")),
+        },
+        Err(error) => no_answer(id, &error),
+    }
+}
+
+fn no_answer(id: Id, error: &str) -> Check {
+    Check::failed(id, format!("no answer: {error}"), "Is it an HTTP server, and does --timeout leave it the time?")
+}
+
+/// What httpd means by a status that should not have come.
+fn unexpected(id: Id, answer: &Answer) -> Check {
+    let advice = match answer.status {
+        500 => {
+            "httpd's error log says why: AH01615 (no AuthName), AH01619 (no AuthUserFile), AH01620 (the password file \
+                cannot be opened)."
+        }
+        502 | 504 => "httpd does not reach the back end: does Elasticsearch run where ProxyPass says?",
+        503 => {
+            "Either the back end does not answer (does Elasticsearch run where ProxyPass says?), or too many password \
+                hashes are waited for: httpd's error log says which."
+        }
+        300..=399 => "This address redirects; verify the one that it redirects to.",
+        _ => "httpd's error log says more.",
+    };
+    let to = answer.location.as_ref().map_or_else(String::new, |to| format!(" to {}", printable(to.as_bytes())));
+    Check::failed(id, format!("{}{to}", answer.status), advice)
+}

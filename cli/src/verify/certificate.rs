@@ -1,0 +1,221 @@
+//! The certificate, and the versions of TLS.
+
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, Error};
+use x509_cert::Certificate;
+use x509_cert::der::Decode;
+
+use super::hello::{self, Old};
+use super::report::{Check, Id, Report};
+use crate::server::target::Target;
+use crate::server::tls::{self, Trust};
+use crate::terminal::{count, printable};
+
+/// What requests can rely on.
+pub(super) struct Judged {
+    /// The server's own certificate.
+    pub(super) leaf: Option<CertificateDer<'static>>,
+    /// True where it can be told a password.
+    pub(super) is_trusted: bool,
+    /// True where there is a way to send requests at all.
+    pub(super) can_talk: bool,
+}
+
+const DAY: u64 = 24 * 3600;
+
+pub(super) fn check(
+    target: &Target,
+    address: SocketAddr,
+    trust: &Trust,
+    min_days: u32,
+    timeout: Duration,
+    report: &mut Report,
+) -> Judged {
+    check_versions(target, address, timeout, report);
+    let chain = match tls::chain(address, &target.host, rustls::ALL_VERSIONS, timeout) {
+        Ok(chain) if !chain.is_empty() => chain,
+        result => {
+            let why = result.err().map_or_else(|| "no certificate was shown".to_owned(), |error| error.to_string());
+            for id in [Id::Chain, Id::Name, Id::Validity] {
+                report.add(Check::skipped(id, format!("no TLS connection: {why}")));
+            }
+            return Judged { leaf: None, is_trusted: false, can_talk: false };
+        }
+    };
+    let checks = judge(&chain, &target.host, trust, min_days);
+    // One that soon expires is still as good as any.
+    let is_trusted = !judge(&chain, &target.host, trust, 0).iter().any(Check::has_failed);
+    checks.into_iter().for_each(|check| report.add(check));
+    Judged { leaf: Some(chain[0].clone()), is_trusted, can_talk: true }
+}
+
+/// The certificate of a server that can be told a password; of any server, where everything is trusted.
+pub(crate) fn trusted(
+    target: &Target,
+    address: SocketAddr,
+    trust: &Trust,
+    is_anyone_trusted: bool,
+    timeout: Duration,
+) -> Result<CertificateDer<'static>, String> {
+    let chain = tls::chain(address, &target.host, rustls::ALL_VERSIONS, timeout).map_err(|error| error.to_string())?;
+    let failed = judge(&chain, &target.host, trust, 0).into_iter().find(Check::has_failed);
+    match failed {
+        Some(check) if !is_anyone_trusted => Err(format!("the certificate is not trusted: {}", check.found)),
+        _ => chain.into_iter().next().ok_or_else(|| "no certificate was shown".to_owned()),
+    }
+}
+
+/// Who signed the chain, for whom, and for how long.
+fn judge(chain: &[CertificateDer<'static>], host: &str, trust: &Trust, min_days: u32) -> Vec<Check> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    match chain.first().map(Facts::of) {
+        Some(Ok(facts)) => vec![
+            check_chain(chain, &facts, trust, now),
+            check_name(&chain[0], host),
+            check_validity(&facts, now, min_days),
+        ],
+        Some(Err(why)) => vec![Check::failed(Id::Chain, format!("cannot be read: {why}"), "Have it made anew.")],
+        None => vec![Check::failed(Id::Chain, "none was shown", "SSLCertificateFile names one.")],
+    }
+}
+
+/// What a certificate says of itself.
+struct Facts {
+    subject: String,
+    issuer: String,
+    not_before: Duration,
+    not_after: Duration,
+    /// As a date.
+    ends: String,
+}
+
+impl Facts {
+    fn of(certificate: &CertificateDer<'_>) -> Result<Self, String> {
+        let certificate = Certificate::from_der(certificate).map_err(|error| error.to_string())?;
+        let content = certificate.tbs_certificate();
+        let validity = content.validity();
+        let date = validity.not_after.to_date_time();
+        Ok(Facts {
+            subject: printable(content.subject().to_string().as_bytes()),
+            issuer: printable(content.issuer().to_string().as_bytes()),
+            not_before: validity.not_before.to_unix_duration(),
+            not_after: validity.not_after.to_unix_duration(),
+            ends: format!("{:04}-{:02}-{:02}", date.year(), date.month(), date.day()),
+        })
+    }
+
+    fn is_valid_at(&self, now: Duration) -> bool {
+        (self.not_before..=self.not_after).contains(&now)
+    }
+}
+
+fn check_chain(chain: &[CertificateDer<'static>], facts: &Facts, trust: &Trust, now: Duration) -> Check {
+    let from = format!("{}, signed by {}", facts.subject, facts.issuer);
+    if trust.names(&chain[0]) {
+        return Check::passed(Id::Chain, format!("{}: itself among {}", facts.subject, trust.source));
+    }
+    // Whether the server's own certificate has ended is told apart from who signed it.
+    let at = if facts.is_valid_at(now) { now } else { facts.not_after };
+    let provider = rustls::crypto::ring::default_provider();
+    let judged = ParsedCertificate::try_from(&chain[0]).and_then(|leaf| {
+        verify_server_cert_signed_by_trust_anchor(
+            &leaf,
+            &trust.roots,
+            &chain[1..],
+            UnixTime::since_unix_epoch(at),
+            provider.signature_verification_algorithms.all,
+        )
+    });
+    match judged {
+        Ok(()) => Check::passed(Id::Chain, format!("{from}, trusted by {}", trust.source)),
+        Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => Check::failed(
+            Id::Chain,
+            format!("{from}, which is not trusted by {}", trust.source),
+            "If a CA of your own signed it, name that with --ca. If the CA is a public one, the server leaves out the \
+             certificates between: SSLCertificateFile takes them all, the server's first.",
+        ),
+        Err(error) => Check::failed(
+            Id::Chain,
+            format!("{from}: {}", reason(&error)),
+            "Have a certificate made for this server by a CA that clients trust, or name the certificate itself with --ca.",
+        ),
+    }
+}
+
+fn reason(error: &Error) -> String {
+    match error {
+        Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
+            "a certificate above it has expired".to_owned()
+        }
+        error => error.to_string(),
+    }
+}
+
+fn check_name(leaf: &CertificateDer<'_>, host: &str) -> Check {
+    let judged = ServerName::try_from(host.to_owned())
+        .map_err(|error| Error::General(error.to_string()))
+        .and_then(|name| ParsedCertificate::try_from(leaf).and_then(|leaf| verify_server_name(&leaf, &name)));
+    let advice = "Have the certificate made for this name too (subjectAltName), or use the address by a name it has.";
+    match judged {
+        Ok(()) => Check::passed(Id::Name, host),
+        Err(Error::InvalidCertificate(CertificateError::NotValidForNameContext { presented, .. })) => {
+            let names = if presented.is_empty() { "no name".to_owned() } else { presented.join(", ") };
+            Check::failed(Id::Name, format!("made for {}, not for {host}", printable(names.as_bytes())), advice)
+        }
+        Err(error) => Check::failed(Id::Name, format!("not made for {host}: {error}"), advice),
+    }
+}
+
+fn check_validity(facts: &Facts, now: Duration, min_days: u32) -> Check {
+    let advice = "Renew it, and reload httpd: it reads certificates only when it starts or is reloaded.";
+    let ends = &facts.ends;
+    if now < facts.not_before {
+        return Check::failed(Id::Validity, "not valid yet", "Is the clock right, here and where it was made?");
+    }
+    let Some(left) = facts.not_after.checked_sub(now) else {
+        let days = (now - facts.not_after).as_secs() / DAY;
+        return Check::failed(Id::Validity, format!("expired {} ago, on {ends}", count(days as usize, "day")), advice);
+    };
+    let days = left.as_secs() / DAY;
+    let found = format!("{} left, until {ends}", count(days as usize, "day"));
+    if days < u64::from(min_days) {
+        return Check::failed(Id::Validity, format!("{found} (wanted: {min_days})"), advice);
+    }
+    Check::passed(Id::Validity, found)
+}
+
+fn check_versions(target: &Target, address: SocketAddr, timeout: Duration, report: &mut Report) {
+    let mut offered = Vec::new();
+    let mut unknown = Vec::new();
+    for version in Old::ALL {
+        match hello::is_spoken(address, &target.host, version, timeout) {
+            Ok(true) => offered.push(version.name()),
+            Ok(false) => {}
+            Err(error) => unknown.push(format!("{} ({error})", version.name())),
+        }
+    }
+    let has_old = !offered.is_empty();
+    for (version, name) in [(&rustls::version::TLS12, "1.2"), (&rustls::version::TLS13, "1.3")] {
+        if tls::chain(address, &target.host, &[version], timeout).is_ok() {
+            offered.push(name);
+        }
+    }
+    let advice = "SSLProtocol -all +TLSv1.2 +TLSv1.3";
+    let found = format!("offered: {}", if offered.is_empty() { "none".to_owned() } else { offered.join(", ") });
+    report.add(if has_old {
+        Check::failed(Id::Versions, format!("{found}; 1.0 and 1.1 are broken"), advice)
+    } else if offered.is_empty() {
+        let advice =
+            "Is this port one for TLS (SSLEngine On), and has it a certificate? Try: openssl s_client -connect";
+        Check::failed(Id::Versions, found, advice)
+    } else if unknown.is_empty() {
+        Check::passed(Id::Versions, found)
+    } else {
+        Check::passed(Id::Versions, format!("{found}; could not be told: {}", unknown.join(", ")))
+    });
+}

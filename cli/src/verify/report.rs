@@ -1,0 +1,191 @@
+//! The checklist.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use crate::Outcome;
+use crate::terminal::{self, bad, faint, good, strong};
+
+/// What is looked at. The names are part of the interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Id {
+    Connection,
+    Encryption,
+    Versions,
+    Chain,
+    Name,
+    Validity,
+    PlainHttp,
+    NoCredentials,
+    WrongPassword,
+    RightPassword,
+    Outsider,
+    Options,
+    PasswordFile,
+    Backend,
+}
+
+impl Id {
+    const ALL: [Id; 14] = [
+        Id::Connection,
+        Id::Encryption,
+        Id::Versions,
+        Id::Chain,
+        Id::Name,
+        Id::Validity,
+        Id::PlainHttp,
+        Id::NoCredentials,
+        Id::WrongPassword,
+        Id::RightPassword,
+        Id::Outsider,
+        Id::Options,
+        Id::PasswordFile,
+        Id::Backend,
+    ];
+
+    fn title(self) -> &'static str {
+        match self {
+            Id::Connection => "connection",
+            Id::Encryption => "encryption",
+            Id::Versions => "versions of TLS",
+            Id::Chain => "certificate",
+            Id::Name => "its name",
+            Id::Validity => "its days",
+            Id::PlainHttp => "plain HTTP",
+            Id::NoCredentials => "no credentials",
+            Id::WrongPassword => "wrong password",
+            Id::RightPassword => "right password",
+            Id::Outsider => "outsider",
+            Id::Options => "OPTIONS",
+            Id::PasswordFile => "password file",
+            Id::Backend => "back end",
+        }
+    }
+
+    fn section(self) -> &'static str {
+        match self {
+            Id::Connection | Id::Encryption | Id::Versions | Id::Chain | Id::Name | Id::Validity | Id::PlainHttp => {
+                "On the way"
+            }
+            Id::NoCredentials | Id::WrongPassword | Id::RightPassword | Id::Outsider | Id::Options => "At the door",
+            Id::PasswordFile | Id::Backend => "Past the door",
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum State {
+    Passed,
+    Failed,
+    Skipped,
+}
+
+/// One thing that was looked at, or was not.
+#[derive(Serialize)]
+pub(super) struct Check {
+    pub(super) id: Id,
+    result: State,
+    /// What was seen; why it was not looked at.
+    pub(super) found: String,
+    /// What to do.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    advice: &'static str,
+}
+
+impl Check {
+    pub(super) fn passed(id: Id, found: impl Into<String>) -> Self {
+        Check { id, result: State::Passed, found: found.into(), advice: "" }
+    }
+
+    pub(super) fn failed(id: Id, found: impl Into<String>, advice: &'static str) -> Self {
+        Check { id, result: State::Failed, found: found.into(), advice }
+    }
+
+    pub(super) fn skipped(id: Id, why: impl Into<String>) -> Self {
+        Check { id, result: State::Skipped, found: why.into(), advice: "" }
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.result == State::Failed
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Report {
+    url: String,
+    passed: bool,
+    checks: Vec<Check>,
+}
+
+impl Report {
+    pub(super) fn new(url: &str) -> Self {
+        Report { url: url.to_owned(), passed: true, checks: Vec::new() }
+    }
+
+    pub(super) fn add(&mut self, check: Check) {
+        self.passed &= !check.has_failed();
+        self.checks.push(check);
+    }
+
+    /// For what could not be looked at any more, but for the back end, which needs no server in front.
+    pub(super) fn skip_rest(&mut self, why: &str) {
+        for id in [Id::NoCredentials, Id::WrongPassword, Id::RightPassword, Id::Outsider, Id::Options, Id::PasswordFile]
+        {
+            self.add(Check::skipped(id, why));
+        }
+    }
+
+    pub(super) fn print(mut self, json: bool) -> Result<Outcome, String> {
+        let place = |check: &Check| Id::ALL.iter().position(|&id| id == check.id);
+        self.checks.sort_by_key(place);
+        if json {
+            terminal::print_json(&self)?;
+        } else {
+            let mut text = String::new();
+            // Writing to a String cannot fail.
+            let _ = self.write(&mut text);
+            terminal::print(&text)?;
+        }
+        Ok(if self.passed { Outcome::Good } else { Outcome::Bad })
+    }
+
+    fn write(&self, text: &mut String) -> std::fmt::Result {
+        writeln!(text, "{}", strong(&self.url))?;
+        let mut section = "";
+        for check in &self.checks {
+            if check.id.section() != section {
+                section = check.id.section();
+                writeln!(text, "\n  {}", strong(section))?;
+            }
+            let title = format!("{:<16}", check.id.title());
+            match check.result {
+                State::Passed => writeln!(text, "  {} {title} {}", good("✓"), check.found)?,
+                State::Failed => writeln!(text, "  {} {title} {}", bad("✗"), check.found)?,
+                State::Skipped => writeln!(text, "  {} {}", faint("–"), faint(format!("{title} {}", check.found)))?,
+            }
+            for line in wrapped(check.advice) {
+                writeln!(text, "    {:<16} {line}", "")?;
+            }
+        }
+        let number = |result| self.checks.iter().filter(|check| check.result == result).count();
+        let (passed, failed, skipped) = (number(State::Passed), number(State::Failed), number(State::Skipped));
+        let failed = if failed == 0 { format!("{failed} failed") } else { bad(format!("{failed} failed")) };
+        writeln!(text, "\n  {passed} passed, {failed}, {skipped} not looked at")
+    }
+}
+
+/// Lines of at most 80 characters, the first with an arrow.
+fn wrapped(advice: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in advice.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.len() + word.len() < 80 => *line += &format!(" {word}"),
+            Some(_) => lines.push(format!("  {word}")),
+            None => lines.push(format!("→ {word}")),
+        }
+    }
+    lines
+}

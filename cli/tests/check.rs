@@ -1,0 +1,288 @@
+//! `esauth check` finds each fault, and what it says about who can log in is what a running httpd with the module does.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what fails while a test is set up fails the test"
+)]
+
+#[path = "../../tests/harness/mod.rs"]
+mod harness;
+mod program;
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use harness::client::{Request, ask};
+use harness::httpd::{Httpd, Mpm, Setup};
+use harness::installation::Installation;
+use harness::scratch::Scratch;
+use program::{Run, esauth};
+use serde_json::Value;
+
+/// Users of the file with each fault: name, and the password that would be right.
+const USERS: &[(&str, &str)] = &[
+    ("bcrypt", "secret"),
+    ("cheap", "secret"),
+    ("apr1", "secret"),
+    ("sha", "secret"),
+    ("des", "secret"),
+    ("crypt5", "secret"),
+    ("crypt6", "secret"),
+    ("yescrypt", "secret"),
+    ("few", "secret"),
+    ("plain", "password"),
+    ("nothing", ""),
+    ("nocolon", ""),
+    ("unknown", "secret"),
+    ("cut", "secret"),
+    ("trailing", "secret"),
+    ("spare", "secret"),
+    ("longsalt", "secret"),
+    ("zeros", "secret"),
+    ("digest", "secret"),
+    ("twice", "secret"),
+    ("blank ", "secret"),
+    ("blank", "secret"),
+    ("swallowed", "secret"),
+    ("joined", "secret"),
+    ("", "secret"),
+    ("after", "secret"),
+];
+
+/// Kinds that mean that nobody can log in.
+const FATAL: &[&str] = &["no-hash", "plain-text", "unknown-hash", "malformed-hash", "digest-line"];
+
+const SHA: &str = "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=";
+
+fn file_with_each_fault() -> String {
+    let too_long = "x".repeat(8200);
+    format!(
+        "# A comment that swallows a line \\\n\
+         swallowed:{SHA}\n\
+         bcrypt:$2y$10$abcdefghijklmnopqrstuuPkEEY6Q7fkZXSpsOSiJsZmcpz2QJMUe\n\
+         cheap:$2y$04$Ub9qVQIdR5j2PmraY4inw.hl6PDkZQ4R9.nbiAuCQLBZcEqfzDCiu\n\
+         apr1:$apr1$w8uZk8oc$UvcCyrDN3Z0SDpLMDzk071\n\
+         sha:{SHA}\n\
+         des:abNANd1rDfiNc\n\
+         crypt5:$5$rounds=5000$saltsalt$CRYPT5\n\
+         crypt6:$6$saltsalt$CRYPT6\n\
+         yescrypt:$y$j75$saltsalt$0gBD67sgmJgRX3RZ6wHHO7sHimQEWGCWN85o4Twogh2\n\
+         few:$5$rounds=1000$saltsalt$eKLZU9t9OoPWrqOQsoTIKG0aYkZ5rGOoOQhiIvoSWX2\n\
+         plain:password\n\
+         nothing:\n\
+         nocolon\n\
+         unknown:{{SSHA}}5en6G6MezRroT3XKqkdPOmY/BfQ=\n\
+         cut:$2y$04$Ub9qVQIdR5j2PmraY4inw.hl6PDkZQ4R9.nbiAuCQLBZcEqfzDCi\n\
+         trailing:{SHA}x\n\
+         spare:$2y$04$Ub9qVQIdR5j2PmraY4inw.hl6PDkZQ4R9.nbiAuCQLBZcEqfzDCiv\n\
+         longsalt:$apr1$w8uZk8ocX$UvcCyrDN3Z0SDpLMDzk071\n\
+         zeros:$5$rounds=01000$saltsalt$eKLZU9t9OoPWrqOQsoTIKG0aYkZ5rGOoOQhiIvoSWX2\n\
+         digest:realm:0cc175b9c0f1b6a831c399e269772661\n\
+         twice:{{SHA}}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n\
+         twice:{SHA}\n\
+         blank :{SHA}\n\
+         joined:{{SHA}}5en6G6MezRroT3X\\\nKqkdPOmY/BfQ=\n\
+         :{SHA}\n\
+         long:{too_long}\n\
+         after:{SHA}\n"
+    )
+    .replace("$5$rounds=5000$saltsalt$CRYPT5", &hash("$5$rounds=5000$saltsalt"))
+    .replace("$6$saltsalt$CRYPT6", &hash("$6$saltsalt"))
+    .replace("$2y$10$abcdefghijklmnopqrstuuPkEEY6Q7fkZXSpsOSiJsZmcpz2QJMUe", &hash("$2y$10$abcdefghijklmnopqrstuu"))
+}
+
+fn hash(setting: &str) -> String {
+    harness::crypt::hash(b"secret", setting).expect("the C library knows the method")
+}
+
+fn findings(run: &Run) -> Vec<(String, u64, String)> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let of = |file: &Value| file["findings"].as_array().unwrap().clone();
+    let all = run.json["files"].as_array().unwrap().iter().flat_map(of);
+    all.map(|one| (text(&one["kind"]), one["line"].as_u64().unwrap(), text(&one["name"]))).collect()
+}
+
+fn check(arguments: &[&str]) -> Run {
+    esauth(
+        &[&["check", "--json", "--httpd", if Installation::get().is_22() { "2.2" } else { "2.4" }], arguments].concat(),
+    )
+}
+
+#[test]
+fn each_fault_of_a_password_file_is_found_in_its_line() {
+    let folder = Scratch::new();
+    let path = folder.write("users", file_with_each_fault());
+    let run = check(&[path.to_str().unwrap()]);
+    assert_eq!(run.status, 1);
+    let expected: &[(&str, u64, &str)] = &[
+        ("joined-lines", 1, ""),
+        ("weak-hash", 4, "cheap"),
+        ("weak-hash", 5, "apr1"),
+        ("weak-hash", 6, "sha"),
+        ("weak-hash", 7, "des"),
+        ("weak-hash", 11, "few"),
+        ("plain-text", 12, "plain"),
+        ("no-hash", 13, "nothing"),
+        ("no-hash", 14, "nocolon"),
+        ("unknown-hash", 15, "unknown"),
+        ("malformed-hash", 16, "cut"),
+        ("malformed-hash", 17, "trailing"),
+        ("malformed-hash", 18, "spare"),
+        ("malformed-hash", 19, "longsalt"),
+        ("malformed-hash", 20, "zeros"),
+        ("digest-line", 21, "digest"),
+        ("weak-hash", 22, "twice"),
+        ("duplicate-user", 23, "twice"),
+        ("blank-in-name", 24, "blank "),
+        ("joined-lines", 25, "joined"),
+        ("empty-name", 27, ""),
+        ("line-too-long", 28, ""),
+        ("plain-text", 28, "long"),
+        ("weak-hash", 24, "blank "),
+        ("weak-hash", 25, "joined"),
+        ("weak-hash", 27, ""),
+        ("weak-hash", 29, "after"),
+    ];
+    let mut expected: Vec<_> =
+        expected.iter().map(|&(kind, line, name)| (kind.to_owned(), line, name.to_owned())).collect();
+    let mut found = findings(&run);
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn whom_the_check_calls_able_to_log_in_the_running_module_lets_in_and_nobody_else() {
+    let folder = Scratch::new();
+    let path = folder.write("users", file_with_each_fault());
+    let run = check(&[path.to_str().unwrap()]);
+    let found = findings(&run);
+    let server = Httpd::start(&Setup {
+        mpm: Mpm::usual(),
+        load: Installation::get().load_core() + &Installation::get().load_ours(),
+        ports: 1,
+        configuration: &|site| {
+            fs::create_dir(site.folder.join("htdocs")).unwrap();
+            fs::write(site.folder.join("htdocs/page"), "in\n").unwrap();
+            format!(
+                "DocumentRoot {}/htdocs\n<Location />\nAuthType Basic\nAuthName x\nAuthUserFile {}\n\
+                 Require valid-user\n</Location>\n",
+                site.folder.display(),
+                path.display()
+            )
+        },
+    });
+    for &(name, password) in USERS {
+        // Of a user in no line at all the check says nothing, and of `twice` it judges the first line, which has
+        // another password.
+        let says_no = found.iter().any(|(kind, _, user)| user == name && FATAL.contains(&kind.as_str()));
+        let has_line = !["swallowed", "blank"].contains(&name);
+        let password = if name == "twice" { "password" } else { password };
+        let answer =
+            ask(server.port(), &Request::get("/page").header("Host: localhost").basic(name, password)).unwrap();
+        let expected = if has_line && !says_no { 200 } else { 401 };
+        assert_eq!(answer.status, expected, "{name:?}");
+    }
+    let able = USERS.iter().filter(|(name, _)| !["swallowed", "blank"].contains(name)).count() + 1
+        - found.iter().filter(|(kind, ..)| FATAL.contains(&kind.as_str())).count();
+    assert_eq!(run.json["files"][0]["can_log_in"], able);
+}
+
+#[test]
+fn groups_and_users_are_held_against_each_other() {
+    let folder = Scratch::new();
+    let users = folder.write("users", format!("alice:{SHA}\nbob:{SHA}\n"));
+    let groups = folder.write("groups", "Search: alice zoe\nempty:\nsearch: alice\nnocolon\n");
+    let (users, groups) = (users.to_str().unwrap(), groups.to_str().unwrap());
+    let run = check(&[users, "--groups", groups, "--allow", "weak-hash"]);
+    let found = findings(&run);
+    let expected: &[(&str, u64, &str)] = &[
+        ("no-group", 2, "bob"),
+        ("unknown-member", 1, "zoe"),
+        ("empty-group", 2, "empty"),
+        ("no-colon", 4, "nocolon"),
+        ("empty-group", 4, "nocolon"),
+    ];
+    let expected: Vec<_> =
+        expected.iter().map(|&(kind, line, name)| (kind.to_owned(), line, name.to_owned())).collect();
+    assert_eq!(found, expected);
+    // Each alone, there is nothing to hold it against.
+    let run = check(&["--groups", groups]);
+    assert!(findings(&run).iter().all(|(kind, ..)| kind != "unknown-member"));
+    assert_eq!(check(&[users, "--allow", "weak-hash"]).status, 0);
+}
+
+#[test]
+fn a_file_of_the_other_kind_is_recognized() {
+    let folder = Scratch::new();
+    let users = folder.write("users", format!("alice:{SHA}\nbob:{SHA}\n"));
+    let groups = folder.write("groups", "g: alice bob\nh: bob\n");
+    let run = check(&[groups.to_str().unwrap(), "--groups", users.to_str().unwrap()]);
+    assert_eq!(findings(&run).iter().filter(|(kind, ..)| kind == "wrong-kind").count(), 2);
+}
+
+#[test]
+fn hashes_are_counted_by_kind_and_measured() {
+    let folder = Scratch::new();
+    let text: String = (0..30).map(|n| format!("u{n}:{SHA}\n")).collect();
+    let cheap = "$2y$04$Ub9qVQIdR5j2PmraY4inw.hl6PDkZQ4R9.nbiAuCQLBZcEqfzDCiu";
+    // What takes minutes is given up.
+    let endless = cheap.replace("$04$", "$25$");
+    let path = folder.write("users", format!("{text}a:{cheap}\nb:{cheap}\nc:{endless}\nd:word\n"));
+    let began = Instant::now();
+    let run = check(&[path.to_str().unwrap()]);
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    let hashes = run.json["files"][0]["hashes"].as_array().unwrap();
+    let seen: Vec<_> = hashes
+        .iter()
+        .map(|kind| (kind["scheme"].as_str().unwrap(), kind["cost"].as_str().unwrap(), kind["users"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(seen, [("{SHA}", "", 30), ("bcrypt", "04", 2), ("bcrypt", "25", 1), ("plain text", "", 1)]);
+    let milliseconds = |index: usize| hashes[index]["milliseconds"].as_f64();
+    assert!(milliseconds(0).unwrap() > 0.0 && milliseconds(0) < milliseconds(1));
+    assert!(milliseconds(2).is_none() && hashes[2]["more_than_milliseconds"].as_f64().unwrap() > 0.0);
+    assert!(milliseconds(3).is_none());
+}
+
+#[test]
+fn a_clean_file_gives_0_and_an_unreadable_one_2() {
+    let folder = Scratch::new();
+    let path = folder.write("users", format!("alice:{}\n", hash("$2y$10$abcdefghijklmnopqrstuu")));
+    let run = esauth(&["check", path.to_str().unwrap()]);
+    assert_eq!((run.status, run.output.contains("nothing found")), (0, true), "{}", run.output);
+    let missing = folder.path().join("missing");
+    for arguments in
+        [&["check", missing.to_str().unwrap()][..], &["check", folder.path().to_str().unwrap()], &["check"]]
+    {
+        let run = esauth(arguments);
+        assert_eq!((run.status, run.errors.is_empty()), (2, false), "{arguments:?}");
+    }
+}
+
+#[test]
+fn names_cannot_control_the_terminal_and_many_findings_are_cut_short() {
+    let folder = Scratch::new();
+    let text: String = (0..25).map(|n| format!("u{n}:{SHA}\n")).collect();
+    let path = folder.write("users", format!("a\x1b[2J:plain\n{text}"));
+    let run = esauth(&["check", path.to_str().unwrap()]);
+    assert!(!run.output.contains('\x1b'), "{}", run.output);
+    assert_eq!(run.output.matches(": weak-hash:").count(), 10);
+    assert!(run.output.contains("15 more of weak-hash"), "{}", run.output);
+    let run = esauth(&["check", "--all", path.to_str().unwrap()]);
+    assert_eq!(run.output.matches(": weak-hash:").count(), 25);
+}
+
+#[test]
+fn a_million_lines_take_two_seconds_of_the_processor() {
+    let folder = Scratch::new();
+    let text: String = (0..1_000_000).map(|n| format!("user{n}:$apr1$w8uZk8oc$UvcCyrDN3Z0SDpLMDzk071\n")).collect();
+    let path = folder.write("users", text);
+    let before = program::children_used();
+    let run = esauth(&["check", path.to_str().unwrap()]);
+    let used = program::children_used() - before;
+    assert!(run.output.contains("1000000 users"), "{}", run.output);
+    // Other tests of this file run at the same time, and theirs counts too; they use little.
+    assert!(used < Duration::from_secs(2), "{used:?}");
+}

@@ -1,0 +1,47 @@
+//! The program under test.
+
+// Every test crate compiles this for itself and uses a part of it.
+#![allow(dead_code)]
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// How a run of it ended.
+pub(crate) struct Run {
+    pub(crate) status: i32,
+    pub(crate) output: String,
+    pub(crate) errors: String,
+    /// The output, where it is JSON.
+    pub(crate) json: Value,
+}
+
+pub(crate) fn esauth(arguments: &[&str]) -> Run {
+    esauth_with(arguments, &[])
+}
+
+/// Runs it without a terminal, with these variables.
+pub(crate) fn esauth_with(arguments: &[&str], variables: &[(&str, &str)]) -> Run {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_esauth"));
+    command.args(arguments).stdin(Stdio::null()).env_remove("ESAUTH_PASSWORD").env_remove("ESAUTH_OUTSIDER_PASSWORD");
+    command.envs(variables.iter().copied());
+    let output = command.output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Run {
+        status: output.status.code().unwrap_or(-1),
+        json: serde_json::from_slice(&output.stdout).unwrap_or(Value::Null),
+        output: text(&output.stdout),
+        errors: text(&output.stderr),
+    }
+}
+
+/// Time of the processors that this process's ended children have used.
+pub(crate) fn children_used() -> Duration {
+    // SAFETY: all of the struct's members are numbers, for which zero is a value.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: a system call that fills what it is given.
+    unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut usage) };
+    let time = |time: libc::timeval| Duration::new(time.tv_sec as u64, time.tv_usec as u32 * 1000);
+    time(usage.ru_utime) + time(usage.ru_stime)
+}

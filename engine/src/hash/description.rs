@@ -1,0 +1,253 @@
+//! What a stored hash is: its family, its cost, and whether any password could match it. Nothing is hashed here.
+//!
+//! The formats are those of the code that verifies ([`super::verify`]) and, for the families of crypt(3), of the
+//! outputs that libxcrypt's crypt(5) describes. A text that has the form of a family's output is one that this family
+//! could have made.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::{apr1, bcrypt, sha1};
+
+/// What [`describe`] tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Description<'a> {
+    /// The family, which the text's first bytes name.
+    pub scheme: Scheme,
+    /// The part of the text that says how much work the hash is, as it is written: `10` for bcrypt, `rounds=5000`,
+    /// `j9T` for yescrypt; empty for a family whose work is fixed, and where it is not told.
+    pub cost: &'a str,
+    /// False where no password at all matches.
+    pub usable: bool,
+}
+
+/// The families of password hashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scheme {
+    /// `$2a$`, `$2b$`, `$2y$`.
+    Bcrypt,
+    /// `$2x$`: bcrypt as a faulty version computed it.
+    BcryptFaulty,
+    /// `$y$`.
+    Yescrypt,
+    /// `$gy$`: yescrypt inside GOST R 34.11-2012.
+    GostYescrypt,
+    /// `$7$`.
+    Scrypt,
+    /// `$6$`.
+    Sha512,
+    /// `$5$`.
+    Sha256,
+    /// `$sha1$`.
+    Sha1Rounds,
+    /// `$md5`: of SunOS.
+    SunMd5,
+    /// `$apr1$`: what `htpasswd` makes unless told otherwise.
+    Apr1,
+    /// `$1$`.
+    Md5,
+    /// `{SHA}`.
+    Sha1,
+    /// `$3$`: of Windows NT.
+    Nt,
+    /// `_`: extended DES.
+    ExtendedDes,
+    /// Thirteen characters without a prefix.
+    Des,
+    /// Begins like a hash (`$…`, `{…}`), of no family that httpd accepts.
+    Unknown,
+    /// Nothing that is a hash: as likely as not the password itself.
+    Plain,
+    /// No text at all.
+    Empty,
+}
+
+impl Scheme {
+    /// The family's usual name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Scheme::Bcrypt => "bcrypt",
+            Scheme::BcryptFaulty => "bcrypt 2x",
+            Scheme::Yescrypt => "yescrypt",
+            Scheme::GostYescrypt => "gost-yescrypt",
+            Scheme::Scrypt => "scrypt",
+            Scheme::Sha512 => "sha512crypt",
+            Scheme::Sha256 => "sha256crypt",
+            Scheme::Sha1Rounds => "sha1crypt",
+            Scheme::SunMd5 => "SunMD5",
+            Scheme::Apr1 => "apr1",
+            Scheme::Md5 => "md5crypt",
+            Scheme::Sha1 => "{SHA}",
+            Scheme::Nt => "NT hash",
+            Scheme::ExtendedDes => "extended DES",
+            Scheme::Des => "DES",
+            Scheme::Unknown => "unknown",
+            Scheme::Plain => "plain text",
+            Scheme::Empty => "none",
+        }
+    }
+}
+
+/// What `stored`, a password field, is.
+pub fn describe(stored: &[u8]) -> Description<'_> {
+    let Ok(text) = std::str::from_utf8(stored) else {
+        return Description { scheme: Scheme::Plain, cost: "", usable: false };
+    };
+    let (scheme, parts) = parse(text);
+    Description { scheme, cost: parts.unwrap_or(""), usable: parts.is_some() }
+}
+
+/// The family, and the cost where the text has the form of the family's hashes.
+fn parse(text: &str) -> (Scheme, Option<&str>) {
+    type Form = fn(&str) -> Option<&str>;
+    const FAMILIES: &[(&str, Scheme, Form)] = &[
+        ("$2a$", Scheme::Bcrypt, bcrypt_cost),
+        ("$2b$", Scheme::Bcrypt, bcrypt_cost),
+        ("$2y$", Scheme::Bcrypt, bcrypt_cost),
+        ("$2x$", Scheme::BcryptFaulty, bcrypt_cost),
+        ("$y$", Scheme::Yescrypt, |rest| yescrypt(&rest[3..])),
+        ("$gy$", Scheme::GostYescrypt, |rest| yescrypt(&rest[4..])),
+        ("$7$", Scheme::Scrypt, scrypt),
+        ("$6$", Scheme::Sha512, |text| rounds_salt_hash(&text[3..], 86, 4)),
+        ("$5$", Scheme::Sha256, |text| rounds_salt_hash(&text[3..], 43, 16)),
+        ("$sha1$", Scheme::Sha1Rounds, sha1_rounds),
+        ("$md5", Scheme::SunMd5, sun_md5),
+        ("$apr1$", Scheme::Apr1, |text| apr1::is_well_formed(text.as_bytes()).then_some("")),
+        ("$1$", Scheme::Md5, |text| salt_hash(&text[3..], 8, 22, 4).then_some("")),
+        ("{SHA}", Scheme::Sha1, sha1),
+        ("$3$", Scheme::Nt, |text| text.strip_prefix("$3$$").filter(|hash| is_hex(hash)).map(|_| "")),
+        ("_", Scheme::ExtendedDes, |text| (text.len() == 20 && is_des(&text[1..])).then(|| &text[1..5])),
+    ];
+    if text.is_empty() {
+        return (Scheme::Empty, None);
+    }
+    if let Some((_, scheme, form)) = FAMILIES.iter().find(|(prefix, ..)| text.starts_with(prefix)) {
+        let parts = form(text);
+        // An underscore alone makes no hash of a word.
+        if parts.is_some() || *scheme != Scheme::ExtendedDes {
+            return (*scheme, parts);
+        }
+    }
+    if text.len() == 13 && is_des(text) {
+        (Scheme::Des, Some(""))
+    } else if text.starts_with('$') || (text.starts_with('{') && text.contains('}')) {
+        (Scheme::Unknown, None)
+    } else {
+        (Scheme::Plain, None)
+    }
+}
+
+fn bcrypt_cost(text: &str) -> Option<&str> {
+    bcrypt::is_well_formed(text.as_bytes()).then(|| &text[4..6])
+}
+
+fn sha1(text: &str) -> Option<&str> {
+    let digest = STANDARD.decode(&text[sha1::PREFIX.len()..]).ok()?;
+    (digest.len() == 20).then_some("")
+}
+
+/// `PARAMETERS$SALT$HASH`; 32 bytes in 43 characters.
+fn yescrypt(rest: &str) -> Option<&str> {
+    let (parameters, rest) = rest.split_once('$')?;
+    let (salt, hash) = rest.split_once('$')?;
+    let well_formed = !parameters.is_empty() && is_base64(parameters) && is_whole_bytes(salt) && is_hash(hash, 43, 16);
+    well_formed.then_some(parameters)
+}
+
+/// `N`, `rrrrr`, `ppppp` and the salt without separators, `$`, 32 bytes in 43 characters.
+fn scrypt(text: &str) -> Option<&str> {
+    let (parameters, rest) = text.get(3..)?.split_at_checked(11)?;
+    let (salt, hash) = rest.split_once('$')?;
+    let is_zero = |part: &[u8]| part.iter().all(|&digit| digit == b'.');
+    let numbers = parameters.as_bytes();
+    let well_formed = is_base64(parameters) && is_base64(salt) && is_hash(hash, 43, 16);
+    let has_zero = is_zero(&numbers[..1]) || is_zero(&numbers[1..6]) || is_zero(&numbers[6..]);
+    (well_formed && !has_zero).then_some(parameters)
+}
+
+/// `rounds=N$` or nothing, salt, hash: of the SHA-2 crypts.
+fn rounds_salt_hash(rest: &str, length: usize, last_below: usize) -> Option<&str> {
+    let (rounds, rest) = match rest.strip_prefix("rounds=") {
+        Some(counted) => {
+            let (number, after) = counted.split_once('$')?;
+            let value = plain_number(number).filter(|value| (1000..=999_999_999).contains(value));
+            value?;
+            (&rest[..rest.len() - after.len() - 1], after)
+        }
+        None => ("", rest),
+    };
+    salt_hash(rest, 16, length, last_below).then_some(rounds)
+}
+
+/// `$sha1$ROUNDS$SALT$HASH`; 20 bytes and one again, in 28 characters.
+fn sha1_rounds(text: &str) -> Option<&str> {
+    let (rounds, rest) = text.get(6..)?.split_once('$')?;
+    plain_number(rounds)?;
+    let (salt, hash) = rest.split_once('$')?;
+    (salt.len() <= 64 && is_base64(salt) && is_hash(hash, 28, 64)).then_some(rounds)
+}
+
+/// `$md5`, `,rounds=N` or nothing, `$SALT$` and often one `$` more, hash.
+fn sun_md5(text: &str) -> Option<&str> {
+    let (rounds, rest) = text.get(4..)?.split_once('$')?;
+    if !rounds.is_empty() {
+        plain_number(rounds.strip_prefix(",rounds=")?)?;
+    }
+    let (salt, hash) = rest.rsplit_once('$')?;
+    let salt = salt.strip_suffix('$').unwrap_or(salt);
+    (is_base64(salt) && is_hash(hash, 22, 4)).then(|| rounds.trim_start_matches(','))
+}
+
+fn salt_hash(rest: &str, longest_salt: usize, length: usize, last_below: usize) -> bool {
+    let Some((salt, hash)) = rest.split_once('$') else { return false };
+    salt.len() <= longest_salt && is_salt(salt) && is_hash(hash, length, last_below)
+}
+
+/// A number without sign and leading zeros.
+fn plain_number(text: &str) -> Option<u64> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+    text.parse().ok().filter(|_| digits)
+}
+
+/// What crypt(3) takes as a salt: printable, without what has a meaning in passwd(5).
+fn is_salt(salt: &str) -> bool {
+    salt.bytes().all(|byte| byte.is_ascii_graphic() && !b"!*:;\\$".contains(&byte))
+}
+
+const ALPHABET: &[u8] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+fn value(byte: u8) -> Option<usize> {
+    ALPHABET.iter().position(|&character| character == byte)
+}
+
+fn is_base64(text: &str) -> bool {
+    text.bytes().all(|byte| value(byte).is_some())
+}
+
+/// Up to 64 bytes in crypt's base64.
+fn is_whole_bytes(salt: &str) -> bool {
+    let last_below = match salt.len() % 4 {
+        0 => 64,
+        // Of 12 bits 4 are spare and zero, of 18 bits 2.
+        2 => 4,
+        3 => 16,
+        _ => return false,
+    };
+    salt.len() <= 86 && (salt.is_empty() || is_hash(salt, salt.len(), last_below))
+}
+
+/// A hash in crypt's base64: of the bits of the last character, some are spare and zero.
+fn is_hash(hash: &str, length: usize, last_below: usize) -> bool {
+    hash.len() == length
+        && is_base64(hash)
+        && hash.bytes().last().and_then(value).is_some_and(|value| value < last_below)
+}
+
+fn is_hex(hash: &str) -> bool {
+    hash.len() == 32 && hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// Salt and hash, 64 bits of it in 11 characters from the high end: the last two bits are spare and zero.
+fn is_des(text: &str) -> bool {
+    is_base64(text) && text.bytes().last().and_then(value).is_some_and(|value| value % 4 == 0)
+}

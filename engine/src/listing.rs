@@ -1,0 +1,169 @@
+//! A password or group file line by line, for people: every line that the snapshots are made of, and where it stands.
+
+use std::ffi::CStr;
+
+use crate::file::{Opened, ReadError};
+use crate::groups::{self, MemberWords, c_string};
+use crate::htpasswd::{self, word};
+use crate::lines::{Line, LineCutter, LineRules};
+
+/// The lines of one file, cut, joined, trimmed and split by the code that makes [`Passwords`](crate::Passwords) and
+/// [`Groups`](crate::Groups).
+pub struct Listing {
+    text: Box<[u8]>,
+    lines: Vec<Entry>,
+    /// Where the members of all group lines stand, one line's after the other's.
+    members: Vec<u32>,
+    /// Numbers of the first and last physical lines of comments that go on in another line.
+    long_comments: Vec<(usize, usize)>,
+    stock_stops_at: Option<usize>,
+}
+
+struct Entry {
+    line: Line,
+    /// Bytes of the password field; or first and last of the line's members.
+    fields: (u32, u32),
+    /// Whether anything separates name and fields.
+    has_colon: bool,
+}
+
+/// One line of a [`Listing`].
+#[derive(Clone, Copy)]
+pub struct Listed<'a> {
+    listing: &'a Listing,
+    entry: &'a Entry,
+}
+
+impl Listing {
+    /// Reads the file at `path` as the snapshots do: whatever is not a regular file is refused without waiting for it.
+    pub fn read(path: &CStr) -> Result<Vec<u8>, ReadError> {
+        Opened::open(path)?.read()
+    }
+
+    /// The lines of a password file.
+    pub fn of_passwords(text: Vec<u8>, rules: LineRules) -> Self {
+        let cutter = LineCutter::new(text, rules, htpasswd::TOO_LONG_LINE);
+        Listing::of(cutter, false, |text, line, _| {
+            let (name, start) = word(text, line.start);
+            let has_colon = start > line.start + name.len();
+            let field = word(text, start).0;
+            Entry { line, fields: (start as u32, (start + field.len()) as u32), has_colon }
+        })
+    }
+
+    /// The lines of a group file, up to the one whose length ends the reading.
+    pub fn of_groups(text: Vec<u8>, rules: LineRules) -> Self {
+        let cutter = LineCutter::new(text, rules, groups::TOO_LONG_LINE);
+        Listing::of(cutter, true, |text, line, members| {
+            let has_colon = text[line.start..line.end].contains(&b':');
+            let first = members.len() as u32;
+            let mut words = MemberWords::new(text, line);
+            while let Some(member) = words.next(text) {
+                members.push(member);
+            }
+            Entry { line, fields: (first, members.len() as u32), has_colon }
+        })
+    }
+
+    fn of(mut cutter: LineCutter, long_ends: bool, entry: impl Fn(&mut [u8], Line, &mut Vec<u32>) -> Entry) -> Self {
+        let (mut lines, mut members, mut long_comments) = (Vec::new(), Vec::new(), Vec::new());
+        while let Some(line) = cutter.next_line() {
+            if cutter.has_content(line) {
+                if long_ends && cutter.too_long().is_some() {
+                    break;
+                }
+                lines.push(entry(cutter.text_mut(), line, &mut members));
+            } else if line.last_number > line.number {
+                long_comments.push((line.number, line.last_number));
+            }
+        }
+        let stock_stops_at = cutter.too_long();
+        Listing { text: cutter.into_text(), lines, members, long_comments, stock_stops_at }
+    }
+
+    /// Number of the first line at which stock httpd would stop reading the file because of its length.
+    pub fn stock_stops_at(&self) -> Option<usize> {
+        self.stock_stops_at
+    }
+
+    /// The lines that are neither empty nor comments, in the order of the file.
+    pub fn lines(&self) -> impl Iterator<Item = Listed<'_>> {
+        self.lines.iter().map(|entry| Listed { listing: self, entry })
+    }
+
+    /// Number of the first and last physical line of each comment (or empty line) that a backslash joins with others.
+    pub fn long_comments(&self) -> &[(usize, usize)] {
+        &self.long_comments
+    }
+}
+
+impl<'a> Listed<'a> {
+    /// Number, from 1, of its first physical line.
+    pub fn number(self) -> usize {
+        self.entry.line.number
+    }
+
+    /// Number of its last physical line, another one where a backslash joins lines.
+    pub fn last_number(self) -> usize {
+        self.entry.line.last_number
+    }
+
+    /// True where it has a `:`.
+    pub fn has_colon(self) -> bool {
+        self.entry.has_colon
+    }
+
+    /// The user's or group's name: empty where the line begins with a `:`.
+    pub fn name(self) -> &'a [u8] {
+        // In a group file the name ends with a NUL, in a password file with the colon or NUL behind it.
+        word(&self.listing.text, self.entry.line.start).0
+    }
+
+    /// The password field of a line of a password file.
+    pub fn stored_hash(self) -> &'a [u8] {
+        let (start, end) = self.entry.fields;
+        &self.listing.text[start as usize..end as usize]
+    }
+
+    /// The text behind the password field, such as the hash of a line that `htdigest` made.
+    pub fn rest(self) -> &'a [u8] {
+        let end = self.entry.fields.1 as usize;
+        let rest = &self.listing.text[end..self.entry.line.end.max(end)];
+        let colons = rest.iter().take_while(|&&byte| byte == b':').count();
+        &rest[colons..]
+    }
+
+    /// The members that a line of a group file names.
+    pub fn members(self) -> impl Iterator<Item = &'a [u8]> {
+        let (first, last) = self.entry.fields;
+        self.listing.members[first as usize..last as usize].iter().map(|&at| c_string(&self.listing.text, at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_a_password_file_have_their_numbers_and_parts() {
+        let text = b"# c \\\nalice:swallowed\n\nbob::h1:rest:x\ncarol\ndave:a\\\nb\n";
+        let listing = Listing::of_passwords(text.to_vec(), LineRules::Httpd24);
+        let seen: Vec<_> =
+            listing.lines().map(|line| (line.number(), line.last_number(), line.name(), line.stored_hash())).collect();
+        let expected: &[(usize, usize, &[u8], &[u8])] =
+            &[(4, 4, b"bob", b"h1"), (5, 5, b"carol", b""), (6, 7, b"dave", b"ab")];
+        assert_eq!(seen, expected);
+        assert_eq!(listing.lines().map(Listed::rest).collect::<Vec<_>>(), [&b"rest:x"[..], b"", b""]);
+        assert_eq!(listing.lines().map(Listed::has_colon).collect::<Vec<_>>(), [true, false, true]);
+        assert_eq!(listing.long_comments(), [(1, 2)]);
+    }
+
+    #[test]
+    fn lines_of_a_group_file_have_their_members() {
+        let listing = Listing::of_groups(b"g : alice \"a b\"\nempty:\nnone\n".to_vec(), LineRules::Httpd24);
+        let seen: Vec<(&[u8], Vec<&[u8]>)> =
+            listing.lines().map(|line| (line.name(), line.members().collect())).collect();
+        assert_eq!(seen, [(&b"g"[..], vec![&b"alice"[..], b"a b"]), (b"empty", vec![]), (b"none", vec![])]);
+        assert_eq!(listing.lines().map(Listed::has_colon).collect::<Vec<_>>(), [true, true, false]);
+    }
+}
