@@ -61,14 +61,14 @@ lint: deps-build ## Formatting and lints; warnings are errors
 	@cargo clippy --quiet --workspace --all-targets -- -D warnings
 	@if command -v shellcheck >/dev/null; then shellcheck -x -P scripts $(scripts); else echo "shellcheck is not installed; scripts are not checked"; fi
 
-deb: all ## A package for Debian and Ubuntu, of this machine's release
+deb: all cli ## A package for Debian and Ubuntu, of this machine's release
 	@scripts/deps.sh deb
 	@scripts/package.sh deb
 
-rpm: all ## A package for Red Hat and its kin, of this machine's release
+rpm: all cli ## A package for Red Hat and its kin, of this machine's release
 	@scripts/package.sh rpm
 
-test-packages: deps all ## Both packages from installing to purging, the documentation followed in a clean root (root, network, minutes)
+test-packages: deps all cli ## Both packages from installing to purging, the documentation followed in a clean root (root, network, minutes)
 	@scripts/deps.sh packages
 	@scripts/package_test.sh
 
