@@ -25,11 +25,11 @@ deps-build:
 demo: deps all ## A real Elasticsearch behind httpd with TLS, each promise proved (DEMO=once: stop after the proofs)
 	@scripts/demo.sh $(DEMO)
 
-test: deps all ## Unit, integration and end-to-end tests
+test: deps all cli ## Unit, integration and end-to-end tests
 	@scripts/test.sh
 	@scripts/e2e.sh elasticsearch-7
 
-test-backends: deps all ## The end-to-end tests on Elasticsearch 8 and OpenSearch 2
+test-backends: deps all cli ## The end-to-end tests on Elasticsearch 8 and OpenSearch 2
 	@env -u ES_URL scripts/e2e.sh elasticsearch-8
 	@env -u ES_URL scripts/e2e.sh opensearch-2
 
