@@ -29,11 +29,11 @@ deps-build:
 demo: deps all cli ## A real Elasticsearch behind httpd with TLS, each promise proved (DEMO=once: stop after the proofs)
 	@scripts/demo.sh $(DEMO)
 
-test: deps all ## Unit, integration and end-to-end tests
+test: deps all cli ## Unit, integration and end-to-end tests
 	@scripts/test.sh
 	@scripts/e2e.sh elasticsearch-7
 
-test-backends: deps all ## The end-to-end tests on Elasticsearch 8 and OpenSearch 2
+test-backends: deps all cli ## The end-to-end tests on Elasticsearch 8 and OpenSearch 2
 	@env -u ES_URL scripts/e2e.sh elasticsearch-8
 	@env -u ES_URL scripts/e2e.sh opensearch-2
 
@@ -65,14 +65,14 @@ lint: deps-build ## Formatting and lints; warnings are errors
 	@cargo clippy --quiet --workspace --all-targets -- -D warnings
 	@if command -v shellcheck >/dev/null; then shellcheck -x -P scripts $(scripts); else echo "shellcheck is not installed; scripts are not checked"; fi
 
-deb: all ## A package for Debian and Ubuntu, of this machine's release
+deb: all cli ## A package for Debian and Ubuntu, of this machine's release
 	@scripts/deps.sh deb
 	@scripts/package.sh deb
 
-rpm: all ## A package for Red Hat and its kin, of this machine's release
+rpm: all cli ## A package for Red Hat and its kin, of this machine's release
 	@scripts/package.sh rpm
 
-test-packages: deps all ## Both packages from installing to purging, the documentation followed in a clean root (root, network, minutes)
+test-packages: deps all cli ## Both packages from installing to purging, the documentation followed in a clean root (root, network, minutes)
 	@scripts/deps.sh packages
 	@scripts/package_test.sh
 

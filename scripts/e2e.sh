@@ -117,6 +117,8 @@ run_nginx() { # USER:PASSWORD REFUSED-USER:PASSWORD...
     nginx_start "$scratch/nginx"
     describe_front "$@"
     run_suite "$kind, nginx: curl" bash "$root/tests/e2e/curl.sh"
+    export ESAUTH_PROGRAM=$build_folder/release/esauth ESAUTH_BACKEND=${backend_url#http://}
+    run_suite "$kind, nginx: esauth verify" bash "$root/tests/e2e/verify.sh"
     front_stop
 }
 

@@ -32,7 +32,22 @@ stage() {
         say
         cat "$root/apache/rust_esauth.conf"
     } >"$staged/10-rust_esauth.conf"
+    stage_esauth
     debian_changelog | gzip -9n >"$staged/changelog.Debian.gz"
+}
+
+# The program, and what it writes about itself.
+stage_esauth() {
+    local program=$build_folder/release/esauth
+    [ -x "$program" ] || die "$program is missing; run 'make cli' first"
+    mkdir "$staged/bin" "$staged/man" "$staged/bash" "$staged/zsh" "$staged/fish"
+    strip -o "$staged/bin/esauth" "$program"
+    "$program" generate "$staged/generated"
+    gzip -9n "$staged/generated"/*.1
+    mv "$staged/generated"/*.1.gz "$staged/man/"
+    mv "$staged/generated/esauth.bash" "$staged/bash/esauth"
+    mv "$staged/generated/_esauth" "$staged/zsh/"
+    mv "$staged/generated/esauth.fish" "$staged/fish/"
 }
 
 # Debian wants one of the package; what has changed stands in CHANGELOG.md.

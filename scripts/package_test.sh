@@ -105,6 +105,10 @@ install_as_documented() {
     # Where the page's ./libapache2-mod-rust-esauth_*.deb is.
     follow "$root/docs/elasticsearch.md" debian "${root_command[@]}"
     check "the module is enabled" enabled rust_esauth
+    check "esauth runs" in_root esauth --version
+    check "and has its manual and completions" in_root ls /usr/share/man/man1/esauth.1.gz \
+        /usr/share/bash-completion/completions/esauth /usr/share/zsh/vendor-completions/_esauth \
+        /usr/share/fish/vendor_completions.d/esauth.fish
     check "configtest passes" apache2ctl configtest
     check_not "and the start-up checks find nothing" start_up_checks
     check "httpd has loaded the module" eventually loaded '$'
@@ -164,6 +168,8 @@ test_rpm() { # FILE
     check "rpm: and the C library that it was built with" grep -q '^libc\.so\.6(GLIBC_' <(rpm -qp --requires "$1" 2>/dev/null)
     check "rpm: the virtual hosts are with the documentation" \
         grep -q '/examples/apache/elasticsearch-users-2.4.conf$' <(rpm -qp --docfiles "$1" 2>/dev/null)
+    check "rpm: there is esauth, with its manual" \
+        grep -q '^/usr/share/man/man1/esauth-verify.1.gz$' <(rpm -qlp "$1" 2>/dev/null)
     check "rpm: it is installed" in_rpm_root -i "$1"
     check "rpm: as it was made" in_rpm_root --verify --nodeps mod_rust_esauth
     check "rpm: the module that was built" cmp "$red_hat$modules/mod_rust_esauth.so" "$build_folder/release/package/mod_rust_esauth.so"
