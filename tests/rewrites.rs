@@ -162,7 +162,7 @@ fn run(stock: bool, changes: usize) -> Count {
 
 fn start(stock: bool) -> Httpd {
     let installation = Installation::get();
-    let load = installation.load(&["authn_core", "authz_core", "authz_user"])
+    let load = installation.load_core()
         + &if stock {
             installation.load(&["auth_basic", "authn_file", "authz_groupfile"])
         } else {
