@@ -183,7 +183,7 @@ fn start(stock: bool) -> Httpd {
              <Location /all/>\nRequire valid-user\n</Location>\n<Location /staff/>\nRequire group staff\n</Location>\n"
         )
     };
-    Httpd::start(&Setup { mpm: Mpm::Event, load, ports: 1, configuration: &configuration })
+    Httpd::start(&Setup { mpm: Mpm::usual(), load, ports: 1, configuration: &configuration })
 }
 
 /// Makes all changes, one after the other.
