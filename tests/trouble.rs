@@ -35,7 +35,7 @@ fn start(folder: Option<&Path>, stock: bool) -> Httpd {
         let users = folder.unwrap_or(site.folder);
         fs::write(users.join("users"), format!("alice:{SECRET}\n")).unwrap();
         format!(
-            "DocumentRoot {}\n<Directory />\nAllowOverride None\n</Directory>\nStartServers 1\nServerLimit 1\nMaxRequestWorkers 16\nMaxSpareThreads 32\n<Location />\n\
+            "LogLevel info\nDocumentRoot {}\n<Directory />\nAllowOverride None\n</Directory>\nStartServers 1\nServerLimit 1\nMaxRequestWorkers 16\nMaxSpareThreads 32\n<Location />\n\
              AuthType Basic\nAuthName realm\nAuthUserFile {}/users\nRequire valid-user\n</Location>\n",
             site.folder.display(),
             users.display()
