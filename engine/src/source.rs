@@ -219,13 +219,13 @@ impl<T: Parse> Source<T> {
             return None;
         }
         // Not before: a snapshot that was current before the question may have been replaced since.
-        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.last_read()
     }
 
     /// The current snapshot, if the file's stamp shows that it has not changed.
     fn unchanged(&self) -> Option<Arc<Snapshot<T>>> {
         let stamp = Stamp::of_path(&self.path).ok()?;
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let current = self.last_read();
         let snapshot = current.filter(|snapshot| snapshot.settled && snapshot.stamp == stamp)?;
         if self.untouched_since.load(Ordering::Relaxed) != NEVER {
             // Whoever holds the lock will see to it.
@@ -252,7 +252,7 @@ impl<T: Parse> Source<T> {
             return;
         }
         // From here on a change would be reported.
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let current = self.last_read();
         let is_current = current.is_some_and(|current| current.settled && current.stamp == *stamp);
         let is_unchanged = Stamp::of_path(&self.path).as_ref() == Ok(stamp);
         if is_current && is_unchanged && self.watcher.is_quiet_since(generation) {
@@ -293,7 +293,7 @@ impl<T: Parse> Source<T> {
     /// The file's content as of now, or `None` where it is better to look again in a moment.
     fn look(&self, wait: &mut Wait, reader: &mut Reader) -> Result<Option<Arc<Snapshot<T>>>, ReadError> {
         let stamp = Stamp::of_path(&self.path)?;
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let current = self.last_read();
         let is_current = |stamp: &Stamp| current.as_ref().is_some_and(|current| current.stamp == *stamp);
         // Whoever was the reader before may have read the file as it is now.
         let is_settled = current.as_ref().is_some_and(|current| current.settled);
@@ -358,7 +358,7 @@ impl<T: Parse> Source<T> {
         began: (SystemTime, Instant),
         reader: &mut Reader,
     ) -> Arc<Snapshot<T>> {
-        let before = self.current.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let before = self.last_read();
         let first_read = match before {
             Some(before) if before.stamp == stamp => before.first_read,
             _ => {

@@ -56,10 +56,15 @@ pub(crate) fn note(request: Request<'_>, outcome: Outcome) {
 
 /// Notes why a requirement was not met; counts if none of the others is met either.
 pub(crate) fn note_unmet(request: Request<'_>, outcome: Outcome) {
+    note_authorization(request, |state| state.unmet(outcome));
+}
+
+/// Adds what came of a request after it was authenticated: of the one that its state is of, not of one on the side.
+fn note_authorization(request: Request<'_>, change: impl FnOnce(State) -> State) {
     let (place, is_side) = Place::of(request);
     let before = place.state();
     if before.outcome().is_some() && before.is_side() == is_side {
-        place.set(before.unmet(outcome));
+        place.set(change(before));
     }
 }
 
@@ -74,11 +79,7 @@ unsafe extern "C" fn let_in(raw: *mut request_rec) -> c_int {
     guard(DECLINED, || {
         // SAFETY: httpd calls its hooks with a live request.
         if let Some(request) = unsafe { Request::new(raw) } {
-            let (place, is_side) = Place::of(request);
-            let before = place.state();
-            if before.outcome().is_some() && before.is_side() == is_side {
-                place.set(before.let_in());
-            }
+            note_authorization(request, State::let_in);
         }
         DECLINED
     })

@@ -1,9 +1,10 @@
 //! What the cache remembers of a credential instead of the credential: a keyed digest.
 //!
 //! BLAKE3 in its keyed mode, over the stored hash and the password, each with its length in front, so that no two pairs
-//! give the same input. (Where clients can be locked out, the client's network and the user are further parts.) Without the key, which exists only in the memory the children share, a digest tells nothing of
-//! the password and cannot be searched for it. The stored hash is part of the input: when a user's line changes, what is
-//! remembered of the old one can no longer be found.
+//! give the same input. (Where clients can be locked out, the client's network and the user are further parts.) Without
+//! the key, which exists only in the memory the children share, a digest tells nothing of the password and cannot be
+//! searched for it. The stored hash is part of the input: when a user's line changes, what is remembered of the old one
+//! can no longer be found.
 
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroize;
