@@ -11,6 +11,7 @@ use crate::bindings::{
 };
 use crate::boundary::guard_request;
 use crate::config::{DirConfig, Listed};
+use crate::connection::Memory;
 use crate::generation::{self, tag};
 use crate::hooks;
 use crate::log::{Level, log_request};
@@ -37,8 +38,8 @@ fn authenticate(request: Request<'_>) -> c_int {
         return HTTP_INTERNAL_SERVER_ERROR as c_int;
     };
     request.set_auth_type(generation::auth_type(auth_type));
-    let credentials = match Credentials::of(request) {
-        Ok(credentials) => credentials,
+    let encoded = match encoded_credentials(request) {
+        Ok(encoded) => encoded,
         Err(missing) => {
             if missing == Missing::OtherScheme {
                 let uri = request.uri().to_bytes();
@@ -50,9 +51,35 @@ fn authenticate(request: Request<'_>) -> c_int {
             return HTTP_UNAUTHORIZED as c_int;
         }
     };
+    if config.asks_only_our_file() {
+        return authenticate_by_our_file(request, config, encoded);
+    }
+    let credentials = Credentials::decode(request, encoded);
     // The failed name is to be logged too, so it is set before it is verified.
     request.set_user(credentials.user);
     let verdict = ask_providers(request, config, realm, &credentials);
+    metrics::note(request, verdict.outcome());
+    answer(request, config, credentials.user, verdict)
+}
+
+/// As nearly every section wants it. Where the connection remembers the credentials, they are not even decoded.
+fn authenticate_by_our_file(request: Request<'_>, config: &DirConfig, encoded: &CStr) -> c_int {
+    let file = provider::passwords(request);
+    let memory = file.as_ref().ok().and_then(|file| Memory::of(request, encoded, file));
+    if let Some(user) = memory.and_then(Memory::recall) {
+        request.set_user(user);
+        metrics::note(request, Outcome::Granted);
+        return OK as c_int;
+    }
+    let credentials = Credentials::decode(request, encoded);
+    request.set_user(credentials.user);
+    let verdict = match file {
+        Ok(file) => provider::judge(request, &file, credentials.user, credentials.password()),
+        Err(verdict) => verdict,
+    };
+    if let (Verdict::Granted, Some(memory)) = (verdict, memory) {
+        memory.remember(credentials.user);
+    }
     metrics::note(request, verdict.outcome());
     answer(request, config, credentials.user, verdict)
 }
@@ -95,22 +122,22 @@ impl Missing {
     }
 }
 
-impl<'r> Credentials<'r> {
-    fn of(request: Request<'r>) -> Result<Self, Missing> {
-        let name = if request.is_forward_proxy() { c"Proxy-Authorization" } else { c"Authorization" };
-        let header = request.headers_in().get(name).ok_or(Missing::Header)?;
-        let header = header.to_bytes_with_nul();
-        // The scheme ends at the first space or with the header: `Basic` alone is the empty user.
-        let scheme_ends = header.iter().position(|&byte| byte == b' ' || byte == 0).unwrap_or(0);
-        let (scheme, rest) = header.split_at(scheme_ends);
-        if !scheme.eq_ignore_ascii_case(b"Basic") {
-            return Err(Missing::OtherScheme);
-        }
-        let spaces = rest.iter().take_while(|byte| generation::SPACES_BEFORE_CREDENTIALS.contains(byte)).count();
-        let encoded = CStr::from_bytes_until_nul(&rest[spaces..]).unwrap_or(c"");
-        Ok(Credentials::decode(request, encoded))
+/// The base64 text of the request's credentials.
+fn encoded_credentials(request: Request<'_>) -> Result<&CStr, Missing> {
+    let name = if request.is_forward_proxy() { c"Proxy-Authorization" } else { c"Authorization" };
+    let header = request.headers_in().get(name).ok_or(Missing::Header)?;
+    let header = header.to_bytes_with_nul();
+    // The scheme ends at the first space or with the header: `Basic` alone is the empty user.
+    let scheme_ends = header.iter().position(|&byte| byte == b' ' || byte == 0).unwrap_or(0);
+    let (scheme, rest) = header.split_at(scheme_ends);
+    if !scheme.eq_ignore_ascii_case(b"Basic") {
+        return Err(Missing::OtherScheme);
     }
+    let spaces = rest.iter().take_while(|byte| generation::SPACES_BEFORE_CREDENTIALS.contains(byte)).count();
+    Ok(CStr::from_bytes_until_nul(&rest[spaces..]).unwrap_or(c""))
+}
 
+impl<'r> Credentials<'r> {
     fn decode(request: Request<'r>, encoded: &CStr) -> Self {
         // httpd's own decoder, since how it treats faulty text decides who is let in.
         // SAFETY: a C string.

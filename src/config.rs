@@ -11,7 +11,6 @@ use crate::bindings::{
 };
 use crate::boundary::guard;
 use crate::checks;
-#[cfg(httpd = "2.4")]
 use crate::generation;
 use crate::pool::Pool;
 use crate::provider;
@@ -110,6 +109,11 @@ impl DirConfig {
             return true;
         }
         !self.has_only_ours() || !self.authoritative()
+    }
+
+    /// True where this module's provider decides, and by nothing but the password file's hash.
+    pub(crate) fn asks_only_our_file(&self) -> bool {
+        self.providers().count() <= 1 && self.has_only_ours() && !generation::verifies_by_digest(self)
     }
 
     /// True where no provider but this module's is asked.

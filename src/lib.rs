@@ -6,6 +6,7 @@
 //! * [`config`]: the directives, and what they say about a folder;
 //! * [`hooks`]: what is registered with httpd, and when;
 //! * [`basic`]: the authentication hook, from the request's header to a status;
+//! * [`connection`]: what a connection remembers of the credentials it brought last;
 //! * [`provider`]: the same look-up offered to other modules, as providers `esauth` and `file`;
 //! * [`store`]: the files of a child process;
 //! * [`verdicts`]: the verified cache of all of them;
@@ -19,6 +20,7 @@ mod bindings;
 mod boundary;
 mod checks;
 mod config;
+mod connection;
 mod generation;
 mod hooks;
 mod log;

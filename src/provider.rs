@@ -4,9 +4,10 @@
 
 use std::ffi::{CStr, c_char};
 use std::ptr;
+use std::sync::Arc;
 
 use esauth_engine::cache::{self, Credential, Lockout, Outcome, Scope};
-use esauth_engine::hash;
+use esauth_engine::{Passwords, Snapshot, hash};
 
 use crate::bindings::{
     AUTH_DENIED, AUTH_GENERAL_ERROR, AUTH_GRANTED, AUTH_USER_FOUND, AUTH_USER_NOT_FOUND, authn_provider, authn_status,
@@ -90,22 +91,32 @@ impl Verdict {
 }
 
 /// Whether `password` is the one of `user` in the section's password file.
-///
-/// Every verdict comes through here, whoever asks: our own hook, or another module that calls us as its provider.
 pub(crate) fn check_password(request: Request<'_>, user: &CStr, password: &CStr) -> Verdict {
+    match passwords(request) {
+        Ok(file) => judge(request, &file, user, password),
+        Err(verdict) => verdict,
+    }
+}
+
+/// The section's password file as of now. Where there is none, that has been logged.
+pub(crate) fn passwords(request: Request<'_>) -> Result<Arc<Snapshot<Passwords>>, Verdict> {
     let Some(path) = request.config().user_file() else {
         let text = b"AuthUserFile not specified in the configuration";
         log_request!(request, Level::Error, 0, tag("AH01619: "), text);
-        return Verdict::Error;
+        return Err(Verdict::Error);
     };
-    let file = match store::passwords(request, path) {
-        Ok(file) => file,
-        Err(unreadable) => {
-            let text = b"Could not open password file: ";
-            log_request!(request, Level::Error, unreadable.0, tag("AH01620: "), text, path.to_bytes());
-            return Verdict::Error;
-        }
-    };
+    store::passwords(request, path).map_err(|unreadable| {
+        let text = b"Could not open password file: ";
+        log_request!(request, Level::Error, unreadable.0, tag("AH01620: "), text, path.to_bytes());
+        Verdict::Error
+    })
+}
+
+/// Whether `password` is the one of `user` in `file`, the section's.
+///
+/// Every verdict that is not recalled comes through here, whoever asks: our own hook, or another module that calls us as
+/// its provider.
+pub(crate) fn judge(request: Request<'_>, file: &Passwords, user: &CStr, password: &CStr) -> Verdict {
     let stored = file.stored_hash(user.to_bytes());
     let Some(cache) = verdicts::cache() else {
         return match stored {
@@ -130,7 +141,7 @@ pub(crate) fn check_password(request: Request<'_>, user: &CStr, password: &CStr)
         known: stored.is_some(),
         client: client_address(request).to_str().unwrap_or(""),
         user: user.to_bytes(),
-        file: path.to_bytes(),
+        file: request.config().user_file().unwrap_or(c"").to_bytes(),
     });
     if let Some(duration) = judgement.hashed_for {
         metrics::note_hash(request, duration);

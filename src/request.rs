@@ -155,6 +155,26 @@ impl<'r> Request<'r> {
         unsafe { (*self.as_ptr()).request_config.cast::<*mut c_void>().add(module_index() as usize).write(data) }
     }
 
+    /// What this module has kept with the request's connection; null at first.
+    pub(crate) fn connection_data(self) -> *mut c_void {
+        // SAFETY: a live request's connection, which has such a vector as a request has.
+        unsafe { (*(*self.as_ptr()).connection).conn_config.cast::<*mut c_void>().add(module_index() as usize).read() }
+    }
+
+    pub(crate) fn set_connection_data(self, data: *mut c_void) {
+        // SAFETY: as for `connection_data`; the place is this module's own, and only this thread serves the connection.
+        unsafe {
+            let vector = (*(*self.as_ptr()).connection).conn_config.cast::<*mut c_void>();
+            vector.add(module_index() as usize).write(data);
+        }
+    }
+
+    /// Memory that lasts as long as the connection.
+    pub(crate) fn connection_pool(self) -> Pool<'r> {
+        // SAFETY: a connection has a pool, which lives as long, longer than the request, and belongs to the same thread.
+        unsafe { Pool::new(NonNull::new_unchecked((*(*self.as_ptr()).connection).pool)) }
+    }
+
     /// Headers of the request.
     pub(crate) fn headers_in(self) -> Table<'r> {
         // SAFETY: a request has this table as long as it lives.

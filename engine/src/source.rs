@@ -42,6 +42,9 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// How often a file that changes while it is read is read again before the last reading is taken as it is.
 const READ_ATTEMPTS: usize = 3;
 
+/// How many snapshots this process has made, of all files.
+static SNAPSHOTS: AtomicU64 = AtomicU64::new(0);
+
 /// What a file's bytes are turned into. Every file means something to httpd.
 pub trait Parse: Sized {
     /// The snapshot of a file with these bytes. Fails only where there is not enough memory.
@@ -113,9 +116,15 @@ pub struct Snapshot<T> {
     first_read: Instant,
     /// False while the file might have changed without its stamp showing it.
     settled: bool,
+    serial: u64,
 }
 
 impl<T> Snapshot<T> {
+    /// A number that no other snapshot of this process has, of whatever file.
+    pub fn serial(&self) -> u64 {
+        self.serial
+    }
+
     /// The size of the file in bytes.
     pub fn file_size(&self) -> u64 {
         self.stamp.size()
@@ -368,7 +377,8 @@ impl<T: Parse> Source<T> {
         };
         // The second way to settle does without the wall clock, which can stand before the file's time for a day.
         let settled = stamp.settled_at(began.0) || began.1.duration_since(first_read) >= stamp.granularity();
-        let snapshot = Arc::new(Snapshot { parsed, stamp, first_read, settled });
+        let serial = SNAPSHOTS.fetch_add(1, Ordering::Relaxed);
+        let snapshot = Arc::new(Snapshot { parsed, stamp, first_read, settled, serial });
         self.publish(Some(Arc::clone(&snapshot)));
         self.loads.fetch_add(1, Ordering::Relaxed);
         snapshot

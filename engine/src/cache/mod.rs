@@ -2,12 +2,14 @@
 //!
 //! A [`Cache`] is made once, before the children are forked, and shared by all of them. It remembers verdicts by a keyed
 //! digest of stored hash and password (see `digest`), grants and denials in parts of their own (`table`), orders who
-//! computes the hashes that are not remembered (`desk`), and refuses who has failed too often (`lockout`).
+//! computes the hashes that are not remembered (`desk`), and refuses who has failed too often (`lockout`). What was
+//! granted a moment ago is known again by less than that (`recall`).
 
 mod counters;
 mod desk;
 mod digest;
 mod lockout;
+mod recall;
 mod robust;
 mod shared;
 mod table;
@@ -27,6 +29,7 @@ use self::desk::{Applicant, Turn};
 use self::digest::{Digest, keyed_number};
 use self::lockout::Attempt;
 pub use self::lockout::{Lockout, MaxFailures, Scope};
+pub use self::recall::{Grant, Presented};
 use self::shared::Shared;
 use self::table::Table;
 use crate::hash::{self, Family};

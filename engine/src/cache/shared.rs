@@ -11,12 +11,13 @@ use rustix::rand::{GetRandomFlags, getrandom};
 use super::counters::Counters;
 use super::desk::Desk;
 use super::digest::KEY_BYTES;
+use super::recall;
 use super::lockout::Lockouts;
 use super::table::{Entry, Table, WAYS};
 
 /// Changes whenever what lies in the memory does: a library that was replaced while httpd ran must not read the memory
 /// of its predecessor.
-const LAYOUT: u64 = 0x6573_6175_7468_0003;
+const LAYOUT: u64 = 0x6573_6175_7468_0004;
 
 /// For each entry of the grants' part, this fraction of one for denials.
 const DENIALS_FRACTION: usize = 4;
@@ -29,8 +30,9 @@ struct Header {
     size: u64,
     grant_buckets: u64,
     denial_buckets: u64,
-    /// Written once, before anyone else looks; nowhere else and never to a file.
+    /// Written once, before anyone else looks; nowhere else and never to a file. So is the one below.
     key: [u8; KEY_BYTES],
+    recall_key: [u8; recall::KEY_BYTES],
     desk: Desk,
     /// Takes no memory as long as nobody is counted: pages that nobody has written to are not there.
     lockouts: Lockouts,
@@ -48,8 +50,9 @@ impl Shared {
     pub(super) fn create(entries: usize) -> io::Result<Shared> {
         let (grants, denials) = bucket_counts(entries);
         let size = size_of_memory(grants, denials).ok_or(io::ErrorKind::OutOfMemory)?;
-        let mut key = [0; KEY_BYTES];
+        let (mut key, mut recall_key) = ([0; KEY_BYTES], [0; recall::KEY_BYTES]);
         fill_with_random(&mut key)?;
+        fill_with_random(&mut recall_key)?;
         // SAFETY: a new mapping at a place of the kernel's choice, zeroed; it is written here before it is shared, and
         // never unmapped, so that references into it are good as long as the process.
         unsafe {
@@ -60,6 +63,7 @@ impl Shared {
             (&raw mut (*header).grant_buckets).write(grants as u64);
             (&raw mut (*header).denial_buckets).write(denials as u64);
             (&raw mut (*header).key).write(key);
+            (&raw mut (*header).recall_key).write(recall_key);
             (*header).desk.initialise()?;
             (*header).lockouts.initialise()?;
             (*header).counters.start();
@@ -106,6 +110,10 @@ impl Shared {
 
     pub(super) fn key(&self) -> &[u8; KEY_BYTES] {
         &self.header.key
+    }
+
+    pub(super) fn recall_key(&self) -> &[u8; recall::KEY_BYTES] {
+        &self.header.recall_key
     }
 
     pub(super) fn desk(&self) -> &'static Desk {
