@@ -11,7 +11,7 @@ use crate::bindings::{
 };
 use crate::boundary::guard_request;
 use crate::config::{DirConfig, Listed};
-use crate::connection::Memory;
+use crate::connection;
 use crate::generation::{self, tag};
 use crate::hooks;
 use crate::log::{Level, log_request};
@@ -38,8 +38,16 @@ fn authenticate(request: Request<'_>) -> c_int {
         return HTTP_INTERNAL_SERVER_ERROR as c_int;
     };
     request.set_auth_type(generation::auth_type(auth_type));
-    let encoded = match encoded_credentials(request) {
-        Ok(encoded) => encoded,
+    let header = authorization(request);
+    if config.asks_only_our_file() {
+        if let Some(user) = header.and_then(|header| connection::recall(request, header)) {
+            request.set_user(user);
+            metrics::note(request, Outcome::Granted);
+            return OK as c_int;
+        }
+    }
+    let credentials = match Credentials::of(request, header) {
+        Ok(credentials) => credentials,
         Err(missing) => {
             if missing == Missing::OtherScheme {
                 let uri = request.uri().to_bytes();
@@ -51,35 +59,9 @@ fn authenticate(request: Request<'_>) -> c_int {
             return HTTP_UNAUTHORIZED as c_int;
         }
     };
-    if config.asks_only_our_file() {
-        return authenticate_by_our_file(request, config, encoded);
-    }
-    let credentials = Credentials::decode(request, encoded);
     // The failed name is to be logged too, so it is set before it is verified.
     request.set_user(credentials.user);
     let verdict = ask_providers(request, config, realm, &credentials);
-    metrics::note(request, verdict.outcome());
-    answer(request, config, credentials.user, verdict)
-}
-
-/// As nearly every section wants it. Where the connection remembers the credentials, they are not even decoded.
-fn authenticate_by_our_file(request: Request<'_>, config: &DirConfig, encoded: &CStr) -> c_int {
-    let file = provider::passwords(request);
-    let memory = file.as_ref().ok().and_then(|file| Memory::of(request, encoded, file));
-    if let Some(user) = memory.and_then(Memory::recall) {
-        request.set_user(user);
-        metrics::note(request, Outcome::Granted);
-        return OK as c_int;
-    }
-    let credentials = Credentials::decode(request, encoded);
-    request.set_user(credentials.user);
-    let verdict = match file {
-        Ok(file) => provider::judge(request, &file, credentials.user, credentials.password()),
-        Err(verdict) => verdict,
-    };
-    if let (Verdict::Granted, Some(memory)) = (verdict, memory) {
-        memory.remember(credentials.user);
-    }
     metrics::note(request, verdict.outcome());
     answer(request, config, credentials.user, verdict)
 }
@@ -98,8 +80,15 @@ pub(crate) fn challenge(request: Request<'_>) {
     request.err_headers_out().set(name, value);
 }
 
+fn authorization(request: Request<'_>) -> Option<&CStr> {
+    let name = if request.is_forward_proxy() { c"Proxy-Authorization" } else { c"Authorization" };
+    request.headers_in().get(name)
+}
+
 /// A user name and password as the client sent them. The password is wiped when this is dropped.
 pub(crate) struct Credentials<'r> {
+    /// The header that they came in.
+    header: &'r CStr,
     /// Lives as long as the request.
     pub(crate) user: &'r CStr,
     /// The bytes behind the user's NUL: the password up to a NUL, and whatever base64 held behind that.
@@ -122,23 +111,22 @@ impl Missing {
     }
 }
 
-/// The base64 text of the request's credentials.
-fn encoded_credentials(request: Request<'_>) -> Result<&CStr, Missing> {
-    let name = if request.is_forward_proxy() { c"Proxy-Authorization" } else { c"Authorization" };
-    let header = request.headers_in().get(name).ok_or(Missing::Header)?;
-    let header = header.to_bytes_with_nul();
-    // The scheme ends at the first space or with the header: `Basic` alone is the empty user.
-    let scheme_ends = header.iter().position(|&byte| byte == b' ' || byte == 0).unwrap_or(0);
-    let (scheme, rest) = header.split_at(scheme_ends);
-    if !scheme.eq_ignore_ascii_case(b"Basic") {
-        return Err(Missing::OtherScheme);
-    }
-    let spaces = rest.iter().take_while(|byte| generation::SPACES_BEFORE_CREDENTIALS.contains(byte)).count();
-    Ok(CStr::from_bytes_until_nul(&rest[spaces..]).unwrap_or(c""))
-}
-
 impl<'r> Credentials<'r> {
-    fn decode(request: Request<'r>, encoded: &CStr) -> Self {
+    fn of(request: Request<'r>, header: Option<&'r CStr>) -> Result<Self, Missing> {
+        let header = header.ok_or(Missing::Header)?;
+        let text = header.to_bytes_with_nul();
+        // The scheme ends at the first space or with the header: `Basic` alone is the empty user.
+        let scheme_ends = text.iter().position(|&byte| byte == b' ' || byte == 0).unwrap_or(0);
+        let (scheme, rest) = text.split_at(scheme_ends);
+        if !scheme.eq_ignore_ascii_case(b"Basic") {
+            return Err(Missing::OtherScheme);
+        }
+        let spaces = rest.iter().take_while(|byte| generation::SPACES_BEFORE_CREDENTIALS.contains(byte)).count();
+        let encoded = CStr::from_bytes_until_nul(&rest[spaces..]).unwrap_or(c"");
+        Ok(Credentials::decode(request, header, encoded))
+    }
+
+    fn decode(request: Request<'r>, header: &'r CStr, encoded: &CStr) -> Self {
         // httpd's own decoder, since how it treats faulty text decides who is let in.
         // SAFETY: a C string.
         let room = unsafe { apr_base64_decode_len(encoded.as_ptr()) } as usize;
@@ -154,7 +142,7 @@ impl<'r> Credentials<'r> {
             // Nothing behind a NUL counts.
             rest.zeroize();
         }
-        Credentials { user: CStr::from_bytes_until_nul(user).unwrap_or(c""), rest }
+        Credentials { header, user: CStr::from_bytes_until_nul(user).unwrap_or(c""), rest }
     }
 
     pub(crate) fn password(&self) -> &CStr {
@@ -196,7 +184,7 @@ fn ask(
     let Credentials { user, .. } = *credentials;
     let by_digest = generation::verifies_by_digest(config);
     if provider::is_ours(listed.provider) && !by_digest {
-        return provider::check_password(request, user, credentials.password());
+        return ask_our_file(request, credentials);
     }
     // A provider may serve under several names, and looks here for the one it was called by.
     request.notes().set(provider::NAME_NOTE, request.pool().join(&[listed.name.to_bytes()]));
@@ -206,6 +194,18 @@ fn ask(
         provider::call_check_password(request, listed.provider, user, credentials.password())
     };
     request.notes().unset(provider::NAME_NOTE);
+    verdict
+}
+
+fn ask_our_file(request: Request<'_>, credentials: &Credentials<'_>) -> Verdict {
+    let file = match provider::passwords(request) {
+        Ok(file) => file,
+        Err(verdict) => return verdict,
+    };
+    let verdict = provider::judge(request, &file, credentials.user, credentials.password());
+    if verdict == Verdict::Granted {
+        connection::remember(request, credentials.header, &file, credentials.user);
+    }
     verdict
 }
 

@@ -20,7 +20,7 @@ use crate::verdicts;
 
 /// What the directives of one section say. Lives in a pool of httpd's.
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub(crate) struct DirConfig {
     user_file: *const c_char,
     group_file: *const c_char,
@@ -149,6 +149,10 @@ pub(crate) unsafe extern "C" fn merge_dir_config(
         // SAFETY: both come from `create_dir_config` or from here; the pool is the configuration's or the request's.
         let (pool, outer, inner) =
             unsafe { (Pool::new(pool), &*outer.cast::<DirConfig>(), &*inner.cast::<DirConfig>()) };
+        if *outer == DirConfig::EMPTY {
+            // As nearly always, since what is outermost is the server.
+            return ptr::from_ref(inner).cast_mut().cast();
+        }
         ptr::from_mut(pool.value(merge(outer, inner))).cast()
     })
 }

@@ -90,15 +90,14 @@ impl Verdict {
     }
 }
 
-/// Whether `password` is the one of `user` in the section's password file.
-pub(crate) fn check_password(request: Request<'_>, user: &CStr, password: &CStr) -> Verdict {
+fn check_password(request: Request<'_>, user: &CStr, password: &CStr) -> Verdict {
     match passwords(request) {
         Ok(file) => judge(request, &file, user, password),
         Err(verdict) => verdict,
     }
 }
 
-/// The section's password file as of now. Where there is none, that has been logged.
+/// The section's password file as of now; where there is none, a verdict, of which the reason has been logged.
 pub(crate) fn passwords(request: Request<'_>) -> Result<Arc<Snapshot<Passwords>>, Verdict> {
     let Some(path) = request.config().user_file() else {
         let text = b"AuthUserFile not specified in the configuration";
@@ -112,10 +111,10 @@ pub(crate) fn passwords(request: Request<'_>) -> Result<Arc<Snapshot<Passwords>>
     })
 }
 
-/// Whether `password` is the one of `user` in `file`, the section's.
+/// Whether `password` is the one of `user` in the section's password file, of which `file` is the content.
 ///
-/// Every verdict that is not recalled comes through here, whoever asks: our own hook, or another module that calls us as
-/// its provider.
+/// Every verdict that a connection does not recall comes through here, whoever asks: our own hook, or another module that
+/// calls us as its provider.
 pub(crate) fn judge(request: Request<'_>, file: &Passwords, user: &CStr, password: &CStr) -> Verdict {
     let stored = file.stored_hash(user.to_bytes());
     let Some(cache) = verdicts::cache() else {

@@ -44,6 +44,11 @@ pub(crate) fn passwords(request: Request<'_>, path: &CStr) -> Result<Arc<Snapsho
     report(request, Kind::UserFile, path, file.current(Kind::UserFile))
 }
 
+/// Where the file of `path` is kept, for a first look at whether it has changed.
+pub(crate) fn password_source(path: &CStr) -> &'static Source<Passwords> {
+    &store().passwords.file(path, &store().watcher).source
+}
+
 /// As [`passwords`], for a group file.
 pub(crate) fn groups(request: Request<'_>, path: &CStr) -> Result<Arc<Snapshot<Groups>>, Unreadable> {
     let file = store().groups.file(path, &store().watcher);

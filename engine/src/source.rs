@@ -1,6 +1,6 @@
 //! The current snapshot of one file: found in memory, read again when the file has changed.
 //!
-//! Whether it has changed is asked of the kernel at every look: by one `poll` where everything on the way to the file is
+//! Whether it has changed is asked of the kernel at every look: by one `epoll_wait` where everything on the way to the file is
 //! watched and would be heard of, else by one `stat`. Where it has:
 //!
 //! * While somebody is writing to the file, the snapshot of before stays the right answer: what the file holds meanwhile
@@ -67,6 +67,8 @@ pub struct Source<T> {
     untouched_since: AtomicU64,
     /// Held by the one thread that reads the file; the others wait for it rather than answer from stale data.
     reader: Mutex<Reader>,
+    /// The current snapshot's serial number, for who needs no more than that.
+    serial: AtomicU64,
     /// How often the file was read.
     loads: AtomicU64,
     /// True where `Reader::news` holds something.
@@ -77,6 +79,9 @@ pub struct Source<T> {
 const UNKNOWN: u64 = u64::MAX;
 /// Changes would not be reported.
 const NEVER: u64 = u64::MAX - 1;
+
+/// No snapshot has this serial number.
+const NO_SNAPSHOT: u64 = u64::MAX;
 
 /// What only the thread that reads the file needs.
 #[derive(Default)]
@@ -115,13 +120,24 @@ pub struct Snapshot<T> {
     stamp: Stamp,
     first_read: Instant,
     /// False while the file might have changed without its stamp showing it.
-    settled: bool,
+    settled: AtomicBool,
     serial: u64,
 }
 
 impl<T> Snapshot<T> {
+    fn is_settled(&self) -> bool {
+        self.settled.load(Ordering::Acquire)
+    }
+
+    /// Notes that at the time `began` or later, the file held what was read.
+    fn was_right_at(&self, began: (SystemTime, Instant)) {
+        if has_settled(&self.stamp, self.first_read, began) {
+            self.settled.store(true, Ordering::Release);
+        }
+    }
+
     /// A number that no other snapshot of this process has, of whatever file.
-    pub fn serial(&self) -> u64 {
+    pub(crate) fn serial(&self) -> u64 {
         self.serial
     }
 
@@ -172,6 +188,7 @@ impl<T: Parse> Source<T> {
             current: RwLock::new(None),
             untouched_since: AtomicU64::new(UNKNOWN),
             reader: Mutex::default(),
+            serial: AtomicU64::new(NO_SNAPSHOT),
             loads: AtomicU64::new(0),
             has_news: AtomicBool::new(false),
         }
@@ -221,21 +238,28 @@ impl<T: Parse> Source<T> {
         self.has_news.store(!reader.news.is_empty(), Ordering::Relaxed);
     }
 
+    /// The serial number of the current snapshot, if nothing has been reported that could have changed the file. Takes one
+    /// system call, and writes to no memory.
+    pub(crate) fn untouched_serial(&self) -> Option<u64> {
+        self.is_untouched().then(|| self.serial.load(Ordering::Acquire))
+    }
+
     /// The current snapshot, if nothing has been reported that could have changed the file.
     fn untouched(&self) -> Option<Arc<Snapshot<T>>> {
-        let since = self.untouched_since.load(Ordering::Acquire);
-        if matches!(since, UNKNOWN | NEVER) || !self.watcher.is_quiet_since(since) {
-            return None;
-        }
         // Not before: a snapshot that was current before the question may have been replaced since.
-        self.last_read()
+        self.is_untouched().then(|| self.last_read()).flatten()
+    }
+
+    fn is_untouched(&self) -> bool {
+        let since = self.untouched_since.load(Ordering::Acquire);
+        !matches!(since, UNKNOWN | NEVER) && self.watcher.is_quiet_since(since)
     }
 
     /// The current snapshot, if the file's stamp shows that it has not changed.
     fn unchanged(&self) -> Option<Arc<Snapshot<T>>> {
         let stamp = Stamp::of_path(&self.path).ok()?;
         let current = self.last_read();
-        let snapshot = current.filter(|snapshot| snapshot.settled && snapshot.stamp == stamp)?;
+        let snapshot = current.filter(|snapshot| snapshot.is_settled() && snapshot.stamp == stamp)?;
         if self.untouched_since.load(Ordering::Relaxed) != NEVER {
             // Whoever holds the lock will see to it.
             match self.reader.try_lock() {
@@ -262,7 +286,7 @@ impl<T: Parse> Source<T> {
         }
         // From here on a change would be reported.
         let current = self.last_read();
-        let is_current = current.is_some_and(|current| current.settled && current.stamp == *stamp);
+        let is_current = current.is_some_and(|current| current.is_settled() && current.stamp == *stamp);
         let is_unchanged = Stamp::of_path(&self.path).as_ref() == Ok(stamp);
         if is_current && is_unchanged && self.watcher.is_quiet_since(generation) {
             reader.note_read(activity);
@@ -301,12 +325,16 @@ impl<T: Parse> Source<T> {
 
     /// The file's content as of now, or `None` where it is better to look again in a moment.
     fn look(&self, wait: &mut Wait, reader: &mut Reader) -> Result<Option<Arc<Snapshot<T>>>, ReadError> {
+        let began = (SystemTime::now(), Instant::now());
         let stamp = Stamp::of_path(&self.path)?;
         let current = self.last_read();
         let is_current = |stamp: &Stamp| current.as_ref().is_some_and(|current| current.stamp == *stamp);
         // Whoever was the reader before may have read the file as it is now.
-        let is_settled = current.as_ref().is_some_and(|current| current.settled);
+        let is_settled = current.as_ref().is_some_and(|current| current.is_settled());
         if is_current(&stamp) && (is_settled || reader.would_know_of_a_change(&stamp, &self.watcher)) {
+            if let Some(current) = &current {
+                current.was_right_at(began);
+            }
             return Ok(current);
         }
         let mut file = Opened::open(&self.path)?;
@@ -375,8 +403,7 @@ impl<T: Parse> Source<T> {
                 began.1
             }
         };
-        // The second way to settle does without the wall clock, which can stand before the file's time for a day.
-        let settled = stamp.settled_at(began.0) || began.1.duration_since(first_read) >= stamp.granularity();
+        let settled = AtomicBool::new(has_settled(&stamp, first_read, began));
         let serial = SNAPSHOTS.fetch_add(1, Ordering::Relaxed);
         let snapshot = Arc::new(Snapshot { parsed, stamp, first_read, settled, serial });
         self.publish(Some(Arc::clone(&snapshot)));
@@ -386,12 +413,21 @@ impl<T: Parse> Source<T> {
 
     fn publish(&self, snapshot: Option<Arc<Snapshot<T>>>) {
         self.untouched_since.store(UNKNOWN, Ordering::Release);
+        let serial = snapshot.as_ref().map_or(NO_SNAPSHOT, |snapshot| snapshot.serial);
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         let before = std::mem::replace(&mut *current, snapshot);
+        self.serial.store(serial, Ordering::Release);
         drop(current);
         // Not before the lock is given back: a large file takes a while to be freed.
         drop(before);
     }
+}
+
+/// True where a file with this stamp, which held what it does at the time `began` as well as when it was `first_read`, can
+/// not change after that without its stamp showing it.
+fn has_settled(stamp: &Stamp, first_read: Instant, began: (SystemTime, Instant)) -> bool {
+    // The second way does without the wall clock, which can stand before the file's time for a day.
+    stamp.settled_at(began.0) || began.1.duration_since(first_read) >= stamp.granularity()
 }
 
 fn folder_of(path: &CStr) -> CString {

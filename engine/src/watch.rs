@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -26,11 +26,18 @@ use rustix::io::Errno;
 pub struct Watcher {
     /// Opened with the first watch.
     inotify: OnceLock<OwnedFd>,
-    /// Reports that something was mounted or unmounted, once each time. `None` where that cannot be told.
-    mounts: OnceLock<Option<OwnedFd>>,
+    /// `None` where it cannot be had.
+    bell: OnceLock<Option<Bell>>,
     /// Changes before any event is taken.
     generation: AtomicU64,
     watched: Mutex<HashMap<i32, Watched>>,
+}
+
+/// Tells in one system call whether there is anything to hear. (An epoll, which costs half of a poll where there is not.)
+struct Bell {
+    epoll: OwnedFd,
+    /// Reports that something was mounted or unmounted, once each time.
+    _mounts: OwnedFd,
 }
 
 struct Watched {
@@ -72,7 +79,7 @@ impl Watcher {
             Some(inotify) => inotify,
             None => {
                 let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-                self.mounts.get_or_init(open_mounts);
+                self.bell.get_or_init(|| Bell::on(&inotify).ok());
                 self.inotify.get_or_init(|| inotify)
             }
         };
@@ -125,13 +132,13 @@ impl Watcher {
     /// is gone from the queue, so it is either seen here or there. Only of a mount, which is reported once and to one
     /// thread, another may learn the instant later that this one takes to pass it on.
     pub(crate) fn is_quiet_since(&self, generation: u64) -> bool {
-        let (Some(inotify), Some(Some(mounts))) = (self.inotify.get(), self.mounts.get()) else { return false };
-        let mut asked = [PollFd::new(inotify, PollFlags::IN), PollFd::new(mounts, PollFlags::PRI)];
-        let answer = poll(&mut asked, Some(&AT_ONCE));
-        if !asked[1].revents().is_empty() {
+        let Some(Some(bell)) = self.bell.get() else { return false };
+        let mut room = [MaybeUninit::uninit(); 2];
+        let Ok((rung, _)) = epoll::wait(&bell.epoll, &mut room, Some(&AT_ONCE)) else { return false };
+        if rung.iter().any(|event| event.data.u64() == MOUNTS) {
             self.generation.fetch_add(1, Ordering::AcqRel);
         }
-        answer == Ok(0) && self.generation() == generation
+        rung.is_empty() && self.generation() == generation
     }
 
     fn watched(&self) -> MutexGuard<'_, HashMap<i32, Watched>> {
@@ -183,8 +190,18 @@ fn has_events(inotify: &OwnedFd) -> bool {
     poll(&mut [PollFd::new(inotify, PollFlags::IN)], Some(&AT_ONCE)) != Ok(0)
 }
 
-fn open_mounts() -> Option<OwnedFd> {
-    rustix::fs::open(c"/proc/self/mountinfo", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()
+/// What a bell rings for.
+const INOTIFY: u64 = 0;
+const MOUNTS: u64 = 1;
+
+impl Bell {
+    fn on(inotify: &OwnedFd) -> Result<Bell, Errno> {
+        let mounts = rustix::fs::open(c"/proc/self/mountinfo", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        epoll::add(&epoll, inotify, epoll::EventData::new_u64(INOTIFY), epoll::EventFlags::IN)?;
+        epoll::add(&epoll, &mounts, epoll::EventData::new_u64(MOUNTS), epoll::EventFlags::PRI)?;
+        Ok(Bell { epoll, _mounts: mounts })
+    }
 }
 
 impl Activity {

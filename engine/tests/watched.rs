@@ -5,7 +5,7 @@
 use std::ffi::CString;
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -126,6 +126,24 @@ fn a_file_that_goes_is_missed_by_the_next_look() {
         assert!(comes_to_rely_on_being_told(&source), "{way}");
         change(&place);
         assert_eq!(hash_of_alice(&source), None, "{way}");
+    }
+}
+
+#[test]
+fn after_every_kind_of_change_the_source_comes_to_rely_on_being_told_again() {
+    let ways: [Way; 4] = [
+        ("written in place", |place| fs::write(place.users(), "alice:after\n").unwrap()),
+        ("written in place again", |place| fs::write(place.users(), "alice:before\n").unwrap()),
+        ("another in its place", |place| place.rename("outer/inner/other", "outer/inner/users")),
+        ("rights changed", |place| fs::set_permissions(place.users(), PermissionsExt::from_mode(0o640)).unwrap()),
+    ];
+    let place = Place::new();
+    let source = source(&place.users());
+    for (way, change) in ways {
+        assert!(comes_to_rely_on_being_told(&source), "before {way}");
+        change(&place);
+        source.current().snapshot.unwrap();
+        assert!(comes_to_rely_on_being_told(&source), "after {way}");
     }
 }
 

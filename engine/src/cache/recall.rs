@@ -9,10 +9,12 @@
 use std::hash::Hasher;
 
 use siphasher::sip128::{Hasher128, SipHasher24};
-use subtle::{Choice, ConstantTimeEq};
+use subtle::ConstantTimeEq;
 
 use super::counters::Look;
 use super::{Cache, monotonic_seconds};
+use crate::htpasswd::Passwords;
+use crate::source::{Snapshot, Source};
 use crate::wipe::wipe_stack;
 
 /// Bytes of a key.
@@ -21,15 +23,13 @@ pub(super) const KEY_BYTES: usize = 16;
 /// Stack that hashing may have used.
 const STACK: usize = 512;
 
-/// Credentials as a client sent them, and what their verdict depends on beside them.
+/// Credentials as a client sent them.
 #[derive(Clone, Copy)]
 pub struct Presented<'a> {
-    /// What the client sent, in whatever form.
+    /// What the client sent, in whatever form. Without NUL.
     pub text: &'a [u8],
     /// The client's address, as text.
     pub client: &'a [u8],
-    /// The serial number of the password file's current snapshot.
-    pub snapshot: u64,
 }
 
 /// Credentials that were granted, for [`Cache::recalls`] to know again.
@@ -44,23 +44,25 @@ pub struct Grant {
 }
 
 impl Cache {
-    /// What to keep of credentials that have just been granted. `None` where nothing is to be remembered.
-    pub fn grant(&self, presented: &Presented<'_>) -> Option<Grant> {
+    /// What to keep of credentials that have just been granted by what `file` says. `None` where nothing is to be
+    /// remembered.
+    pub fn grant(&self, presented: &Presented<'_>, file: &Snapshot<Passwords>) -> Option<Grant> {
         (self.settings.entries > 0).then(|| Grant {
             digest: self.digest_presented(presented),
-            snapshot: presented.snapshot,
+            snapshot: file.serial(),
             second: monotonic_seconds(),
         })
     }
 
-    /// True where the same credentials were granted, and would be again.
-    pub fn recalls(&self, grant: &Grant, presented: &Presented<'_>) -> bool {
-        if grant.snapshot != presented.snapshot || grant.second != monotonic_seconds() {
+    /// True where the same credentials were granted by what `file` said, and would be again. Takes one system call where
+    /// they are the same; false where changes of the file are not reported.
+    pub fn recalls(&self, grant: &Grant, presented: &Presented<'_>, file: &Source<Passwords>) -> bool {
+        if grant.second != monotonic_seconds() {
             return false;
         }
         let [first, second] = self.digest_presented(presented);
-        let same: Choice = first.ct_eq(&grant.digest[0]) & second.ct_eq(&grant.digest[1]);
-        let recalled = bool::from(same);
+        let is_same = first.ct_eq(&grant.digest[0]) & second.ct_eq(&grant.digest[1]);
+        let recalled = bool::from(is_same) && file.untouched_serial() == Some(grant.snapshot);
         if recalled {
             self.counters().count_look(Look::Grant);
         }
@@ -87,4 +89,141 @@ fn digest(key: &[u8; KEY_BYTES], text: &[u8], client: Option<&[u8]>) -> [u64; 2]
     hasher.write(text);
     let digest = hasher.finish128();
     [digest.h1, digest.h2]
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "what fails while a test is set up fails the test")]
+
+    use std::ffi::CString;
+    use std::fs;
+    use std::os::unix::ffi::OsStrExt;
+    use std::path::PathBuf;
+    use std::sync::Arc;
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use super::super::{MaxFailures, Settings};
+    use super::*;
+    use crate::lines::LineRules;
+
+    const HERE: Presented<'_> = Presented { text: b"Basic YWxpY2U6c2VjcmV0", client: b"192.0.2.1" };
+
+    /// A password file that is watched, and a source of it.
+    struct Place(tempfile::TempDir, Source<Passwords>);
+
+    impl Place {
+        fn new() -> Place {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join("users"), "alice:x\n").unwrap();
+            let path = CString::new(folder.path().join("users").as_os_str().as_bytes()).unwrap();
+            let place = Place(folder, Source::new(&path, LineRules::Httpd24, Arc::default()));
+            place.watch();
+            place
+        }
+
+        /// A file that has just been written is read again for a moment, and watched from then on.
+        fn watch(&self) {
+            let began = Instant::now();
+            loop {
+                self.snapshot();
+                if self.1.is_watched() {
+                    return;
+                }
+                assert!(began.elapsed() < Duration::from_secs(5), "the file is not watched");
+                thread::sleep(Duration::from_millis(5));
+            }
+        }
+
+        fn path(&self) -> PathBuf {
+            self.0.path().join("users")
+        }
+
+        fn snapshot(&self) -> Arc<Snapshot<Passwords>> {
+            self.1.current().snapshot.unwrap()
+        }
+
+        /// Whether what was granted `before` is recalled as `after`, and would be if it were the same. Once more where a
+        /// second has just ended.
+        fn recalls(&self, cache: &Cache, before: &Presented<'_>, after: &Presented<'_>) -> bool {
+            loop {
+                let grant = cache.grant(before, &self.snapshot()).unwrap();
+                let recalled = cache.recalls(&grant, after, &self.1);
+                if cache.recalls(&grant, before, &self.1) {
+                    return recalled;
+                }
+            }
+        }
+    }
+
+    fn cache(entries: usize, max_failures: Option<MaxFailures>) -> Cache {
+        Cache::create(Settings { entries, ttl: 3600, slots: 1, max_failures }).unwrap()
+    }
+
+    #[test]
+    fn the_same_text_is_recalled_and_no_other() {
+        let (place, cache) = (Place::new(), cache(64, None));
+        assert!(place.recalls(&cache, &HERE, &HERE));
+        for text in [&b"Basic YWxpY2U6c2VjcmV1"[..], b"Basic YWxpY2U6c2VjcmV", b"Basic YWxpY2U6c2VjcmV0=", b""] {
+            assert!(!place.recalls(&cache, &HERE, &Presented { text, ..HERE }));
+        }
+    }
+
+    #[test]
+    fn where_clients_are_locked_out_a_grant_is_for_one_address() {
+        let (place, elsewhere) = (Place::new(), Presented { client: b"192.0.2.2", ..HERE });
+        assert!(place.recalls(&cache(64, None), &HERE, &elsewhere));
+        let strict = cache(64, Some(MaxFailures { failures: 3, seconds: 60 }));
+        assert!(!place.recalls(&strict, &HERE, &elsewhere));
+        let moved = Presented { text: b"1Basic YWxpY2U6c2VjcmV0", client: b"192.0.2." };
+        assert!(!place.recalls(&strict, &HERE, &moved));
+    }
+
+    #[test]
+    fn a_changed_or_removed_file_ends_it_at_once() {
+        let (place, cache) = (Place::new(), cache(64, None));
+        type Change = fn(&PathBuf);
+        let changes: [Change; 3] = [
+            |path| fs::write(path, "alice:y\n").unwrap(),
+            |path| {
+                fs::write(path.with_extension("new"), "alice:z\n").unwrap();
+                fs::rename(path.with_extension("new"), path).unwrap();
+            },
+            |path| fs::remove_file(path).unwrap(),
+        ];
+        for change in changes {
+            assert!(place.recalls(&cache, &HERE, &HERE));
+            let grant = cache.grant(&HERE, &place.snapshot()).unwrap();
+            change(&place.path());
+            assert!(!cache.recalls(&grant, &HERE, &place.1));
+            if place.path().exists() {
+                place.watch();
+            }
+            assert!(!cache.recalls(&grant, &HERE, &place.1));
+        }
+    }
+
+    #[test]
+    fn it_ends_with_the_second() {
+        let (place, cache) = (Place::new(), cache(64, None));
+        assert!(place.recalls(&cache, &HERE, &HERE));
+        let grant = cache.grant(&HERE, &place.snapshot()).unwrap();
+        thread::sleep(Duration::from_secs(1));
+        assert!(!cache.recalls(&grant, &HERE, &place.1));
+    }
+
+    #[test]
+    fn another_file_or_server_recalls_nothing() {
+        let [place, other] = [Place::new(), Place::new()];
+        let [cache, restarted] = [cache(64, None), cache(64, None)];
+        assert!(place.recalls(&cache, &HERE, &HERE));
+        let grant = cache.grant(&HERE, &place.snapshot()).unwrap();
+        assert!(!cache.recalls(&grant, &HERE, &other.1));
+        assert!(!restarted.recalls(&grant, &HERE, &place.1));
+    }
+
+    #[test]
+    fn where_nothing_is_to_be_remembered_nothing_is() {
+        assert!(cache(0, None).grant(&HERE, &Place::new().snapshot()).is_none());
+    }
 }

@@ -11,8 +11,8 @@ use rustix::rand::{GetRandomFlags, getrandom};
 use super::counters::Counters;
 use super::desk::Desk;
 use super::digest::KEY_BYTES;
-use super::recall;
 use super::lockout::Lockouts;
+use super::recall;
 use super::table::{Entry, Table, WAYS};
 
 /// Changes whenever what lies in the memory does: a library that was replaced while httpd ran must not read the memory

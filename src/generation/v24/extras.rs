@@ -20,7 +20,7 @@ use crate::request::{Request, c_str};
 
 /// What the two directives say about a section.
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub(crate) struct Extras {
     fake_user: *const ap_expr_info_t,
     fake_password: *const ap_expr_info_t,
