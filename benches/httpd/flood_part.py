@@ -14,6 +14,8 @@ GUESSING_CONNECTIONS = 64
 LEAD_SECONDS = 1
 # Ours without and with EsAuthMaxFailures; the others are as everywhere.
 SERVERS = [each for server in EVERY_SERVER for each in ((Ours, OursLockout) if server is Ours else (server,))]
+# What is promised of these is finer than what two rounds tell on a machine that others share.
+OURS_ROUNDS = 7
 QUICK_SERVERS = (Stock, Ours, OursLockout, LighttpdCache, Caddy)
 
 
@@ -80,7 +82,8 @@ def one_round(server, seconds, word, folder):
 def one_server(server, bench):
     """The medians of all rounds, each on a server that has just been started, so that nobody is locked out yet."""
     rounds = []
-    for number in range(bench.flood_rounds):
+    wanted = OURS_ROUNDS if isinstance(server, Ours) and not bench.quick else bench.flood_rounds
+    for number in range(wanted):
         if number:
             server.stop()
             server.start()

@@ -12,7 +12,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use esauth_engine::cache::{Cache, Credential, Outcome, Settings};
+use esauth_engine::cache::{Cache, Credential, Outcome, Presented, Settings};
 use esauth_engine::{LineRules, Passwords, Source, hash};
 
 /// Of "secret", cost 5.
@@ -38,6 +38,14 @@ fn main() {
         let stored = file.stored_hash(b"user99999").expect("the user is in it");
         cache.judge(&credential(stored, b"secret"))
     };
+    // What a connection remembers, renewed each second as there.
+    let presented = Presented { text: b"Basic dXNlcjk5OTk5OnNlY3JldA==", client: b"192.0.2.1" };
+    let mut grant = cache.grant(&presented, &users.current().snapshot.expect("the file can be read"));
+    let mut recalled = || {
+        if !grant.is_some_and(|grant| cache.recalls(&grant, &presented, &users)) {
+            grant = cache.grant(&presented, &users.current().snapshot.expect("the file can be read"));
+        }
+    };
     warm();
     warm_denial();
 
@@ -45,6 +53,7 @@ fn main() {
     report("warm verdict, without the file check", 20_000, &mut || keep(warm()));
     report("warm denial, without the file check", 20_000, &mut || keep(warm_denial()));
     report("warm verdict, with the file check, 100,000 users", 20_000, &mut || keep(with_file()));
+    report("a grant that the connection recalls", 20_000, &mut recalled);
     report("file check and look-up alone", 20_000, &mut || {
         let file = users.current().snapshot.expect("the file can be read");
         black_box(file.stored_hash(b"user99999"));
