@@ -54,6 +54,7 @@ main() {
     trust=(${front_certificate:+--cacert "$front_certificate"})
     say
     prove_all
+    prove 'all of it was counted, for Prometheus' 200 'requests_total{verdict="denied",reason="not_in_group"} 1' "$metrics_url"
     say
     verify
     say
@@ -62,7 +63,7 @@ main() {
         cat "$scratch/front/logs/error"
         exit 1
     fi
-    say "All proofs held."
+    say "All proofs held. The metrics are at $metrics_url; esauth status shows them."
     if [ "${1:-}" = once ]; then return; fi
     say "Elasticsearch is at $front_url (and, plain, at $plain_url): alice/secret may, bob/geheim may not."
     say "Ctrl-C stops everything and removes $scratch."

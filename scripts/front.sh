@@ -6,7 +6,7 @@
 #   front_start VARIANT FOLDER   starts it with the virtual hosts for "users" or "groups"
 #   front_stop
 #
-# Sets front_url (https), plain_url and front_certificate. An httpd without mod_ssl, which a self-built one may be, has
+# Sets front_url (https), plain_url, metrics_url and front_certificate. An httpd without mod_ssl, which a self-built one may be, has
 # only the plain port: then front_certificate is empty and front_url is plain_url.
 #
 # alice (secret) and bob (geheim) are users; only alice is in the group.
@@ -22,7 +22,7 @@ front_check() {
 }
 
 front_start() { # VARIANT FOLDER
-    local variant=$1 folder=$2 apxs httpd generation modules port plain_port
+    local variant=$1 folder=$2 apxs httpd generation modules port plain_port metrics_port
     apxs=$(find_apxs) || exit 1
     httpd=$(httpd_program "$apxs")
     [ -x "$httpd" ] || die "$httpd is missing, which $apxs names; run 'make deps'"
@@ -30,9 +30,11 @@ front_start() { # VARIANT FOLDER
     modules=$("$apxs" -q LIBEXECDIR)
     port=$(port_or_free HTTPS_PORT "${HTTPS_PORT:-}") || exit 1
     plain_port=$(port_or_free HTTP_PORT "${HTTP_PORT:-}") || exit 1
+    metrics_port=$(free_port) || exit 1
 
     mkdir -p "$folder/logs"
     plain_url=http://127.0.0.1:$plain_port
+    metrics_url=http://127.0.0.1:$metrics_port/esauth-metrics
     if has_module ssl; then
         make_certificate
         front_certificate=$folder/certificate.pem
@@ -101,16 +103,19 @@ CONF
 
 virtual_hosts() {
     local shipped=$root/apache/elasticsearch-$variant-$generation.conf
+    local metrics=$root/apache/elasticsearch-metrics-$generation.conf
     case $generation in
         2.4)
             cat <<CONF
 Define ES_BACKEND "$backend_url"
 Define ES_TLS_PORT $port
 Define ES_PLAIN_ADDRESS 127.0.0.1:$plain_port
+Define ES_METRICS_ADDRESS 127.0.0.1:$metrics_port
 Define ES_CERTIFICATE "$folder/certificate.pem"
 Define ES_CERTIFICATE_KEY "$folder/key.pem"
 Define ES_USERS "$folder/users"
 Define ES_GROUPS "$folder/groups"
+Include "$metrics"
 CONF
             if [ -n "$front_certificate" ]; then say "Include \"$shipped\""; else without_tls_host <"$shipped"; fi
             ;;
@@ -122,6 +127,7 @@ CONF
                 -e "s|/etc/pki/tls/private/localhost.key|$folder/key.pem|" \
                 -e "s|/etc/httpd/conf/elasticsearch\.|$folder/|" "$shipped" \
                 | if [ -n "$front_certificate" ]; then cat; else without_tls_host; fi
+            sed "s|127.0.0.1:8081|127.0.0.1:$metrics_port|" "$metrics"
             ;;
     esac
 }
