@@ -45,9 +45,8 @@ backend_settings() { # KIND PORT TRANSPORT_PORT
     # Without the last line a disk that is nearly full would make every index read-only.
     cat <<SETTINGS
 discovery.type: single-node
-http.host: 127.0.0.1
+network.host: 127.0.0.1
 http.port: $2
-transport.host: 127.0.0.1
 transport.port: $3
 cluster.routing.allocation.disk.threshold_enabled: false
 SETTINGS

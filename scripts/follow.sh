@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # what lib.sh sets is used here
-# Follows a page of the documentation word for word. Sourced after lib.sh.
+# Follows a page of the documentation word for word. Sourced after lib.sh. cli/tests/documentation.rs sees to it that each
+# block is followed, or run elsewhere.
 #
 #   follow PAGE SYSTEM COMMAND...
 #

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2154 # what lib.sh and backend.sh set is used here
+# shellcheck disable=SC2034,SC2154 # what lib.sh and backend.sh set is used here, and what is set here by the script that sources this
 # A real httpd with this module and a shipped virtual host in front of $backend_url. Sourced after lib.sh and backend.sh.
 #
 #   front_check                  says what is missing, before anything slow is started

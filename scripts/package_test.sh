@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Both packages, from installing to purging. The Debian one in a clean root of this machine's distribution, made with
-# debootstrap, in namespaces of its own: there docs/elasticsearch.md is followed word for word, on the ports that it names,
-# in front of a real Elasticsearch. The rpm is installed into an empty folder in Red Hat's layout, since Red Hat's own
+# Both packages, from installing to purging, and the documentation followed word for word (see follow.sh). The Debian one in
+# a clean root of this machine's distribution, made with debootstrap, in namespaces of its own, on the ports that the pages
+# name and in front of a real Elasticsearch. The rpm in a root laid out as Red Hat does (see red_hat.sh), since Red Hat's own
 # packages are not at hand on Debian.
 #
 #   scripts/package_test.sh       needs root and a network, and takes some minutes
@@ -12,14 +12,15 @@ set -euo pipefail
 . "$(dirname "$0")/backend.sh"
 . "$(dirname "$0")/proofs.sh"
 . "$(dirname "$0")/follow.sh"
+. "$(dirname "$0")/red_hat.sh"
 
 package=libapache2-mod-rust-esauth
 # Higher than any version there will be.
 newer=9999.0.0-1
-# What the page asks for, to be had without a network.
-packages=(apache2 apache2-utils ssl-cert curl sudo nginx)
+# What the pages ask for, to be had without a network; the last ones are what `make` needs.
+packages=(apache2 apache2-utils ssl-cert curl sudo nginx rpm make git apache2-dev gcc libc6-dev libcrypt-dev libclang-dev)
 password=secret
-# The page's is on port 9200 of its own machine.
+# The pages' is on port 9200 of its own machine.
 unset ES_URL
 
 check() { # WHAT COMMAND...
@@ -83,26 +84,31 @@ enabled() { in_root a2query -q -m "$1"; }
 installed_version() { in_root dpkg-query -W -f '${Version}' "$package"; }
 upgrade() { in_root apt-get -q install "/root/newer/${package}_newer.deb"; }
 # The password files and virtual hosts that the page makes are not the package's.
-nothing_left() { not grep . <(find "$debian" -xdev -iname '*esauth*' ! -path "$debian/root/*"); }
+nothing_left() { not grep . <(find "$debian" -xdev -iname '*esauth*' ! -path "$debian/root/*" ! -path "$debian$root"); }
+
+# From here on commands run there.
+enter() { # ROOT
+    # Without an init system, services are only started and restarted where this says that they may be.
+    printf '#!/bin/sh\nexit 0\n' >"$1/usr/sbin/policy-rc.d"
+    chmod 755 "$1/usr/sbin/policy-rc.d"
+    printf '127.0.0.1 localhost\n127.0.1.1 %s\n' "$(hostname)" >"$1/etc/hosts"
+    mount -t proc proc "$1/proc"
+    # sudo wants pseudo-terminals.
+    mount --rbind /dev "$1/dev"
+    root_command=(chroot "$1" env --chdir=/root PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
+        HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive)
+}
 
 test_debian() {
-    ip link set lo up
-    # Without an init system, services are only started and restarted where this says that they may be.
-    printf '#!/bin/sh\nexit 0\n' >"$debian/usr/sbin/policy-rc.d"
-    chmod 755 "$debian/usr/sbin/policy-rc.d"
-    printf '127.0.0.1 localhost\n127.0.1.1 %s\n' "$(hostname)" >"$debian/etc/hosts"
-    mount -t proc proc "$debian/proc"
-    # sudo wants pseudo-terminals.
-    mount --rbind /dev "$debian/dev"
-    ES_PORT=9200 backend_start elasticsearch-7 "$scratch/backend"
     install_as_documented
     survive_an_upgrade
+    migrate_and_return
+    try_nginx
     remove_and_purge
-    follow_nginx
+    install_from_sources
 }
 
 install_as_documented() {
-    # Where the page's ./libapache2-mod-rust-esauth_*.deb is.
     follow "$root/docs/elasticsearch.md" debian "${root_command[@]}"
     check "the module is enabled" enabled rust_esauth
     check "esauth runs" in_root esauth --version
@@ -112,14 +118,19 @@ install_as_documented() {
     check "configtest passes" apache2ctl configtest
     check_not "and the start-up checks find nothing" start_up_checks
     check "httpd has loaded the module" eventually loaded '$'
+    follow "$root/docs/sizing.md" debian "${root_command[@]}"
+    follow "$root/docs/monitoring.md" debian "${root_command[@]}"
+    follow "$root/README.md" debian "${root_command[@]}"
     prove_set_up
 }
 
-prove_set_up() {
-    in_root htpasswd -b -B -C 5 /etc/apache2/elasticsearch.users bob geheim 2>/dev/null
+prove_set_up() { # [USER-FILE [LOG]]
+    local users=${1:-/etc/apache2/elasticsearch.users} log=${2:-$debian/var/log/apache2/error.log}
+    # Only now, since the pages have bob with another password, or not at all.
+    in_root htpasswd -b -B -C 5 "$users" bob geheim 2>/dev/null
     front_url=https://localhost trust=(-k)
     prove_all
-    [ "$failures" -eq 0 ] || die "$failures of the proofs failed; httpd's log: $(tail -n 20 "$debian/var/log/apache2/error.log")"
+    [ "$failures" -eq 0 ] || die "$failures of the proofs failed; httpd's log: $(tail -n 20 "$log")"
     curl -s -o /dev/null -X DELETE "$backend_url/$index"
 }
 
@@ -136,12 +147,24 @@ survive_an_upgrade() {
     check "the module can be disabled" in_root a2dismod -q rust_esauth
     check "what was disabled" in_root apt-get -q install --reinstall "/root/newer/${package}_newer.deb"
     check_not "stays disabled" enabled rust_esauth
-    check "and can be enabled again" in_root a2enmod -q rust_esauth
+}
+
+migrate_and_return() {
+    # As README.Debian says: Debian does not enable the stock module for groups by itself.
+    check "the stock module for groups is enabled" in_root a2enmod -q authz_groupfile
+    check "httpd restarts" apache2ctl restart
+    check "and works without the module" eventually not loaded ''
+    prove_set_up
+    # There and back.
+    follow "$root/docs/migration.md" debian "${root_command[@]}"
+    check "httpd works without it again" eventually not loaded ''
+    prove_set_up
+    check "the module is enabled again" in_root a2enmod -q rust_esauth
+    check "httpd restarts" apache2ctl restart
+    check "with the module" eventually loaded '$'
 }
 
 remove_and_purge() {
-    # As README.Debian says: Debian does not enable the stock module for groups by itself.
-    check "the stock module for groups is enabled" in_root a2enmod -q authz_groupfile
     check "the package is removed" in_root apt-get -q remove "$package"
     check_not "the module is disabled" enabled rust_esauth
     check "the configuration is sound without it" apache2ctl configtest
@@ -152,11 +175,37 @@ remove_and_purge() {
     check "nothing of it is left" nothing_left
 }
 
-follow_nginx() {
+try_nginx() {
     apache2ctl stop
-    mkdir -p "$debian/root/nginx"
-    cp "$root/nginx/elasticsearch-users.conf" "$debian/root/nginx/"
     follow "$root/docs/nginx.md" debian "${root_command[@]}"
+    in_root nginx -s stop
+    check "httpd starts in nginx's place" eventually apache2ctl start
+}
+
+# With the Rust, the crates and the build of this machine, at the same places.
+install_from_sources() {
+    local toolchain crates=${CARGO_HOME:-$HOME/.cargo} place
+    local -a sources
+    toolchain=$(rustc --print sysroot)
+    if [ "$toolchain" = /usr ]; then
+        say "README.md is not followed from the sources: this machine's Rust is not in a folder of its own"
+        return
+    fi
+    in_root apt-get -q install "${packages[@]}" >"$scratch/log" 2>&1 || failed_with_log apt-get
+    for place in "$root" "$build_folder" "$toolchain" "$crates"; do
+        mkdir -p "$debian$place"
+        mount --bind "$place" "$debian$place"
+    done
+    sources=(chroot "$debian" env --chdir="$root" HOME=/root LANG=C.UTF-8 CARGO_HOME="$crates" CARGO_NET_OFFLINE=true
+        CARGO_TARGET_DIR="$build_folder" PATH="$toolchain/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+    follow "$root/README.md" source "${sources[@]}"
+    check "httpd has loaded the module" eventually loaded '$'
+    prove_set_up
+    check "make uninstall" "${sources[@]}" make uninstall
+    check "httpd restarts" apache2ctl restart
+    check "and works without it" eventually not loaded ''
+    check "nothing of it is left" nothing_left
+    apache2ctl stop
 }
 
 # --- the rpm
@@ -174,7 +223,6 @@ test_rpm() { # FILE
     check "rpm: as it was made" in_rpm_root --verify --nodeps mod_rust_esauth
     check "rpm: the module that was built" cmp "$red_hat$modules/mod_rust_esauth.so" "$build_folder/release/package/mod_rust_esauth.so"
     check "rpm: is loaded from there" grep -qx 'LoadModule rust_esauth_module modules/mod_rust_esauth.so' "$red_hat$configuration"
-    check "rpm: httpd takes its configuration" rpm_configtest
     say 'EsAuthCacheTTL 60' >>"$red_hat$configuration"
     check "rpm: an upgrade" in_rpm_root -U "$("$root/scripts/package.sh" rpm "$newer")"
     check "rpm: keeps a changed configuration" grep -q 'EsAuthCacheTTL 60' "$red_hat$configuration"
@@ -186,22 +234,17 @@ test_rpm() { # FILE
 # Without what it depends on, which is not to be had here.
 in_rpm_root() { rpm --root "$red_hat" --nodeps "$@"; }
 
-# In Red Hat's layout, with the httpd at hand: the ServerRoot /etc/httpd has a link to the modules.
-rpm_configtest() {
-    local server_root=$red_hat/etc/httpd name
-    ln -sfn "$red_hat$modules" "$server_root/modules"
-    {
-        say "ServerRoot \"$server_root\""
-        say "ServerName localhost"
-        say "PidFile \"$scratch/pid\""
-        say "ErrorLog \"$scratch/error\""
-        say "Listen 127.0.0.1:$(free_port)"
-        for name in mpm_event authn_core authz_core authz_user; do
-            say "LoadModule ${name}_module \"$("$(find_apxs)" -q LIBEXECDIR)/mod_$name.so\""
-        done
-        say "Include conf.modules.d/*.conf"
-    } >"$scratch/httpd.conf"
-    "$(httpd_program "$(find_apxs)")" -t -f "$scratch/httpd.conf"
+test_red_hat() {
+    local users=/etc/httpd/conf/elasticsearch.users log=$red_hat/var/log/httpd/error_log
+    in_root apt-get -q install apache2-bin apache2-utils curl rpm >"$scratch/log" 2>&1 || failed_with_log apt-get
+    lay_out_red_hat "$red_hat" "${root_command[@]}"
+    follow "$root/docs/elasticsearch.md" redhat "${root_command[@]}"
+    follow "$root/docs/monitoring.md" redhat "${root_command[@]}"
+    prove_set_up "$users" "$log"
+    follow "$root/docs/migration.md" redhat "${root_command[@]}"
+    check_not "the module is no longer there" in_root ls /usr/lib64/httpd/modules/mod_rust_esauth.so
+    prove_set_up "$users" "$log"
+    in_root apachectl stop
 }
 
 # --- the order of things
@@ -213,12 +256,17 @@ outside() {
     scratch=$(scratch_folder packages)
     # Nothing is mounted below it any more when this runs: the mounts went with their namespace.
     trap 'rm -rf --one-file-system "$scratch"' EXIT
-    debian=$scratch/root
+    debian=$scratch/debian red_hat=$scratch/red_hat
     rpm=$("$root/scripts/package.sh" rpm)
-    test_rpm "$rpm"
+    # The next rpm takes its place.
+    cp "$rpm" "$scratch/"
+    test_rpm "$scratch/${rpm##*/}"
     deb=$("$root/scripts/package.sh" deb)
     make_clean_root
     backend_archive elasticsearch-7 "$scratch" >/dev/null
+    # Where the pages' ./mod_rust_esauth-*.rpm and ./libapache2-mod-rust-esauth_*.deb are.
+    cp -a "$debian" "$red_hat"
+    cp "$scratch/${rpm##*/}" "$red_hat/root/"
     mkdir -p "$debian/root/newer"
     cp "$deb" "$debian/root/"
     cp "$("$root/scripts/package.sh" deb "$newer")" "$debian/root/newer/${package}_newer.deb"
@@ -228,9 +276,12 @@ outside() {
 
 inside() { # FOLDER
     scratch=$1
-    debian=$scratch/root
-    root_command=(chroot "$debian" env --chdir=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin
-        HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive)
+    debian=$scratch/debian red_hat=$scratch/red_hat
+    ip link set lo up
+    ES_PORT=9200 backend_start elasticsearch-7 "$scratch/backend"
+    enter "$red_hat"
+    test_red_hat
+    enter "$debian"
     test_debian
 }
 

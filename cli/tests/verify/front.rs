@@ -242,6 +242,10 @@ impl Running {
         self.server.port()
     }
 
+    pub(crate) fn plain_port(&self) -> u16 {
+        self.plain_port
+    }
+
     pub(crate) fn ca(&self) -> &str {
         &self.ca
     }

@@ -1,0 +1,368 @@
+//! What the documentation shows is what happens. Each fenced block of README.md, docs/ and their kin says behind its fence
+//! who runs it (```` ```sh debian ````), and one that nobody runs fails here:
+//!
+//! | block | run |
+//! |---|---|
+//! | `sh`, `text` with names of systems | one after the other, by scripts/package_test.sh, on such a system (see scripts/follow.sh) |
+//! | `sh make` | by .ci/run or a person; here the targets are held against the Makefile |
+//! | `sh esauth`, `console`, `json …` | here, against a running server |
+//! | `apache`, `text configtest` | here, by `httpd -t`; `2.4` or `2.2` behind it: on that one only |
+//! | `yaml elasticsearch` | by every script that starts Elasticsearch |
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what fails while a test is set up fails the test"
+)]
+
+#[path = "../../tests/harness/mod.rs"]
+mod harness;
+mod program;
+
+#[allow(dead_code, reason = "a part of it is used here")]
+#[path = "verify/front.rs"]
+mod front;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::Path;
+
+use front::{Certificate, Front};
+use harness::httpd::{self, Mpm, Setup};
+use harness::installation::{self, Installation, workspace};
+use harness::scratch::Scratch;
+use program::{Run, esauth, esauth_with};
+use serde_json::Value;
+
+/// Systems whose commands no test runs, and why. What they have in common with the others is run there.
+const NOT_RUN: [(&str, &str); 1] = [(
+    "httpd-2.2",
+    "its mod_ssl wants an OpenSSL that no distribution of today has; make test APXS=… runs the rest of it",
+)];
+
+struct Block {
+    page: String,
+    line: usize,
+    language: String,
+    marks: Vec<String>,
+    text: String,
+}
+
+impl Block {
+    fn is(&self, language: &str, mark: &str) -> bool {
+        self.language == language && self.marks == [mark]
+    }
+
+    fn place(&self) -> String {
+        format!("{}:{}", self.page, self.line)
+    }
+
+    /// Its lines without remarks, each as words.
+    fn commands(&self) -> impl Iterator<Item = Vec<&str>> {
+        let lines = self.text.lines().map(|line| line.split(" #").next().unwrap());
+        lines.map(|line| line.split_whitespace().collect())
+    }
+}
+
+fn blocks() -> Vec<Block> {
+    let docs = fs::read_dir(workspace().join("docs")).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut pages: Vec<_> = docs.map(|name| format!("docs/{}", name.to_str().unwrap())).collect();
+    pages.retain(|page| page.ends_with(".md"));
+    pages.extend(["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"].map(str::to_owned));
+    let blocks: Vec<_> = pages.iter().flat_map(|page| blocks_of(page)).collect();
+    assert!(blocks.len() > 40, "{} blocks are few", blocks.len());
+    blocks
+}
+
+fn blocks_of(page: &str) -> Vec<Block> {
+    let text = fs::read_to_string(workspace().join(page)).unwrap();
+    let mut blocks: Vec<Block> = Vec::new();
+    let mut is_inside = false;
+    for (index, line) in text.lines().enumerate() {
+        let Some(fence) = line.trim_start().strip_prefix("```") else {
+            if is_inside {
+                blocks.last_mut().unwrap().text += &format!("{line}\n");
+            }
+            continue;
+        };
+        is_inside = !is_inside;
+        if is_inside {
+            let mut words = fence.split_whitespace().map(str::to_owned);
+            let (page, language) = (page.to_owned(), words.next().unwrap_or_default());
+            blocks.push(Block { page, line: index + 1, language, marks: words.collect(), text: String::new() });
+        }
+    }
+    assert!(!is_inside, "{page}: a block does not end");
+    blocks
+}
+
+/// The blocks of a language with this word behind it, of which there must be some.
+fn blocks_with(language: &str, mark: &str) -> Vec<Block> {
+    let found: Vec<_> = blocks().into_iter().filter(|block| block.is(language, mark)).collect();
+    assert!(!found.is_empty(), "no ```{language} {mark}");
+    found
+}
+
+#[test]
+fn every_block_is_run() {
+    let script = fs::read_to_string(workspace().join("scripts/package_test.sh")).unwrap();
+    for block in blocks() {
+        let marks: Vec<_> = block.marks.iter().map(String::as_str).collect();
+        let is_followed = |system: &&str| {
+            let not_run = NOT_RUN.iter().any(|(name, _)| name == system);
+            not_run || script.contains(&format!("follow \"$root/{}\" {system} ", block.page))
+        };
+        let is_run = match (block.language.as_str(), &marks[..]) {
+            ("apache", [] | ["2.4"] | ["2.2"]) | ("console", []) => true,
+            ("sh", ["make" | "esauth"]) | ("json", ["esauth-check" | "esauth-verify"]) => true,
+            ("text", ["configtest"]) | ("yaml", ["elasticsearch"]) => true,
+            ("sh" | "text", systems) => !systems.is_empty() && systems.iter().all(|system| is_followed(system)),
+            _ => false,
+        };
+        assert!(is_run, "{}: nothing runs this block, ```{} {}", block.place(), block.language, marks.join(" "));
+    }
+}
+
+#[test]
+fn make_has_the_targets() {
+    let makefile = fs::read_to_string(workspace().join("Makefile")).unwrap();
+    for block in blocks_with("sh", "make") {
+        for words in block.commands().filter(|words| !words.is_empty()) {
+            let words = words.strip_prefix(&["sudo"]).unwrap_or(&words);
+            assert_eq!(words[0], "make", "{}", block.place());
+            for target in words[1..].iter().filter(|word| !word.contains('=')) {
+                assert!(makefile.contains(&format!("\n{target}: ")), "{}: no target {target}", block.place());
+            }
+        }
+    }
+}
+
+#[test]
+fn elasticsearch_is_started_with_the_settings() {
+    let script = fs::read_to_string(workspace().join("scripts/backend.sh")).unwrap();
+    for block in blocks_with("yaml", "elasticsearch") {
+        for setting in block.text.lines() {
+            assert!(script.lines().any(|line| line == setting), "{}: {setting}", block.place());
+        }
+    }
+}
+
+/// What httpd says to a configuration with the paths of Debian, in which the password file has this mode.
+fn configtest(text: &str, mode: u32) -> (Option<i32>, String) {
+    let installation = Installation::get();
+    let mut modules = vec!["authz_host", "proxy", "proxy_http"];
+    modules.retain(|module| installation.has(module));
+    let is_loaded = text.contains("LoadModule rust_esauth_module");
+    let ours = installation.load_ours();
+    let configuration = |folder: &Path| {
+        fs::write(folder.join("es.conf"), on_this_machine(text, folder, &ours)).unwrap();
+        write_credentials(folder, mode);
+        format!("Include {}/es.conf\n", folder.display())
+    };
+    let load = installation.load_core() + &installation.load(&modules) + if is_loaded { "" } else { &ours };
+    let setup = Setup { mpm: Mpm::usual(), load, ports: 0, configuration: &|site| configuration(site.folder) };
+    httpd::run(&setup, &["-t"], None)
+}
+
+fn on_this_machine(text: &str, folder: &Path, load_ours: &str) -> String {
+    let folder = folder.display().to_string();
+    let lines = text.lines().map(|line| match line.starts_with("LoadModule rust_esauth_module") {
+        true => load_ours.to_owned(),
+        false => line.replace("/etc/apache2", &folder).replace("${APACHE_LOG_DIR}", &folder) + "\n",
+    });
+    lines.collect()
+}
+
+fn write_credentials(folder: &Path, mode: u32) {
+    let hash = harness::crypt::hash(b"secret", "$2y$10$abcdefghijklmnopqrstuu").expect("the C library knows bcrypt");
+    let files =
+        [("elasticsearch.users", format!("alice:{hash}\n"), mode), ("elasticsearch.groups", GROUPS.into(), 0o640)];
+    for (name, text, mode) in files {
+        let path = folder.join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        if installation::is_root() {
+            let (_, group) = installation::user_ids(&installation::run_user().0);
+            chown(&path, Some(0), Some(group)).unwrap();
+        }
+    }
+}
+
+const GROUPS: &str = "elasticsearch: alice\n";
+
+#[test]
+fn configurations_are_sound() {
+    let (this, other) = if Installation::get().is_22() { ("2.2", "2.4") } else { ("2.4", "2.2") };
+    let mut tried = 0;
+    for block in blocks().iter().filter(|block| block.language == "apache" && block.marks != [other]) {
+        let (status, said) = configtest(&block.text, 0o640);
+        assert_eq!(status, Some(0), "{} on {this}: {said}", block.place());
+        assert!(!said.contains("] rust_esauth: "), "{} on {this}: {said}", block.place());
+        tried += 1;
+    }
+    assert!(tried > 2, "{tried} configurations are few");
+}
+
+#[test]
+fn configtest_warns_in_the_words_shown() {
+    let squeeze = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for block in blocks_with("text", "configtest") {
+        let thirteen_lines = "\n".repeat(13);
+        let section = "AuthType Basic\nAuthName x\nRequire valid-user\n";
+        let (_, said) = configtest(
+            &format!(
+                "<Location />{thirteen_lines}AuthUserFile /etc/apache2/elasticsearch.users\n{section}</Location>\n"
+            ),
+            0o644,
+        );
+        let (_, warning) = said.split_once("] rust_esauth: ").unwrap_or_else(|| panic!("no warning: {said}"));
+        let warning = warning.lines().next().unwrap().replace("FOLDER/es.conf", "FOLDER/sites-enabled/es.conf");
+        let group = installation::group_name(installation::user_ids(&installation::run_user().0).1).unwrap();
+        let warning = warning.replace("FOLDER", "/etc/apache2").replace(&format!("chgrp {group}"), "chgrp www-data");
+        assert_eq!(format!("[rust_esauth:warn] rust_esauth: {}", squeeze(&warning)), squeeze(&block.text));
+    }
+}
+
+/// The shipped virtual host for groups as it is followed through docs/, and a page with metrics.
+fn documented_server() -> front::Running {
+    const METRICS: &str = "ProxyPass /esauth-metrics !\n\
+        <Location /esauth-metrics>\nSetHandler rust-esauth-metrics\n</Location>\nProxyPass / ";
+    let names = ["search.example.org", "localhost"].map(str::to_owned).to_vec();
+    let certificate = Certificate { names, ..Certificate::default() };
+    Front::new("groups").certificate(certificate).edit("ProxyPass / ", METRICS).start()
+}
+
+#[test]
+fn commands_of_esauth_do_what_they_say() {
+    if front::is_impossible() {
+        return;
+    }
+    let (server, folder) = (documented_server(), Scratch::new());
+    write_credentials(folder.path(), 0o640);
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let (users, groups) = (file("elasticsearch.users"), file("elasticsearch.groups"));
+    let (tls_port, plain_port) = (server.tls_port(), server.plain_port().to_string());
+    let on_this_machine = |word: &str| match word {
+        "users" | "/etc/apache2/elasticsearch.users" => users.clone(),
+        "groups" | "/etc/apache2/elasticsearch.groups" => groups.clone(),
+        "http://localhost:8081/esauth-metrics" => format!("http://localhost:{plain_port}/esauth-metrics"),
+        "https://search.example.org" => format!("{word}:{tls_port}"),
+        _ => word.to_owned(),
+    };
+    for block in blocks_with("sh", "esauth") {
+        for words in block.commands().filter(|words| !words.is_empty()) {
+            let mut arguments: Vec<_> = words[1..].iter().map(|word| on_this_machine(word)).collect();
+            if words[1] == "verify" {
+                let more = ["--connect", "127.0.0.1", "--ca", server.ca(), "--http-port", &plain_port];
+                arguments.extend(more.map(str::to_owned));
+            }
+            let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+            let run = esauth_with(&arguments, &[("ESAUTH_PASSWORD", "secret")]);
+            assert_eq!(
+                (words[0], run.status),
+                ("esauth", 0),
+                "{}: {words:?}: {}",
+                block.place(),
+                run.output + &run.errors
+            );
+        }
+    }
+}
+
+/// The runs behind the page of esauth: of `check` on files with a few faults, and of `verify` on a server without any.
+fn shown_runs(is_json: bool) -> BTreeMap<&'static str, Run> {
+    let folder = Scratch::new();
+    let hash = |setting: &str| harness::crypt::hash(b"secret", setting).expect("the C library knows bcrypt");
+    let (good, weak) = (hash("$2y$10$abcdefghijklmnopqrstuu"), hash("$2y$05$abcdefghijklmnopqrstuu"));
+    let (users, groups) = (
+        folder.write("users", format!("alice:{good}\nbob:{weak}\ncarol:secret\ndave:{}\nalice:{weak}\n", &weak[..50])),
+        folder.write("groups", "elasticsearch: alice bob carol zoe\n"),
+    );
+    let mut check = vec!["check", users.to_str().unwrap(), "--groups", groups.to_str().unwrap()];
+    check.extend(is_json.then_some("--json"));
+    let mut check = esauth(&check);
+    check.output = check.output.replace(&format!("{}/", folder.path().display()), "");
+
+    let server = documented_server();
+    let verify = ["--outsider", "bob", "--outsider-password", "bob.password"];
+    let verify = if is_json {
+        server.verify(&[&verify[..], &["--min-days", "1000"]].concat())
+    } else {
+        server.verify_as_text(&verify, &[])
+    };
+    BTreeMap::from([("check", check), ("verify", verify)])
+}
+
+#[test]
+fn esauth_prints_what_is_shown() {
+    if front::is_impossible() {
+        return;
+    }
+    let runs = shown_runs(false);
+    let consoles: Vec<_> = blocks().into_iter().filter(|block| block.language == "console").collect();
+    assert_eq!(consoles.len(), runs.len());
+    for block in consoles {
+        let (command, shown) = block.text.split_once('\n').unwrap();
+        let name = command.split_whitespace().nth(2).unwrap();
+        // Of what is found on the way of a request, addresses and times are other ones here.
+        let is_same: fn(&str) -> String =
+            if name == "check" { without_times } else { |line| line.chars().take(19).collect() };
+        let comparable = |text: &str| -> Vec<String> {
+            let lines = text.trim().lines().filter(|line| !line.starts_with("https://"));
+            lines.map(is_same).collect()
+        };
+        assert_eq!(comparable(&runs[name].output), comparable(shown), "{}", block.place());
+    }
+}
+
+/// A line with single blanks and without the numbers in front of `ms`.
+fn without_times(line: &str) -> String {
+    let words: Vec<_> = line.split_whitespace().collect();
+    let is_time = |index: usize| words.get(index + 1) == Some(&"ms");
+    let kept = words.iter().enumerate().map(|(index, word)| if is_time(index) { "N" } else { word });
+    kept.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn json_has_the_members_shown() {
+    if front::is_impossible() {
+        return;
+    }
+    let runs = shown_runs(true);
+    let find = |list: &Value, key: &str, value: &str| {
+        let mut all = list.as_array().unwrap().iter();
+        all.find(|one| one[key] == value).unwrap_or_else(|| panic!("no {key} {value} in {list}")).clone()
+    };
+    let file = find(&runs["check"].json["files"], "kind", "passwords");
+    let check = find(&runs["verify"].json["checks"], "result", "failed");
+    for (mark, printed) in [("esauth-check", file), ("esauth-verify", check)] {
+        for block in blocks_with("json", mark) {
+            let shown: Value =
+                serde_json::from_str(&block.text).unwrap_or_else(|error| panic!("{}: {error}", block.place()));
+            assert_eq!(members(&shown), members(&printed), "{}", block.place());
+        }
+    }
+}
+
+/// The names of all members, those of a list's first element for the whole of it.
+fn members(value: &Value) -> Vec<String> {
+    match value {
+        // Its names are data.
+        Value::Object(object) if object.contains_key("plain-text") => Vec::new(),
+        Value::Object(object) => {
+            let mut names: Vec<_> = object
+                .iter()
+                .flat_map(|(name, value)| {
+                    let inner = members(value).into_iter().map(move |inner| format!("{name}.{inner}"));
+                    std::iter::once(name.clone()).chain(inner)
+                })
+                .collect();
+            names.sort();
+            names
+        }
+        Value::Array(list) => list.first().map(members).unwrap_or_default(),
+        _ => Vec::new(),
+    }
+}
