@@ -3,6 +3,8 @@
 # kin. What is in it stands in Cargo.toml.
 #
 #   scripts/package.sh deb|rpm [VERSION-RELEASE]    prints where it is
+#
+# DEBFULLNAME and DEBEMAIL, Debian's own variables, name the Debian package's maintainer.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -50,17 +52,24 @@ stage_esauth() {
     mv "$staged/generated/esauth.fish" "$staged/fish/"
 }
 
+debian_maintainer() {
+    if [ -n "${DEBFULLNAME:-}" ] && [ -n "${DEBEMAIL:-}" ]; then
+        say "$DEBFULLNAME <$DEBEMAIL>"
+    else
+        sed -n 's/^maintainer = "\(.*\)"$/\1/p' "$root/Cargo.toml"
+    fi
+}
+
 # Debian wants one of the package; what has changed stands in CHANGELOG.md.
 debian_changelog() {
-    local maintainer changed
-    maintainer=$(sed -n 's/^maintainer = "\(.*\)"$/\1/p' "$root/Cargo.toml")
+    local changed
     changed=$(git -C "$root" log -1 --format=%cD -- CHANGELOG.md 2>/dev/null || true)
     cat <<CHANGES
 libapache2-mod-rust-esauth ($version) unstable; urgency=medium
 
   * What has changed stands in CHANGELOG.md.
 
- -- $maintainer  ${changed:-$(date -R -r "$root/CHANGELOG.md")}
+ -- $(debian_maintainer)  ${changed:-$(date -R -r "$root/CHANGELOG.md")}
 CHANGES
 }
 
@@ -75,7 +84,7 @@ main() {
     case $kind in
         deb)
             need_tool cargo-deb 3.8.0
-            cargo deb --quiet --no-build --no-strip --deb-version "$version"
+            cargo deb --quiet --no-build --no-strip --deb-version "$version" --maintainer "$(debian_maintainer)"
             ;;
         rpm)
             need_tool cargo-generate-rpm 0.21.1

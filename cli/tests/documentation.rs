@@ -24,10 +24,10 @@ mod program;
 #[path = "verify/front.rs"]
 mod front;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use front::{Certificate, Front};
 use harness::httpd::{self, Mpm, Setup};
@@ -147,6 +147,30 @@ fn elasticsearch_is_started_with_the_settings() {
             assert!(script.lines().any(|line| line == setting), "{}: {setting}", block.place());
         }
     }
+}
+
+#[test]
+fn trouble_shooting_has_every_log_line() {
+    let page = fs::read_to_string(workspace().join("docs/trouble-shooting.md")).unwrap();
+    let mut lines = BTreeSet::new();
+    for source in sources(&workspace().join("src")) {
+        // Numbers of stock httpd, and what follows our own name up to a value or the end of the text's first part.
+        let digits = |text: &str| text.chars().take_while(char::is_ascii_digit).collect::<String>();
+        lines.extend(source.split("\"AH").skip(1).map(|rest| format!("AH{}", digits(rest))));
+        let texts =
+            source.split("\"rust_esauth: ").skip(1).map(|rest| rest.split(['"', '{', ',', ';']).next().unwrap());
+        lines.extend(texts.filter(|text| text.contains(' ')).map(|text| format!("rust_esauth: {}", text.trim_end())));
+    }
+    assert!(lines.len() > 25, "{lines:?}");
+    let missing: Vec<_> = lines.iter().filter(|line| !page.contains(line.trim_end_matches(':'))).collect();
+    assert!(missing.is_empty(), "not in docs/trouble-shooting.md: {missing:?}");
+}
+
+/// The content of each file of Rust in a folder and those below it.
+fn sources(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let content = |path: PathBuf| if path.is_dir() { sources(&path) } else { vec![fs::read_to_string(path).unwrap()] };
+    entries.flat_map(content).collect()
 }
 
 /// What httpd says to a configuration with the paths of Debian, in which the password file has this mode.
