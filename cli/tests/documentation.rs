@@ -20,7 +20,6 @@
 mod harness;
 mod program;
 
-#[allow(dead_code, reason = "a part of it is used here")]
 #[path = "verify/front.rs"]
 mod front;
 

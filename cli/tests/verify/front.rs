@@ -1,6 +1,9 @@
 //! A real httpd with one of the shipped virtual hosts, whole or broken, and a back end that says what Elasticsearch says:
 //! another virtual host of the same httpd, that serves Elasticsearch's JSON.
 
+// Every test crate compiles this for itself and uses a part of it.
+#![allow(dead_code)]
+
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
@@ -19,10 +22,10 @@ const CLUSTER: &str = r#"{"name":"node","cluster_name":"test","version":{"number
 /// True, and said, where the test that calls it cannot be done.
 pub(crate) fn is_impossible() -> bool {
     let installation = Installation::get();
-    let why = if installation.is_22() {
-        "the virtual hosts are those of 2.4"
-    } else if !installation.has("ssl") {
+    let why = if !installation.has("ssl") {
         "it has no mod_ssl"
+    } else if installation.is_22() {
+        "the virtual hosts are those of 2.4"
     } else {
         return false;
     };
