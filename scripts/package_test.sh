@@ -83,8 +83,10 @@ enabled() { in_root a2query -q -m "$1"; }
 # shellcheck disable=SC2016 # this is dpkg's variable
 installed_version() { in_root dpkg-query -W -f '${Version}' "$package"; }
 upgrade() { in_root apt-get -q install "/root/newer/${package}_newer.deb"; }
-# The password files and virtual hosts that the page makes are not the package's.
-nothing_left() { not grep . <(find "$debian" -xdev -iname '*esauth*' ! -path "$debian/root/*" ! -path "$debian$root"); }
+# The password files and virtual hosts that the pages make are not the package's; the sources may be mounted at their place.
+nothing_left() {
+    not grep . <(find "$debian" -xdev -path "$debian$root" -prune -o -iname '*esauth*' ! -path "$debian/root/*" -print)
+}
 
 # From here on commands run there.
 enter() { # ROOT
@@ -192,12 +194,15 @@ install_from_sources() {
         return
     fi
     in_root apt-get -q install "${packages[@]}" >"$scratch/log" 2>&1 || failed_with_log apt-get
-    for place in "$root" "$build_folder" "$toolchain" "$crates"; do
+    for place in "$root" "$toolchain" "$crates"; do
         mkdir -p "$debian$place"
         mount --bind "$place" "$debian$place"
     done
-    sources=(chroot "$debian" env --chdir="$root" HOME=/root LANG=C.UTF-8 CARGO_HOME="$crates" CARGO_NET_OFFLINE=true
-        CARGO_TARGET_DIR="$build_folder" PATH="$toolchain/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+    # Where it is found without CARGO_TARGET_DIR, which sudo does not hand on.
+    mkdir -p "$debian$root/target"
+    mount --bind "$build_folder" "$debian$root/target"
+    sources=(chroot "$debian" env -u CARGO_TARGET_DIR -u ESAUTH_MODULE --chdir="$root" HOME=/root LANG=C.UTF-8
+        CARGO_HOME="$crates" CARGO_NET_OFFLINE=true PATH="$toolchain/bin:/usr/sbin:/usr/bin:/sbin:/bin")
     follow "$root/README.md" source "${sources[@]}"
     check "httpd has loaded the module" eventually loaded '$'
     prove_set_up

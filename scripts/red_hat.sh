@@ -72,7 +72,7 @@ CONF
 red_hat_modules() { # FOLDER
     local name
     for name in mpm_event access_compat alias auth_basic authn_core authn_file authz_core authz_groupfile authz_host authz_user dir \
-        log_config mime setenvif socache_shmcb status unixd proxy proxy_http ssl; do
+        log_config setenvif socache_shmcb status unixd proxy proxy_http ssl; do
         if [ -L "$1/mod_$name.so" ]; then say "LoadModule ${name}_module modules/mod_$name.so"; fi
     done
 }
