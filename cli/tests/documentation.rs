@@ -117,7 +117,7 @@ fn every_block_is_run() {
             ("apache", [] | ["2.4"] | ["2.2"]) | ("console", []) => true,
             ("sh", ["make" | "esauth"]) | ("json", ["esauth-check" | "esauth-verify"]) => true,
             ("text", ["configtest"]) | ("yaml", ["elasticsearch"]) => true,
-            ("sh" | "text", systems) => !systems.is_empty() && systems.iter().all(|system| is_followed(system)),
+            ("sh" | "text", systems) => !systems.is_empty() && systems.iter().all(is_followed),
             _ => false,
         };
         assert!(is_run, "{}: nothing runs this block, ```{} {}", block.place(), block.language, marks.join(" "));
