@@ -23,6 +23,7 @@ lay_out_red_hat() { # ROOT COMMAND...
     stand_in "$1" apachectl <<'SCRIPT'
 case $1 in
     configtest) set -- -t ;;
+    -*) ;;
     *) set -- -k "$1" ;;
 esac
 exec /usr/sbin/httpd -d /etc/httpd -f conf/httpd.conf "$@"
