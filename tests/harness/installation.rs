@@ -139,6 +139,11 @@ fn query(apxs: &Path, name: &str) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
+/// What this httpd's apxs answers to `-q`.
+pub(crate) fn apxs_says(name: &str) -> String {
+    query(&apxs(), name)
+}
+
 /// The project's folder. A test of another package than the module's is in a folder of it.
 pub(crate) fn workspace() -> &'static Path {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -147,7 +152,7 @@ pub(crate) fn workspace() -> &'static Path {
 }
 
 /// `$ESAUTH_MODULE`, else what `cargo build --release` makes.
-fn module_under_test() -> PathBuf {
+pub(crate) fn module_under_test() -> PathBuf {
     let given = |name| std::env::var_os(name).filter(|given| !given.is_empty()).map(PathBuf::from);
     let path = given("ESAUTH_MODULE").unwrap_or_else(|| {
         let target = given("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());

@@ -1,0 +1,88 @@
+//! `make install` and `make uninstall`, by the script that they run, into a folder of the test's own (DESTDIR). How this httpd
+//! is told what to load depends on its layout: Debian's mods-available, or httpd.conf itself.
+
+// A test that cannot go on should stop, with the reason.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod harness;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use harness::installation::{apxs_says, module_under_test, workspace};
+use harness::scratch::Scratch;
+
+/// A place that apxs names, in the test's folder.
+fn place(folder: &Path, name: &str) -> PathBuf {
+    folder.join(apxs_says(name).trim_start_matches('/'))
+}
+
+fn run(action: &str, folder: &Path) -> String {
+    let mut command = Command::new(workspace().join("scripts/install.sh"));
+    let output = command.arg(action).env("DESTDIR", folder).env("ESAUTH_MODULE", module_under_test()).output().unwrap();
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{said}");
+    said
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut entries: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries.sort();
+    entries.into_iter().flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+#[test]
+fn what_is_installed_is_the_module_and_the_line_that_loads_it_and_all_of_it_goes_again() {
+    let folder = Scratch::new();
+    let (modules, configuration) = (place(folder.path(), "LIBEXECDIR"), place(folder.path(), "SYSCONFDIR"));
+    let load = format!("LoadModule rust_esauth_module {}/mod_rust_esauth.so", apxs_says("LIBEXECDIR"));
+    let main = configuration.join(format!("{}.conf", apxs_says("PROGNAME")));
+    // One line stands in a section, where a LoadModule may not count.
+    let before =
+        "ServerRoot /x\nLoadModule a_module a.so\n<IfModule x>\nLoadModule b_module b.so\n</IfModule>\nListen 80\n";
+    let is_debian = configuration.ends_with("etc/apache2");
+    if !is_debian {
+        fs::create_dir_all(&configuration).unwrap();
+        fs::write(&main, before).unwrap();
+    }
+
+    // A second time changes nothing.
+    for _ in 0..2 {
+        run("install", folder.path());
+        assert_eq!(fs::read(modules.join("mod_rust_esauth.so")).unwrap(), fs::read(module_under_test()).unwrap());
+        if is_debian {
+            let available = configuration.join("mods-available");
+            assert!(fs::read_to_string(available.join("rust_esauth.load")).unwrap().lines().any(|line| line == load));
+            let shipped = fs::read_to_string(workspace().join("apache/rust_esauth.conf")).unwrap();
+            assert_eq!(fs::read_to_string(available.join("rust_esauth.conf")).unwrap(), shipped);
+        } else {
+            let expected = before.replace("a.so\n", &format!("a.so\n{load}\n"));
+            assert_eq!(fs::read_to_string(&main).unwrap(), expected);
+            assert_eq!(fs::read_to_string(main.with_extension("conf.bak")).unwrap(), before);
+        }
+    }
+
+    run("uninstall", folder.path());
+    if is_debian {
+        assert_eq!(files(folder.path()), [PathBuf::new(); 0]);
+    } else {
+        assert_eq!(fs::read_to_string(&main).unwrap(), before);
+        assert_eq!(files(folder.path()), [main.clone(), main.with_extension("conf.bak")]);
+    }
+}
+
+#[test]
+fn a_configuration_that_the_administrator_has_changed_stays() {
+    let folder = Scratch::new();
+    run("install", folder.path());
+    let Some(own) = files(folder.path()).into_iter().find(|path| path.ends_with("rust_esauth.conf")) else {
+        // Only Debian's layout has a file for directives.
+        return;
+    };
+    fs::write(&own, "EsAuthCacheTTL 60\n").unwrap();
+    assert!(run("install", folder.path()).contains("kept"));
+    assert!(run("uninstall", folder.path()).contains("kept"));
+    assert_eq!(fs::read_to_string(&own).unwrap(), "EsAuthCacheTTL 60\n");
+    assert_eq!(files(folder.path()), [own]);
+}
