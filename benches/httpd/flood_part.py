@@ -1,12 +1,15 @@
 """64 connections that guess passwords, beside clients whose credential is right and has been seen before."""
 
 import os
+import signal
 import statistics
+import threading
 import time
 from dataclasses import dataclass
 
 from credentials import USER, authorization
-from load import Failed, NoAnswer, check_protected, measure, round_length, start_guessing
+from load import (BINS_PER_SECOND, Failed, NoAnswer, check_protected, count_by_bins, measure, round_length,
+                  start_guessing)
 from servers import EVERY_SERVER, Caddy, LighttpdCache, Ours, OursLockout, Stock
 
 CACHED_CONNECTIONS = 8
@@ -15,7 +18,9 @@ LEAD_SECONDS = 1
 # Ours without and with EsAuthMaxFailures; the others are as everywhere.
 SERVERS = [each for server in EVERY_SERVER for each in ((Ours, OursLockout) if server is Ours else (server,))]
 # What is promised of these is finer than what two rounds tell on a machine that others share.
-OURS_ROUNDS = 7
+OURS_ROUNDS = 5
+# Where the flood comes and goes: long enough for the guesses under way to end, short enough for the machine to be the same.
+TURN_SECONDS, SETTLE_SECONDS, ALL_TURNS_SECONDS = 0.6, 0.2, 24
 QUICK_SERVERS = (Stock, Ours, OursLockout, LighttpdCache, Caddy)
 
 
@@ -77,6 +82,50 @@ def one_round(server, seconds, word, folder):
     server.process.settle()
     return Round((before.rate + after.rate) / 2, (before.p99 + after.p99) / 2,
                  load.rate if load else 0.0, load.p99 if load else None, guesses)
+
+
+class Toggle(threading.Thread):
+    """Holds the flood up and lets it go on by turns, and remembers when."""
+
+    def __init__(self, flood):
+        super().__init__(daemon=True)
+        self.flood, self.turns, self.ending = flood, [], threading.Event()
+
+    def run(self):
+        flooded = True
+        while not self.ending.is_set():
+            os.kill(self.flood.popen.pid, signal.SIGCONT if flooded else signal.SIGSTOP)
+            begin = time.monotonic()
+            self.ending.wait(TURN_SECONDS)
+            # What was under way when the turn began belongs to the one before.
+            self.turns.append((flooded, begin + SETTLE_SECONDS, time.monotonic()))
+            flooded = not flooded
+        os.kill(self.flood.popen.pid, signal.SIGCONT)
+
+
+def kept_by_turns(server, seconds, word, folder):
+    """The share of the throughput that is left, with and without the flood by turns, so that both meet the same machine.
+
+    Only for a server that has nothing left to do for guesses once they stop."""
+    url = server.url("bcrypt10")
+    flood = start_guessing(url, USER, word, seconds + 2 * LEAD_SECONDS, GUESSING_CONNECTIONS,
+                           os.path.join(folder, f"guesses-{server.key}-{word}"))
+    time.sleep(LEAD_SECONDS)
+    toggle = Toggle(flood)
+    toggle.start()
+    try:
+        bins = count_by_bins(url, seconds, authorization(), CACHED_CONNECTIONS)
+    finally:
+        toggle.ending.set()
+        toggle.join()
+        flood.stop()
+        server.process.settle()
+    rates = {True: [], False: []}
+    for flooded, begin, end in toggle.turns:
+        rates[flooded] += [count for start, count in bins if begin <= start and start + 1 / BINS_PER_SECOND <= end]
+    if not rates[True] or not rates[False]:
+        raise Failed("the flood had no turns")
+    return statistics.mean(rates[True]) / statistics.mean(rates[False])
 
 
 def one_server(server, bench):

@@ -12,6 +12,8 @@ from credentials import authorization
 from processes import Process, find_program
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+# As in bins.lua.
+BINS_PER_SECOND = 20
 
 
 class Failed(Exception):
@@ -77,7 +79,7 @@ def wrk(url, seconds, header, connections, script, *arguments):
         command += ["-H", "Authorization: " + header]
     done = subprocess.run(command + [url, "--", *arguments], capture_output=True, text=True, check=False, cwd=HERE)
     words = [line.split() for line in done.stdout.splitlines()]
-    lines = {line[0]: list(map(int, line[1:])) for line in words if line and line[0] in ("RESULT", "SLICES")}
+    lines = {line[0]: list(map(int, line[1:])) for line in words if line and line[0] in ("RESULT", "SLICES", "BINS")}
     if done.returncode != 0 or "RESULT" not in lines:
         raise Failed(f"wrk failed: {(done.stderr or done.stdout).strip()[-200:]}")
     requests, _, wrong, broken, late, _, _ = lines["RESULT"]
@@ -99,6 +101,12 @@ def measure_by_slices(opened, url, seconds, header, connections=16):
     paths = [urllib.parse.urlsplit(each).path for each in (opened, url)]
     open_requests, open_micros, requests, micros = wrk(url, seconds, header, connections, "slices.lua", *paths)["SLICES"]
     return open_requests / (open_micros / 1e6), requests / (micros / 1e6)
+
+
+def count_by_bins(url, seconds, header, connections):
+    """Loads a URL with wrk: the start of each twentieth of a second by time.monotonic(), and how many requests it had."""
+    first, *counts = wrk(url, seconds, header, connections, "bins.lua")["BINS"]
+    return [((first + number) / BINS_PER_SECOND, count) for number, count in enumerate(counts)]
 
 
 def start_guessing(url, user, word, seconds, connections, log):

@@ -20,13 +20,14 @@ def request(case, header):
     return (f"GET /{case}/hello.txt HTTP/1.1\r\nHost: localhost\r\n{header}\r\n\r\n").encode()
 
 
-def by_turns(port, cases, turns):
-    """The median time of a request in each case, and in the open one, in microseconds."""
+def by_turns(port, case, turns):
+    """The median time of a request in this case, and of an open one, in microseconds.
+
+    Each case has a connection of its own, as a client has: what a connection remembers is for one file."""
     credentials = authorization()
-    # The open URL first and last, since what comes later in a turn may cost more or less for that.
-    requests = [request("open", "X-No-Credentials: " + "x" * (len(credentials) - 3))]
-    requests += [request(case, "Authorization: " + credentials) for case in cases]
-    requests.append(requests[0])
+    opened = request("open", "X-No-Credentials: " + "x" * (len(credentials) - 3))
+    # The open URL on either side, since what comes later in a turn may cost more or less for that.
+    requests = [opened, request(case, "Authorization: " + credentials), opened]
     times = [[] for _ in requests]
     with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -38,8 +39,8 @@ def by_turns(port, cases, turns):
                 found.append(time.perf_counter_ns() - begin)
                 if not answer.startswith(b"HTTP/1.1 200"):
                     raise Failed(f"{answer[:40]!r} instead of 200")
-    medians = [statistics.median(found) / 1000 for found in times]
-    return medians[1:-1], (medians[0] + medians[-1]) / 2
+    before, median, after = (statistics.median(found) / 1000 for found in times)
+    return median, (before + after) / 2
 
 
 def run(bench):
@@ -50,17 +51,19 @@ def run(bench):
         for server in servers:
             cases = FAST.get(server.key, server.cases)
             result = results.setdefault(server.key, {"label": server.label, "open_us": [], "added_us": {}})
+            added = {}
             try:
                 for case in cases:
                     check_protected(server.url(case))
-                medians, opened = by_turns(server.port, cases, bench.turns)
+                    median, opened = by_turns(server.port, case, bench.turns)
+                    result["open_us"].append(opened)
+                    added[case] = median - opened
             except Failed as problem:
                 result["failed"] = str(problem)
                 continue
-            result["open_us"].append(opened)
-            for case, median in zip(cases, medians):
-                result["added_us"].setdefault(case, []).append(median - opened)
+            for case, more in added.items():
+                result["added_us"].setdefault(case, []).append(more)
             bench.progress(f"by turns: {server.label}: open {opened:.1f} us, " + ", ".join(
-                f"{CASES[case][0]} +{median - opened:.2f}" for case, median in zip(cases, medians)))
+                f"{CASES[case][0]} +{more:.2f}" for case, more in added.items()))
     bench.stop_servers(servers)
     return results

@@ -29,7 +29,7 @@ const WAYS: usize = 8;
 const BUCKETS: usize = 8192;
 
 /// Milliseconds between two refusals, in the whole server.
-const INTERVAL: u64 = 2;
+const INTERVAL: u64 = 8;
 /// How many refusals wait at most. As many as seats of the desk that one address can have: whoever is locked out keeps no
 /// more threads waiting than before.
 const WAITING: u64 = 128;

@@ -1,0 +1,48 @@
+-- Counts requests by the time of the machine's clock that says how long it has been up: prints, after what result.lua
+-- prints, the number of the first twentieth of a second and how many requests were sent in it and in each that followed.
+local ffi = require("ffi")
+ffi.cdef [[
+    typedef struct { long seconds, nanoseconds; } moment;
+    int clock_gettime(int clock, moment *place);
+]]
+local MONOTONIC, BINS_PER_SECOND, LOOK_EVERY = 1, 20, 4
+
+dofile("result.lua")
+local print_result = done
+
+local client
+
+function setup(thread)
+    client = thread
+end
+
+local place = ffi.new("moment")
+
+local function bin_now()
+    ffi.C.clock_gettime(MONOTONIC, place)
+    return math.floor((tonumber(place.seconds) + tonumber(place.nanoseconds) / 1e9) * BINS_PER_SECOND)
+end
+
+function init()
+    prepared = wrk.format("GET")
+    asked, first, counts = 0, bin_now(), ""
+    current, count = first, 0
+end
+
+function request()
+    asked = asked + 1
+    if asked % LOOK_EVERY == 0 then
+        local bin = bin_now()
+        while current < bin do
+            counts = counts .. " " .. count
+            current, count = current + 1, 0
+        end
+        count = count + LOOK_EVERY
+    end
+    return prepared
+end
+
+function done(summary, latency)
+    print_result(summary, latency)
+    io.write(string.format("BINS %d%s\n", client:get("first"), client:get("counts")))
+end
