@@ -52,7 +52,8 @@ front_start() { # VARIANT FOLDER
     }
     # The shipped virtual hosts are to be right by the module's own checks.
     if grep -F '] rust_esauth: ' "$folder/logs/out" >&2; then die "the start-up checks find fault with them (see above)"; fi
-    "$httpd" -f "$folder/httpd.conf" -DFOREGROUND >"$folder/logs/out" 2>&1 </dev/null &
+    # In a process group of its own: prefork ends all of its group when it is stopped.
+    setsid "$httpd" -f "$folder/httpd.conf" -DFOREGROUND >"$folder/logs/out" 2>&1 </dev/null &
     front_pid=$!
     front_wait
 }
