@@ -429,7 +429,7 @@ mod tests {
         let expected = (0..WAITING).map(|turn| turn * INTERVAL).chain([0; 50]);
         assert_eq!(pauses, expected.collect::<Vec<_>>());
         assert_eq!(table.pause(BEGIN + 100).as_millis() as u64, WAITING * INTERVAL - 100);
-        assert_eq!(table.pause(BEGIN + WAITING * INTERVAL), Duration::ZERO);
+        assert_eq!(table.pause(BEGIN + (WAITING + 1) * INTERVAL), Duration::ZERO);
     }
 
     #[test]
