@@ -1,11 +1,7 @@
 -- Asks for two paths by turns, for a fiftieth of a second each, so that both meet the same machine: arguments are the
 -- paths. Prints, after what result.lua prints, the requests for either and the microseconds given to either.
-local ffi = require("ffi")
-ffi.cdef [[
-    typedef struct { long seconds, nanoseconds; } moment;
-    int clock_gettime(int clock, moment *place);
-]]
-local MONOTONIC, SLICE, LOOK_EVERY = 1, 20000, 8
+local microseconds = dofile("clock.lua")
+local SLICE, LOOK_EVERY = 20000, 8
 
 dofile("result.lua")
 local print_result = done
@@ -14,13 +10,6 @@ local client
 
 function setup(thread)
     client = thread
-end
-
-local place = ffi.new("moment")
-
-local function microseconds()
-    ffi.C.clock_gettime(MONOTONIC, place)
-    return tonumber(place.seconds) * 1e6 + tonumber(place.nanoseconds) / 1e3
 end
 
 function init(arguments)
