@@ -286,6 +286,14 @@ struct Priority {
     asked: u64,
 }
 
+impl Slot<'_> {
+    /// Whether other credentials are being hashed, or wait for it.
+    pub(super) fn others_are_served(&self) -> bool {
+        let taken = |seat: &&Seat| seat.state.load(Ordering::Relaxed) != IDLE;
+        self.desk.seats.iter().filter(taken).any(|seat| !std::ptr::eq(seat, self.seat))
+    }
+}
+
 impl Seat {
     fn digest_now(&self) -> Digest {
         Digest([0, 1, 2].map(|index| self.digest[index].load(Ordering::Relaxed)))

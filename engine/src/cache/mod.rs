@@ -47,7 +47,8 @@ pub struct Settings {
     pub max_failures: Option<MaxFailures>,
 }
 
-/// How many times as long as a hash took its slot rests where it was for an address that has just failed.
+/// How many times as long as a hash took its slot rests where it was a wrong guess of an address that had just failed, and
+/// others want slots.
 const REST: u32 = 3;
 const LONGEST_REST: Duration = Duration::from_millis(500);
 
@@ -303,10 +304,10 @@ impl Cache {
                     let judgement = self.judge_now(credential, digest, attempt, slot.gives_way);
                     if judgement.verdict == Verdict::Denied {
                         desk.note_failure(address, monotonic_seconds());
-                    }
-                    if slot.gives_way && judgement.hashed_for.is_some() {
-                        // Even at the lowest priority a hash slows down what runs beside it: by what processors share.
-                        thread::sleep((began.elapsed() * REST).min(LONGEST_REST));
+                        if slot.gives_way && slot.others_are_served() {
+                            // Even at the lowest priority a hash slows down what runs beside it: by what processors share.
+                            thread::sleep((began.elapsed() * REST).min(LONGEST_REST));
+                        }
                     }
                     drop(slot);
                     return judgement;
@@ -497,6 +498,25 @@ mod tests {
             assert_eq!(judge(&cache, &credential(&format!("guess {n}"))).0, Verdict::Denied);
         }
         assert_eq!(judge(&cache, &credential("secret")), (Verdict::Granted, false));
+    }
+
+    #[test]
+    fn a_slots_holder_is_told_of_others_while_there_are_any() {
+        let cache = cache(64, 3600);
+        let apply = |number| match cache
+            .shared
+            .desk()
+            .apply(&Applicant { digest: Digest([number; 3]), address: number, now: 1 }, 2)
+        {
+            Turn::Compute(slot) => slot,
+            _ => panic!("there is a slot for each of two"),
+        };
+        let first = apply(1);
+        assert!(!first.others_are_served());
+        let second = apply(2);
+        assert!(first.others_are_served() && second.others_are_served());
+        drop(second);
+        assert!(!first.others_are_served());
     }
 
     #[test]
