@@ -7,7 +7,6 @@
 //! can no longer be found.
 
 use subtle::{Choice, ConstantTimeEq};
-use zeroize::Zeroize;
 
 use crate::wipe::wipe_stack;
 
@@ -17,45 +16,50 @@ pub(super) const KEY_BYTES: usize = 32;
 /// Up to this many bytes the input is put together on the stack, which is faster than feeding it in parts.
 const SHORT: usize = 256;
 
+/// Stack that digesting uses, and more: of code that is not optimised even more.
+const STACK_FOR_SHORT: usize = if cfg!(debug_assertions) { 4096 } else { 2048 };
+const STACK_FOR_LONG: usize = 2 * STACK_FOR_SHORT;
+
 /// 192 bits of a keyed digest, as the words that a table entry stores.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Digest(pub(super) [u64; 3]);
 
 impl Digest {
     /// Of a stored hash, a password, and whatever else is to make a difference.
+    ///
+    /// What it copies the password to is left as it is, and wiped with the stack: that is faster.
     pub(super) fn of<const N: usize>(key: &[u8; KEY_BYTES], parts: [&[u8]; N]) -> Digest {
-        let digest = Digest::compute(key, parts);
-        wipe_stack::<4096>();
-        digest
+        if parts.iter().map(|part| part.len() + 8).sum::<usize>() <= SHORT {
+            let digest = Digest::of_short(key, parts);
+            wipe_stack::<STACK_FOR_SHORT>();
+            digest
+        } else {
+            let digest = Digest::of_long(key, parts);
+            wipe_stack::<STACK_FOR_LONG>();
+            digest
+        }
     }
 
     #[inline(never)]
-    fn compute<const N: usize>(key: &[u8; KEY_BYTES], parts: [&[u8]; N]) -> Digest {
-        let with_lengths = parts.map(|part| ((part.len() as u64).to_le_bytes(), part));
+    fn of_short<const N: usize>(key: &[u8; KEY_BYTES], parts: [&[u8]; N]) -> Digest {
         let mut input = [0; SHORT];
-        let bytes = if parts.iter().map(|part| part.len() + 8).sum::<usize>() <= SHORT {
-            let mut end = 0;
-            for (length, part) in &with_lengths {
-                for bytes in [&length[..], part] {
-                    input[end..end + bytes.len()].copy_from_slice(bytes);
-                    end += bytes.len();
-                }
+        let mut end = 0;
+        for (length, part) in with_lengths(parts) {
+            for bytes in [&length[..], part] {
+                input[end..end + bytes.len()].copy_from_slice(bytes);
+                end += bytes.len();
             }
-            let output = blake3::keyed_hash(key, &input[..end]);
-            input[..end].zeroize();
-            output
-        } else {
-            let mut hasher = blake3::Hasher::new_keyed(key);
-            for (length, part) in &with_lengths {
-                hasher.update(length).update(part);
-            }
-            let output = hasher.finalize();
-            // Its buffer holds the end of the password.
-            hasher.zeroize();
-            output
-        };
-        let bytes = bytes.as_bytes();
-        Digest([word(bytes, 0), word(bytes, 1), word(bytes, 2)])
+        }
+        Digest::from(blake3::keyed_hash(key, &input[..end]))
+    }
+
+    #[inline(never)]
+    fn of_long<const N: usize>(key: &[u8; KEY_BYTES], parts: [&[u8]; N]) -> Digest {
+        let mut hasher = blake3::Hasher::new_keyed(key);
+        for (length, part) in with_lengths(parts) {
+            hasher.update(&length).update(part);
+        }
+        Digest::from(hasher.finalize())
     }
 
     /// A number from the digest that its other bits do not depend on: where in a table to look.
@@ -68,6 +72,16 @@ impl Digest {
         let difference = self.0.iter().zip(other.0).fold(0, |bits, (ours, theirs)| bits | (ours ^ theirs));
         difference.ct_eq(&0)
     }
+}
+
+impl From<blake3::Hash> for Digest {
+    fn from(hash: blake3::Hash) -> Digest {
+        Digest([0, 1, 2].map(|index| word(hash.as_bytes(), index)))
+    }
+}
+
+fn with_lengths<const N: usize>(parts: [&[u8]; N]) -> [([u8; 8], &[u8]); N] {
+    parts.map(|part| ((part.len() as u64).to_le_bytes(), part))
 }
 
 /// A number that an outsider can neither foresee nor influence, from bytes an outsider may choose.
@@ -83,6 +97,9 @@ fn word(bytes: &[u8; 32], index: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::hint::black_box;
+    use std::mem::MaybeUninit;
+
     use super::*;
 
     const KEY: [u8; KEY_BYTES] = [7; KEY_BYTES];
@@ -116,5 +133,27 @@ mod tests {
     fn moving_bytes_between_hash_and_password_gives_another_digest() {
         assert_ne!(Digest::of(&KEY, [b"ab", b"c"]), Digest::of(&KEY, [b"a", b"bc"]));
         assert_ne!(Digest::of(&KEY, [b"", b"abc"]), Digest::of(&KEY, [b"abc", b""]));
+    }
+    /// Whether a part of `secret` stands in the stack below the caller.
+    #[inline(never)]
+    fn is_below(secret: &[u8]) -> bool {
+        let mut below = MaybeUninit::<[u8; 16_384]>::uninit();
+        // As far as the compiler can tell, this fills it.
+        black_box(&mut below);
+        // SAFETY: bytes of this function's frame, in which earlier functions had theirs; any value is a byte.
+        let below = unsafe { below.assume_init_ref() }.to_vec();
+        below.windows(16).any(|window| secret.windows(16).any(|part| part == window))
+    }
+
+    #[test]
+    fn nothing_of_a_password_is_left_on_the_stack() {
+        for length in [32, SHORT - 40, SHORT, 1100] {
+            let secret: Vec<u8> = (0..length).map(|place| 0x80 | (place % 101) as u8).collect();
+            let parts = [b"hash", &secret[..]];
+            black_box(if length < SHORT { Digest::of_short(&KEY, parts) } else { Digest::of_long(&KEY, parts) });
+            assert!(is_below(&secret), "the test sees what is left of {length} bytes");
+            black_box(Digest::of(&KEY, parts));
+            assert!(!is_below(&secret), "{length} bytes");
+        }
     }
 }

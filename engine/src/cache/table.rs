@@ -16,8 +16,6 @@
 //! is in use. So whatever passes by once replaces itself while what is in use stays, and of more credentials than there
 //! are entries some keep their place however they take turns.
 
-use subtle::{Choice, ConditionallySelectable};
-
 use super::digest::Digest;
 use crate::sync::{AtomicU64, Ordering, fence};
 
@@ -56,18 +54,15 @@ impl<'t> Table<'t> {
     /// whatever it finds.
     pub(super) fn contains(&self, digest: &Digest, now: u64) -> bool {
         let Some(bucket) = self.bucket(digest) else { return false };
-        let mut found = Choice::from(0);
-        let mut way_found = 0u8;
+        // A bit for each entry.
+        let mut hits = 0u32;
         for (way, entry) in bucket.iter().enumerate() {
             let (content, meta) = entry.read();
-            let hit = content.same(digest) & Choice::from(u8::from(is_alive(meta, now)));
-            way_found.conditional_assign(&(way as u8), hit);
-            found |= hit;
+            let hit = content.same(digest).unwrap_u8() & u8::from(is_alive(meta, now));
+            hits |= u32::from(hit) << way;
         }
-        if !bool::from(found) {
-            return false;
-        }
-        bucket[usize::from(way_found)].mark_referenced();
+        let Some(found) = bucket.get(hits.trailing_zeros() as usize) else { return false };
+        found.mark_referenced();
         true
     }
 
