@@ -32,16 +32,21 @@ pub(crate) fn strong(text: impl Display) -> String {
 /// Prints everything at once. A reader that has gone away, such as `head`, is no failure.
 pub(crate) fn print(text: &str) -> Result<(), String> {
     let mut output = anstream::stdout().lock();
-    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+    printed(output.write_all(text.as_bytes()).and_then(|()| output.flush()))
+}
+
+/// Prints a value as JSON, piece by piece: it may be long.
+pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<(), String> {
+    let mut output = io::BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    let written = serde_json::to_writer_pretty(&mut output, value).map_err(io::Error::from);
+    printed(written.and_then(|()| output.write_all(b"\n")).and_then(|()| output.flush()))
+}
+
+fn printed(result: io::Result<()>) -> Result<(), String> {
+    match result {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(format!("cannot write the result: {error}")),
         _ => Ok(()),
     }
-}
-
-/// Prints a value as JSON.
-pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<(), String> {
-    let text = serde_json::to_string_pretty(value).map_err(|error| error.to_string())?;
-    print(&(text + "\n"))
 }
 
 /// A name from a file or a server, without control characters, which could play tricks on a terminal.

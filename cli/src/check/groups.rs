@@ -1,14 +1,15 @@
 //! What can be wrong with a group file.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use esauth_engine::hash::describe;
 use esauth_engine::{Listed, Listing};
 
-use super::{Code, Content, Findings, check_lines};
+use super::{Code, Content, Findings, NamedFile, check_lines};
 
-/// Judges every line. `users` are those of the password files, where members are to be users.
-pub(super) fn check(listing: &Listing, users: Option<&HashSet<&[u8]>>, findings: &mut Findings<'_>) -> Content {
+/// Judges every line.
+pub(super) fn check(file: &NamedFile<'_>, findings: &mut Findings<'_>) -> Content {
+    let NamedFile { listing, numbers, names, are_compared } = *file;
     check_lines(listing, findings);
     check_kind(listing, findings);
     if let Some(line) = listing.stock_stops_at() {
@@ -18,7 +19,8 @@ pub(super) fn check(listing: &Listing, users: Option<&HashSet<&[u8]>>, findings:
     }
     // A group may have several lines, and its name is compared without regard to ASCII case.
     let mut groups: HashMap<Vec<u8>, (Listed<'_>, bool)> = HashMap::new();
-    let mut members = HashSet::new();
+    let mut is_in_group = vec![false; names.count()];
+    let mut numbers = numbers.iter();
     for line in listing.lines() {
         if !line.has_colon() {
             findings.add(Code::NoColon, line.number(), line.name(), || {
@@ -26,10 +28,10 @@ pub(super) fn check(listing: &Listing, users: Option<&HashSet<&[u8]>>, findings:
             });
         }
         let (_, has_members) = groups.entry(line.name().to_ascii_lowercase()).or_insert((line, false));
-        for member in line.members() {
+        for (member, &number) in line.members().zip(numbers.by_ref()) {
             *has_members = true;
-            members.insert(member);
-            if users.is_some_and(|users| !users.contains(member)) {
+            is_in_group[number] = true;
+            if are_compared && !names.is_user(number) {
                 findings.add(Code::UnknownMember, line.number(), member, || {
                     "is a member, and no user of the password files".to_owned()
                 });
@@ -41,7 +43,7 @@ pub(super) fn check(listing: &Listing, users: Option<&HashSet<&[u8]>>, findings:
     for line in empty {
         findings.add(Code::EmptyGroup, line.number(), line.name(), || "is a group that nobody is in".to_owned());
     }
-    Content::Groups { groups: groups.len(), members: members.len() }
+    Content::Groups { groups: groups.len(), members: is_in_group.into_iter().filter(|&is_in| is_in).count() }
 }
 
 /// A password file, `user:hash`, given as a group file.

@@ -1,11 +1,12 @@
 //! `esauth check`: faults in password and group files.
 
 mod groups;
+mod names;
 mod passwords;
 mod report;
 mod timing;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -14,6 +15,7 @@ use clap::ValueEnum;
 use esauth_engine::{LineRules, Listing};
 use serde::Serialize;
 
+use self::names::Names;
 use crate::Outcome;
 use crate::arguments::CheckOptions;
 use crate::terminal::printable;
@@ -129,7 +131,17 @@ pub(crate) enum Content {
     },
 }
 
+/// A file and the numbers of the users or members in it.
+struct NamedFile<'a> {
+    listing: &'a Listing,
+    numbers: &'a [usize],
+    names: &'a Names<'a>,
+    /// Whether there are files of both kinds, so that users are to be members and members users.
+    are_compared: bool,
+}
+
 pub(crate) fn run(options: &CheckOptions) -> Result<Outcome, String> {
+    let mut timer = timing::Timer::start();
     let rules = LineRules::from(options.httpd);
     let read = |path: &Path| read(path).map(|text| (path.display().to_string(), text));
     let password_files: Vec<_> = options.files.iter().map(|path| read(path)).collect::<Result<_, _>>()?;
@@ -138,22 +150,22 @@ pub(crate) fn run(options: &CheckOptions) -> Result<Outcome, String> {
         password_files.into_iter().map(|(path, text)| (path, Listing::of_passwords(text, rules))).collect();
     let groups: Vec<_> = group_files.into_iter().map(|(path, text)| (path, Listing::of_groups(text, rules))).collect();
 
-    let known_users: Option<HashSet<&[u8]>> = (!users.is_empty() && !groups.is_empty())
-        .then(|| users.iter().flat_map(|(_, listing)| listing.lines().map(|line| line.name())).collect());
-    let known_members: Option<HashSet<&[u8]>> = (!users.is_empty() && !groups.is_empty())
-        .then(|| groups.iter().flat_map(|(_, listing)| listing.lines().flat_map(|line| line.members())).collect());
+    let mut names = Names::default();
+    names.expect(users.iter().map(|(_, listing)| listing));
+    let users_by_number: Vec<_> = users.iter().map(|(_, listing)| names.of_users(listing)).collect();
+    let members_by_number: Vec<_> = groups.iter().map(|(_, listing)| names.of_members(listing)).collect();
+    let are_compared = !users.is_empty() && !groups.is_empty();
 
     let mut files = Vec::new();
-    let mut timer = timing::Timer::default();
-    for (path, listing) in users.iter() {
+    for ((path, listing), numbers) in users.iter().zip(&users_by_number) {
         let mut findings = Findings::new(options);
-        let content =
-            passwords::check(listing, known_members.as_ref(), options.min_bcrypt_cost, &mut timer, &mut findings);
+        let file = NamedFile { listing, numbers, names: &names, are_compared };
+        let content = passwords::check(&file, options.min_bcrypt_cost, &mut timer, &mut findings);
         files.push(checked(path, content, findings));
     }
-    for (path, listing) in &groups {
+    for ((path, listing), numbers) in groups.iter().zip(&members_by_number) {
         let mut findings = Findings::new(options);
-        let content = groups::check(listing, known_users.as_ref(), &mut findings);
+        let content = groups::check(&NamedFile { listing, numbers, names: &names, are_compared }, &mut findings);
         files.push(checked(path, content, findings));
     }
     report::print(&files, options)?;

@@ -1,38 +1,42 @@
 //! What can be wrong with a password file.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use esauth_engine::hash::{Description, Scheme, describe};
 use esauth_engine::{Listed, Listing};
 
 use super::timing::{Kind, Timer};
-use super::{Code, Content, Findings, check_lines};
+use super::{Code, Content, Findings, NamedFile, check_lines};
 use crate::terminal::count;
 
-/// Judges every line. `members` are those of the group files, where users are to be in one.
+/// Judges every line.
 pub(super) fn check(
-    listing: &Listing,
-    members: Option<&HashSet<&[u8]>>,
+    file: &NamedFile<'_>,
     min_bcrypt_cost: u32,
     timer: &mut Timer,
     findings: &mut Findings<'_>,
 ) -> Content {
+    let NamedFile { listing, numbers, names, are_compared } = *file;
     check_lines(listing, findings);
     check_lengths(listing, findings);
     check_kind(listing, findings);
 
-    let mut first_lines: HashMap<&[u8], usize> = HashMap::with_capacity(listing.lines().size_hint().0);
+    // By the user's number; 0 where there is none yet.
+    let mut first_lines = vec![0; names.count()];
+    let mut users = 0;
     let mut kinds: HashMap<Kind<'_>, usize> = HashMap::new();
     let mut can_log_in = 0;
-    for line in listing.lines() {
+    for (line, &number) in listing.lines().zip(numbers) {
         let mut find = |kind, message: &dyn Fn() -> String| findings.add(kind, line.number(), line.name(), message);
-        let first = *first_lines.entry(line.name()).or_insert(line.number());
-        if first != line.number() {
+        let first = first_lines[number];
+        if first != 0 {
             find(Code::DuplicateUser, &|| {
                 format!("counts for nothing: line {first} is this user's, and the first one counts")
             });
             continue;
         }
+        first_lines[number] = line.number();
+        users += 1;
         let told = describe(line.stored_hash());
         if told.usable {
             can_log_in += 1;
@@ -45,13 +49,13 @@ pub(super) fn check(
         }
         *kinds.entry(Kind::of(told, line.stored_hash())).or_default() += 1;
         check_name(line, &mut find);
-        if members.is_some_and(|members| !members.contains(line.name())) {
+        if are_compared && !names.is_member(number) {
             find(Code::NoGroup, &|| "is in no group of the group files".to_owned());
         }
     }
     let mut hashes: Vec<_> = kinds.into_iter().collect();
     hashes.sort_by(|(a, users), (b, others)| others.cmp(users).then_with(|| a.cmp(b)));
-    Content::Passwords { users: first_lines.len(), can_log_in, hashes: timer.measure(hashes) }
+    Content::Passwords { users, can_log_in, hashes: timer.measure(hashes) }
 }
 
 /// What is wrong with a line by which nobody can log in, whatever the password.

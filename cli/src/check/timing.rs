@@ -9,8 +9,11 @@ use std::time::{Duration, Instant};
 use esauth_engine::hash::{Description, Scheme, verify};
 use serde::Serialize;
 
-/// For all measurements together.
+/// For all measurements together, at most; at least a quarter of it.
 const BUDGET: Duration = Duration::from_secs(1);
+
+/// When they end, after the files were begun with: whoever has a million lines judged does not wait for this.
+const END: Duration = Duration::from_millis(1800);
 
 /// Quick hashes are repeated for so long.
 const REPEATED_FOR: Duration = Duration::from_millis(2);
@@ -76,18 +79,28 @@ pub(crate) struct Measured {
 }
 
 /// What is left of the time for measuring.
-#[derive(Default)]
 pub(super) struct Timer {
+    began: Instant,
     spent: Duration,
 }
 
 impl Timer {
+    /// At the beginning, before the files are read.
+    pub(super) fn start() -> Self {
+        Timer { began: Instant::now(), spent: Duration::ZERO }
+    }
+
+    fn left(&self) -> Duration {
+        let of_budget = |budget: Duration| budget.saturating_sub(self.spent);
+        END.saturating_sub(self.began.elapsed()).clamp(of_budget(BUDGET / 4), of_budget(BUDGET))
+    }
+
     /// Measures one hash of each kind, while there is time for it.
     pub(super) fn measure(&mut self, kinds: Vec<(Kind<'_>, usize)>) -> Vec<Measured> {
         kinds
             .into_iter()
             .map(|(kind, users)| {
-                let left = BUDGET.saturating_sub(self.spent);
+                let left = self.left();
                 let (took, given_up) = match kind.usable && !left.is_zero() {
                     true => self.time(kind.example, left),
                     false => (None, None),

@@ -4,7 +4,6 @@
 #![allow(dead_code)]
 
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -34,14 +33,4 @@ pub(crate) fn esauth_with(arguments: &[&str], variables: &[(&str, &str)]) -> Run
         output: text(&output.stdout),
         errors: text(&output.stderr),
     }
-}
-
-/// Time of the processors that this process's ended children have used.
-pub(crate) fn children_used() -> Duration {
-    // SAFETY: all of the struct's members are numbers, for which zero is a value.
-    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    // SAFETY: a system call that fills what it is given.
-    unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut usage) };
-    let time = |time: libc::timeval| Duration::new(time.tv_sec as u64, time.tv_usec as u32 * 1000);
-    time(usage.ru_utime) + time(usage.ru_stime)
 }
