@@ -1,4 +1,4 @@
-//! What size costs, without httpd: `cargo bench -p esauth_engine --bench scale`.
+//! What size costs, without httpd: `cargo bench --bench scale`.
 //!
 //! Loads password files of one to a million bcrypt users, and group files of one to a million members, and looks users up
 //! in them, each time another one. `ESAUTH_SCALE_JSON=FILE` writes the numbers down, for the chart.

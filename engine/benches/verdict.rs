@@ -1,4 +1,4 @@
-//! What a verdict costs, without httpd: `cargo bench -p esauth_engine`.
+//! What a verdict costs, without httpd: `cargo bench --bench verdict`.
 //!
 //! Each figure is the median of many batches, since the machines that this runs on are seldom quiet.
 
@@ -61,9 +61,11 @@ fn main() {
     let count = || cache.counters().count(Outcome::Granted);
     report("counting a request, of the two counts it costs", 20_000, &mut || count());
     let forgetful = Cache::create(Settings { entries: 0, ttl: 1200, slots: 2, max_failures: None }).unwrap();
-    report("cold grant, bcrypt cost 5", 20, &mut || keep(forgetful.judge(&credential(STORED.as_bytes(), b"secret"))));
+    report("cold grant (a miss), bcrypt cost 5", 20, &mut || {
+        keep(forgetful.judge(&credential(STORED.as_bytes(), b"secret")))
+    });
     let mut number = 0;
-    report("cold denial, bcrypt cost 5", 20, &mut || {
+    report("cold denial (a miss), bcrypt cost 5", 20, &mut || {
         number += 1;
         keep(cache.judge(&credential(STORED.as_bytes(), format!("wrong {number}").as_bytes())));
     });
