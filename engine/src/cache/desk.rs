@@ -287,10 +287,10 @@ struct Priority {
 }
 
 impl Slot<'_> {
-    /// Whether other credentials are being hashed, or wait for it.
-    pub(super) fn others_are_served(&self) -> bool {
-        let taken = |seat: &&Seat| seat.state.load(Ordering::Relaxed) != IDLE;
-        self.desk.seats.iter().filter(taken).any(|seat| !std::ptr::eq(seat, self.seat))
+    /// How many other credentials are being hashed, or wait for it.
+    pub(super) fn others(&self) -> u32 {
+        let is_taken = |seat: &&Seat| seat.state.load(Ordering::Relaxed) != IDLE && !std::ptr::eq(*seat, self.seat);
+        self.desk.seats.iter().filter(is_taken).count() as u32
     }
 }
 

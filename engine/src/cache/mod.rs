@@ -47,9 +47,10 @@ pub struct Settings {
     pub max_failures: Option<MaxFailures>,
 }
 
-/// How many times as long as a hash took its slot rests where it was a wrong guess of an address that had just failed, and
-/// others want slots.
-const REST: u32 = 3;
+/// How long a slot rests after a wrong guess of an address that had just failed: as long as the hash took for each so many
+/// other credentials that are served.
+const OTHERS_FOR_REST: u32 = 16;
+const LONGEST_REST_IN_HASHES: u32 = 3;
 const LONGEST_REST: Duration = Duration::from_millis(500);
 
 /// The verdicts of a whole server.
@@ -304,9 +305,10 @@ impl Cache {
                     let judgement = self.judge_now(credential, digest, attempt, slot.gives_way);
                     if judgement.verdict == Verdict::Denied {
                         desk.note_failure(address, monotonic_seconds());
-                        if slot.gives_way && slot.others_are_served() {
+                        if slot.gives_way {
                             // Even at the lowest priority a hash slows down what runs beside it: by what processors share.
-                            thread::sleep((began.elapsed() * REST).min(LONGEST_REST));
+                            let hashes = (slot.others() / OTHERS_FOR_REST).min(LONGEST_REST_IN_HASHES);
+                            thread::sleep((began.elapsed() * hashes).min(LONGEST_REST));
                         }
                     }
                     drop(slot);
@@ -501,7 +503,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slots_holder_is_told_of_others_while_there_are_any() {
+    fn a_slots_holder_is_told_how_many_others_there_are() {
         let cache = cache(64, 3600);
         let apply = |number| match cache
             .shared
@@ -512,11 +514,11 @@ mod tests {
             _ => panic!("there is a slot for each of two"),
         };
         let first = apply(1);
-        assert!(!first.others_are_served());
+        assert_eq!(first.others(), 0);
         let second = apply(2);
-        assert!(first.others_are_served() && second.others_are_served());
+        assert_eq!((first.others(), second.others()), (1, 1));
         drop(second);
-        assert!(!first.others_are_served());
+        assert_eq!(first.others(), 0);
     }
 
     #[test]
