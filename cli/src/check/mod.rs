@@ -151,7 +151,7 @@ pub(crate) fn run(options: &CheckOptions) -> Result<Outcome, String> {
     let groups: Vec<_> = group_files.into_iter().map(|(path, text)| (path, Listing::of_groups(text, rules))).collect();
 
     let mut names = Names::default();
-    names.expect(users.iter().map(|(_, listing)| listing));
+    names.reserve_for(users.iter().map(|(_, listing)| listing));
     let users_by_number: Vec<_> = users.iter().map(|(_, listing)| names.of_users(listing)).collect();
     let members_by_number: Vec<_> = groups.iter().map(|(_, listing)| names.of_members(listing)).collect();
     let are_compared = !users.is_empty() && !groups.is_empty();

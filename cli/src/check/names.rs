@@ -21,7 +21,7 @@ struct Roles {
 
 impl<'f> Names<'f> {
     /// Before any name is added, so that room for them is made once.
-    pub(super) fn expect(&mut self, listings: impl Iterator<Item = &'f Listing>) {
+    pub(super) fn reserve_for(&mut self, listings: impl Iterator<Item = &'f Listing>) {
         let lines = listings.map(|listing| listing.lines().size_hint().0).sum();
         self.numbers.reserve(lines);
         self.roles.reserve(lines);
