@@ -5,13 +5,12 @@
 use md5::{Digest, Md5};
 use zeroize::Zeroizing;
 
-use super::same;
+use super::{crypt64, same};
 
 pub(super) const PREFIX: &[u8] = b"$apr1$";
 
 const LONGEST_SALT: usize = 8;
 const ROUNDS: usize = 1000;
-const ALPHABET: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 pub(super) fn verify(password: &[u8], stored: &[u8]) -> bool {
     let Some((salt, hash)) = parse(stored) else { return false };
@@ -20,10 +19,8 @@ pub(super) fn verify(password: &[u8], stored: &[u8]) -> bool {
 
 /// True where some password could have this hash.
 pub(super) fn is_well_formed(stored: &[u8]) -> bool {
-    let in_alphabet = |byte: &u8| matches!(byte, b'.' | b'/') || byte.is_ascii_alphanumeric();
-    // The last character holds two bits, and so is one of the first four.
-    parse(stored)
-        .is_some_and(|(_, hash)| hash.len() == 22 && hash.iter().all(in_alphabet) && ALPHABET[..4].contains(&hash[21]))
+    // The last character holds two bits.
+    parse(stored).is_some_and(|(_, hash)| crypt64::is_hash(hash, 22, 4))
 }
 
 /// Salt and hash.
@@ -71,7 +68,7 @@ fn encode(state: &[u8; 16]) -> [u8; 22] {
     let mut encoded = [0; 22];
     let mut put = |at: usize, count: usize, mut bits: u32| {
         for place in &mut encoded[at..at + count] {
-            *place = ALPHABET[(bits & 0x3f) as usize];
+            *place = crypt64::ALPHABET[(bits & 0x3f) as usize];
             bits >>= 6;
         }
     };

@@ -7,6 +7,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use super::crypt64::{is_base64, is_hash, value};
 use super::{apr1, bcrypt, sha1};
 
 /// What [`describe`] tells.
@@ -166,7 +167,7 @@ fn scrypt(text: &str) -> Option<&str> {
 }
 
 /// `rounds=N$` or nothing, salt, hash: of the SHA-2 crypts.
-fn rounds_salt_hash(rest: &str, length: usize, last_below: usize) -> Option<&str> {
+fn rounds_salt_hash(rest: &str, length: usize, last_below: u8) -> Option<&str> {
     let (rounds, rest) = match rest.strip_prefix("rounds=") {
         Some(counted) => {
             let (number, after) = counted.split_once('$')?;
@@ -198,7 +199,7 @@ fn sun_md5(text: &str) -> Option<&str> {
     (is_base64(salt) && is_hash(hash, 22, 4)).then(|| rounds.trim_start_matches(','))
 }
 
-fn salt_hash(rest: &str, longest_salt: usize, length: usize, last_below: usize) -> bool {
+fn salt_hash(rest: &str, longest_salt: usize, length: usize, last_below: u8) -> bool {
     let Some((salt, hash)) = rest.split_once('$') else { return false };
     salt.len() <= longest_salt && is_salt(salt) && is_hash(hash, length, last_below)
 }
@@ -214,16 +215,6 @@ fn is_salt(salt: &str) -> bool {
     salt.bytes().all(|byte| byte.is_ascii_graphic() && !b"!*:;\\$".contains(&byte))
 }
 
-const ALPHABET: &[u8] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-
-fn value(byte: u8) -> Option<usize> {
-    ALPHABET.iter().position(|&character| character == byte)
-}
-
-fn is_base64(text: &str) -> bool {
-    text.bytes().all(|byte| value(byte).is_some())
-}
-
 /// Up to 64 bytes in crypt's base64.
 fn is_whole_bytes(salt: &str) -> bool {
     let last_below = match salt.len() % 4 {
@@ -234,13 +225,6 @@ fn is_whole_bytes(salt: &str) -> bool {
         _ => return false,
     };
     salt.len() <= 86 && (salt.is_empty() || is_hash(salt, salt.len(), last_below))
-}
-
-/// A hash in crypt's base64: of the bits of the last character, some are spare and zero.
-fn is_hash(hash: &str, length: usize, last_below: usize) -> bool {
-    hash.len() == length
-        && is_base64(hash)
-        && hash.bytes().last().and_then(value).is_some_and(|value| value < last_below)
 }
 
 fn is_hex(hash: &str) -> bool {

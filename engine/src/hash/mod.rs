@@ -7,6 +7,7 @@
 mod apr1;
 mod bcrypt;
 mod crypt;
+mod crypt64;
 mod description;
 mod sha1;
 
