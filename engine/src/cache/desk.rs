@@ -288,9 +288,9 @@ struct Priority {
 
 impl Slot<'_> {
     /// How many other credentials are being hashed, or wait for it.
-    pub(super) fn others(&self) -> u32 {
-        let is_taken = |seat: &&Seat| seat.state.load(Ordering::Relaxed) != IDLE && !std::ptr::eq(*seat, self.seat);
-        self.desk.seats.iter().filter(is_taken).count() as u32
+    pub(super) fn others(&self) -> usize {
+        let (running, waiting) = self.desk.now();
+        (running + waiting).saturating_sub(1)
     }
 }
 

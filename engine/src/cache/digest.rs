@@ -134,6 +134,7 @@ mod tests {
         assert_ne!(Digest::of(&KEY, [b"ab", b"c"]), Digest::of(&KEY, [b"a", b"bc"]));
         assert_ne!(Digest::of(&KEY, [b"", b"abc"]), Digest::of(&KEY, [b"abc", b""]));
     }
+
     /// Whether a part of `secret` stands in the stack below the caller.
     #[inline(never)]
     fn is_below(secret: &[u8]) -> bool {

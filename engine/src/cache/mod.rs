@@ -49,8 +49,8 @@ pub struct Settings {
 
 /// How long a slot rests after a wrong guess of an address that had just failed: as long as the hash took for each so many
 /// other credentials that are served.
-const OTHERS_FOR_REST: u32 = 16;
-const LONGEST_REST_IN_HASHES: u32 = 3;
+const OTHERS_FOR_REST: usize = 16;
+const LONGEST_REST_IN_HASHES: usize = 3;
 const LONGEST_REST: Duration = Duration::from_millis(500);
 
 /// The verdicts of a whole server.
@@ -308,7 +308,7 @@ impl Cache {
                         if slot.gives_way {
                             // Even at the lowest priority a hash slows down what runs beside it: by what processors share.
                             let hashes = (slot.others() / OTHERS_FOR_REST).min(LONGEST_REST_IN_HASHES);
-                            thread::sleep((began.elapsed() * hashes).min(LONGEST_REST));
+                            thread::sleep((began.elapsed() * hashes as u32).min(LONGEST_REST));
                         }
                     }
                     drop(slot);

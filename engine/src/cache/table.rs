@@ -54,7 +54,7 @@ impl<'t> Table<'t> {
     /// whatever it finds.
     pub(super) fn contains(&self, digest: &Digest, now: u64) -> bool {
         let Some(bucket) = self.bucket(digest) else { return false };
-        // A bit for each entry.
+        // A bit for each entry. Without any there are 32 zeros at its end, more than there are entries.
         let mut hits = 0u32;
         for (way, entry) in bucket.iter().enumerate() {
             let (content, meta) = entry.read();
