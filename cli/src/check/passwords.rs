@@ -23,7 +23,6 @@ pub(super) fn check(
 
     // By the user's number; 0 where there is none yet.
     let mut first_lines = vec![0; names.count()];
-    let mut users = 0;
     let mut kinds: HashMap<Kind<'_>, usize> = HashMap::new();
     let mut can_log_in = 0;
     for (line, &number) in listing.lines().zip(numbers) {
@@ -36,7 +35,6 @@ pub(super) fn check(
             continue;
         }
         first_lines[number] = line.number();
-        users += 1;
         let told = describe(line.stored_hash());
         if told.usable {
             can_log_in += 1;
@@ -53,6 +51,7 @@ pub(super) fn check(
             find(Code::NoGroup, &|| "is in no group of the group files".to_owned());
         }
     }
+    let users = kinds.values().sum();
     let mut hashes: Vec<_> = kinds.into_iter().collect();
     hashes.sort_by(|(a, users), (b, others)| others.cmp(users).then_with(|| a.cmp(b)));
     Content::Passwords { users, can_log_in, hashes: timer.measure(hashes) }
