@@ -12,23 +12,13 @@
 //! are. Nothing here logs; what an operator should hear is returned as [`News`].
 
 pub mod cache;
-mod file;
-mod groups;
+mod files;
 pub mod hash;
-mod htpasswd;
-mod lines;
-mod listing;
-mod source;
 mod sync;
-mod trail;
-mod watch;
 mod wipe;
 
-pub use file::ReadError;
-pub use groups::{Groups, Memberships};
-pub use htpasswd::Passwords;
-pub use lines::LineRules;
-pub use listing::{Listed, Listing};
-pub use source::{News, Parse, Reading, Snapshot, Source};
-pub use watch::Watcher;
+pub use files::{
+    Groups, LineRules, Listed, Listing, Memberships, News, Parse, Passwords, ReadError, Reading, Snapshot, Source,
+    Watcher,
+};
 pub use wipe::wipe_registers;

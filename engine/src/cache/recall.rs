@@ -13,8 +13,7 @@ use subtle::ConstantTimeEq;
 
 use super::counters::Look;
 use super::{Cache, monotonic_seconds};
-use crate::htpasswd::Passwords;
-use crate::source::{Snapshot, Source};
+use crate::files::{Passwords, Snapshot, Source};
 use crate::wipe::wipe_stack;
 
 /// Bytes of a key.
@@ -105,7 +104,7 @@ mod tests {
 
     use super::super::{MaxFailures, Settings};
     use super::*;
-    use crate::lines::LineRules;
+    use crate::files::LineRules;
 
     const HERE: Presented<'_> = Presented { text: b"Basic YWxpY2U6c2VjcmV0", client: b"192.0.2.1" };
 

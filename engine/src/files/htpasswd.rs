@@ -6,9 +6,9 @@ use std::sync::OnceLock;
 use hashbrown::HashTable;
 use memchr::memchr2;
 
-use crate::file::ReadError;
-use crate::lines::{LineCutter, LineRules};
-use crate::source::Parse;
+use super::identity::ReadError;
+use super::lines::{LineCutter, LineRules};
+use super::source::Parse;
 
 /// Stock httpd reads lines into a buffer of this many bytes, its NUL included, and stops reading at a longer one.
 const STOCK_LINE_BUFFER: usize = 8192;

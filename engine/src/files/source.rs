@@ -18,10 +18,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rustix::io::Errno;
 
-use crate::file::{Opened, ReadError, Stamp};
-use crate::lines::LineRules;
-use crate::trail::Trail;
-use crate::watch::{Activity, Watch, Watcher};
+use super::identity::{Opened, ReadError, Stamp};
+use super::lines::LineRules;
+use super::trail::Trail;
+use super::watch::{Activity, Watch, Watcher};
 
 /// How long a file that somebody is writing to is left alone. A writer that takes longer is not waited for.
 const WRITER_PATIENCE: Duration = Duration::from_secs(2);

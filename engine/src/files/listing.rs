@@ -2,10 +2,10 @@
 
 use std::ffi::CStr;
 
-use crate::file::{Opened, ReadError};
-use crate::groups::{self, MemberWords, c_string};
-use crate::htpasswd::{self, word};
-use crate::lines::{Line, LineCutter, LineRules};
+use super::groups::{self, MemberWords, c_string};
+use super::htpasswd::{self, word};
+use super::identity::{Opened, ReadError};
+use super::lines::{Line, LineCutter, LineRules};
 
 /// The lines of one file, cut, joined, trimmed and split by the code that makes [`Passwords`](crate::Passwords) and
 /// [`Groups`](crate::Groups).

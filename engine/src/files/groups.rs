@@ -6,9 +6,9 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use memchr::memchr;
 
-use crate::file::ReadError;
-use crate::lines::{Line, LineCutter, LineRules, is_space};
-use crate::source::Parse;
+use super::identity::ReadError;
+use super::lines::{Line, LineCutter, LineRules, is_space};
+use super::source::Parse;
 
 /// httpd 2.4 stops reading a group file at a line of this many bytes before its LF (`VARBUF_MAX_LEN` of
 /// mod_authz_groupfile, which counts the LF too).

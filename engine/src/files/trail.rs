@@ -8,7 +8,7 @@ use std::ffi::{CStr, CString};
 use rustix::fs::{FileType, StatFs, lstat, statfs};
 use rustix::io::Errno;
 
-use crate::watch::{Watch, Watcher};
+use super::watch::{Watch, Watcher};
 
 /// File systems (`f_type` of statfs(2), from linux/magic.h) that report whatever happens to a file to everyone on this
 /// machine, since it can only happen here: unlike NFS and others that another machine or program may change.
