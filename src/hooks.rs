@@ -5,18 +5,19 @@ use std::io;
 use std::ptr::{NonNull, null};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::bindings::{
+use crate::checks::{self, Occasion};
+use crate::config;
+use crate::httpd::bindings::{
     APR_HOOK_MIDDLE, HTTP_INTERNAL_SERVER_ERROR, OK, ap_find_linked_module, ap_hook_child_init, ap_hook_post_config,
     ap_hook_pre_config, ap_hook_pre_mpm, ap_hook_test_config, ap_scoreboard_e, apr_pool_t, esauth_is_rehearsal,
     server_rec,
 };
-use crate::boundary::guard;
-use crate::checks::{self, Occasion};
-use crate::config;
-use crate::generation;
-use crate::log::{Level, here, log_server};
-use crate::pool::Pool;
-use crate::{VERSION, metrics, store, verdicts};
+use crate::httpd::boundary::guard;
+use crate::httpd::generation;
+use crate::httpd::log::{Level, here, log_server};
+use crate::httpd::pool::Pool;
+use crate::state::{files, verdicts};
+use crate::{VERSION, metrics};
 
 /// httpd's call when the module is loaded.
 pub(crate) unsafe extern "C" fn register_hooks(pool: *mut apr_pool_t) {
@@ -134,7 +135,7 @@ fn no_memory(server: Option<&server_rec>, pool: Pool<'_>, error: &io::Error) {
 unsafe extern "C" fn child_init(_pool: *mut apr_pool_t, _server: *mut server_rec) {
     guard((), || {
         for (kind, path) in config::named_files() {
-            store::preload(kind, path);
+            files::preload(kind, path);
         }
     });
 }

@@ -3,39 +3,28 @@
 //! Stands in for mod_auth_basic, mod_authn_file and mod_authz_groupfile, loaded beside them or instead of them. What a
 //! file says is kept in memory by the engine (`engine/`); this crate is the side that faces httpd:
 //!
-//! * [`config`]: the directives, and what they say about a folder;
 //! * [`hooks`]: what is registered with httpd, and when;
-//! * [`basic`]: the authentication hook, from the request's header to a status;
-//! * [`connection`]: what a connection remembers of the credentials it brought last;
-//! * [`provider`]: the same look-up offered to other modules, as providers `esauth` and `file`;
-//! * [`store`]: the files of a child process;
-//! * [`verdicts`]: the verified cache of all of them;
+//! * [`authn`]: the authentication hook, the providers `esauth` and `file`, what a connection remembers;
+//! * [`authz`]: `Require group` and `Require file-group`;
 //! * [`checks`]: what is wrong with a configuration, said when the server starts or its configuration is tested;
 //! * [`metrics`]: what an operator sees: counts, the pages that show them, notes for the access log;
-//! * [`generation`]: everything that differs between httpd 2.4 and 2.2, `Require group` among it;
-//! * [`request`], [`pool`], [`log`], [`boundary`]: httpd's objects made safe to use from here.
+//! * [`state`]: the files of a child process, the verified cache of all of them;
+//! * [`config`]: the directives, and what they say about a folder;
+//! * [`httpd`]: httpd's objects made safe to use from here, and what differs between 2.4 and 2.2.
 
-mod basic;
-mod bindings;
-mod boundary;
+mod authn;
+mod authz;
 mod checks;
 mod config;
-mod connection;
-mod generation;
 mod hooks;
-mod log;
+mod httpd;
 mod metrics;
-mod pool;
-mod provider;
-mod request;
-mod store;
-mod verdicts;
-mod words;
+mod state;
 
 use std::ffi::c_int;
 use std::mem::zeroed;
 
-use bindings::module;
+use httpd::bindings::{self, module};
 
 /// This module's version, as the start-up line tells it.
 const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -13,8 +13,8 @@ use super::run_user::{ENTER, READ, RunUser, WRITE, has_access_list};
 use super::sections::{Guarded, Kind, MAIN, Number, Section, Sections};
 use super::tree::Directive;
 use super::{Check, Findings, Occasion};
-use crate::bindings::ap_server_root_relative;
-use crate::request::c_str;
+use crate::httpd::bindings::ap_server_root_relative;
+use crate::httpd::request::c_str;
 
 pub(super) fn check(findings: &mut Findings<'_, '_>, guarded: &[Guarded<'_>], occasion: Occasion) {
     let sections = findings.sections;

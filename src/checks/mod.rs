@@ -21,12 +21,12 @@ use std::collections::HashSet;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr::null;
 
-use crate::bindings::{ACCESS_CONF, ITERATE, RSRC_CONF, cmd_parms, command_rec, server_rec};
-use crate::boundary::guard;
 use crate::config::{CommandFunction, refuse, server_command};
-use crate::log::{Level, here, log_server};
-use crate::pool::Pool;
-use crate::request::c_str;
+use crate::httpd::bindings::{ACCESS_CONF, ITERATE, RSRC_CONF, cmd_parms, command_rec, server_rec};
+use crate::httpd::boundary::guard;
+use crate::httpd::log::{Level, here, log_server};
+use crate::httpd::pool::Pool;
+use crate::httpd::request::c_str;
 
 use sections::{Number, Sections};
 use tree::Directive;

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::ptr::null_mut;
 
 use super::Occasion;
-use crate::generation;
+use crate::httpd::generation;
 
 pub(super) const READ: u32 = 0o4;
 pub(super) const WRITE: u32 = 0o2;

@@ -4,10 +4,10 @@
 use std::borrow::Cow;
 use std::ffi::CStr;
 
-use crate::bindings::{ap_conftree, ap_directive_t};
-use crate::pool::Pool;
-use crate::request::c_str;
-use crate::words;
+use crate::httpd::bindings::{ap_conftree, ap_directive_t};
+use crate::httpd::pool::Pool;
+use crate::httpd::request::c_str;
+use crate::httpd::words;
 
 /// A directive, or a section with what stands in it.
 #[derive(Clone, Copy)]

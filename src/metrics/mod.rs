@@ -13,13 +13,13 @@ use std::time::Duration;
 
 use esauth_engine::cache::Outcome;
 
-use crate::bindings::{
+use crate::httpd::bindings::{
     APR_HOOK_FIRST, APR_HOOK_MIDDLE, APR_HOOK_REALLY_FIRST, DECLINED, OK, ap_hook_handler, ap_hook_log_transaction,
     ap_hook_type_checker, apr_optional_hook_add, request_rec,
 };
-use crate::boundary::guard;
-use crate::request::Request;
-use crate::verdicts;
+use crate::httpd::boundary::guard;
+use crate::httpd::request::Request;
+use crate::state::verdicts;
 
 /// The notes for the access log: `%{esauth-verdict}n` and `%{esauth-hash-us}n`.
 const VERDICT_NOTE: &CStr = c"esauth-verdict";

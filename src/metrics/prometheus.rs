@@ -11,11 +11,13 @@ use esauth_engine::cache::{Cache, Counters, FileReport, Look, Outcome, Times, Wa
 use esauth_engine::hash::Family;
 
 use super::{reason, verdict};
-use crate::bindings::{DECLINED, HTTP_METHOD_NOT_ALLOWED, HTTP_SERVICE_UNAVAILABLE, M_GET, OK, request_rec};
-use crate::boundary::guard_request;
-use crate::request::Request;
-use crate::store::Kind;
-use crate::{VERSION, config, generation, verdicts};
+use crate::httpd::bindings::{DECLINED, HTTP_METHOD_NOT_ALLOWED, HTTP_SERVICE_UNAVAILABLE, M_GET, OK, request_rec};
+use crate::httpd::boundary::guard_request;
+use crate::httpd::generation;
+use crate::httpd::request::Request;
+use crate::state::files::Kind;
+use crate::state::verdicts;
+use crate::{VERSION, config};
 
 const HANDLER: &CStr = c"rust-esauth-metrics";
 const CONTENT_TYPE: &CStr = c"text/plain; version=0.0.4; charset=utf-8";

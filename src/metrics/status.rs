@@ -7,10 +7,10 @@ use esauth_engine::cache::{Cache, Look, Outcome};
 use esauth_engine::hash::Family;
 
 use super::reason;
-use crate::bindings::{DECLINED, OK, request_rec};
-use crate::boundary::guard_request;
-use crate::request::Request;
-use crate::verdicts;
+use crate::httpd::bindings::{DECLINED, OK, request_rec};
+use crate::httpd::boundary::guard_request;
+use crate::httpd::request::Request;
+use crate::state::verdicts;
 
 /// mod_status's flag for `?auto` (`AP_STATUS_SHORT`).
 const SHORT: c_int = 1;

@@ -1,25 +1,23 @@
 //! httpd 2.4.
 
-mod authz;
-mod extras;
-
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr::{from_ref, null};
 
 use esauth_engine::LineRules;
 
-pub(crate) use self::extras::{
+pub(crate) use crate::authn::extras::{
     AUTH_BASIC_FAKE, AUTH_BASIC_USE_DIGEST_ALGORITHM, Extras, check_by_digest, verifies_by_digest,
 };
-use crate::basic;
-use crate::bindings::{
+use crate::authn::provider;
+use crate::authn::{basic, extras};
+use crate::authz::v24 as authz;
+use crate::httpd::bindings::{
     self, APR_HOOK_LAST, APR_HOOK_MIDDLE, DECLINED, OK, ap_hook_check_authn, ap_hook_fixups, ap_hook_note_auth_failure,
     ap_hook_optional_fn_retrieve, ap_lookup_provider, ap_register_auth_provider, ap_register_provider, ap_state_query,
     apr_pool_t, request_rec,
 };
-use crate::boundary::guard_request;
-use crate::provider;
-use crate::request::{Request, c_str};
+use crate::httpd::boundary::guard_request;
+use crate::httpd::request::{Request, c_str};
 
 /// How httpd 2.4 joins lines.
 pub(crate) const LINE_RULES: LineRules = LineRules::Httpd24;

@@ -4,14 +4,14 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-use crate::bindings::{
+use crate::config::DirConfig;
+use crate::httpd::bindings::{
     self, ap_auth_name, ap_auth_type, ap_rwrite, ap_set_content_type, apr_status_t, apr_table_get, apr_table_setn,
     apr_table_t, apr_table_unset, esauth_log_request, esauth_request_logs, request_rec,
 };
-use crate::config::DirConfig;
-use crate::log::{Level, Place};
+use crate::httpd::log::{Level, Place};
+use crate::httpd::pool::Pool;
 use crate::module_index;
-use crate::pool::Pool;
 
 /// A request, for as long as the call that it came with.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -199,7 +199,7 @@ impl<'r> Request<'r> {
         unsafe { Table::new((*self.as_ptr()).notes) }
     }
 
-    /// Writes a line to the error log; see [`crate::log::log_request`]. Composes it only where its level is logged.
+    /// Writes a line to the error log; see [`crate::httpd::log::log_request`]. Composes it only where its level is logged.
     pub(crate) fn log(self, place: Place, level: Level, status: apr_status_t, parts: &[&[u8]]) {
         // SAFETY: a live request, and C strings that outlive the calls.
         unsafe {

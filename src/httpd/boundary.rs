@@ -4,9 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use esauth_engine::cache::Outcome;
 
-use crate::log::{Level, log_request};
+use crate::httpd::log::{Level, log_request};
+use crate::httpd::request::Request;
 use crate::metrics;
-use crate::request::Request;
 
 /// Runs `body`, the content of a function that httpd calls. If it panics, the answer is `refusal`.
 pub(crate) fn guard<T>(refusal: T, body: impl FnOnce() -> T) -> T {

@@ -8,14 +8,14 @@ use std::thread;
 
 use esauth_engine::cache::{Cache, MaxFailures, Settings};
 
-use crate::bindings::{
+use crate::config::{self, CommandFunction, refuse, server_command};
+use crate::httpd::bindings::{
     ESAUTH_GLOBAL_ONLY, TAKE1, ap_check_cmd_context, apr_pool_t, cmd_parms, command_rec, esauth_keep_memory,
     esauth_kept_memory,
 };
-use crate::boundary::guard;
-use crate::config::{self, CommandFunction, refuse, server_command};
-use crate::pool::Pool;
-use crate::request::c_str;
+use crate::httpd::boundary::guard;
+use crate::httpd::pool::Pool;
+use crate::httpd::request::c_str;
 
 /// The largest numbers that the directives take: a table of 640 MiB, a year, more than any machine has processors.
 const MOST_ENTRIES: usize = 16 * 1024 * 1024;

@@ -2,10 +2,10 @@
 
 use std::ffi::CStr;
 
-use crate::bindings::ap_getword_conf;
-use crate::generation;
-use crate::pool::Pool;
-use crate::request::{Request, c_str};
+use crate::httpd::bindings::ap_getword_conf;
+use crate::httpd::generation;
+use crate::httpd::pool::Pool;
+use crate::httpd::request::{Request, c_str};
 
 /// The names that the text of a requirement holds. In 2.4 the first empty one ends them.
 pub(crate) fn words<'r>(request: Request<'r>, text: &'r CStr) -> impl Iterator<Item = &'r CStr> {

@@ -8,27 +8,27 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use esauth_engine::Memberships;
 use esauth_engine::cache::Outcome;
 
-use crate::bindings::{
+use crate::config::refuse;
+use crate::httpd::bindings::{
     AP_EXPR_FLAG_STRING_RESULT, AUTHZ_DENIED, AUTHZ_DENIED_NO_USER, AUTHZ_GENERAL_ERROR, AUTHZ_GRANTED, ap_expr_info_t,
     ap_expr_parse_cmd_mi, ap_expr_str_exec, apr_dynamic_fn_retrieve, authz_provider, authz_status, cmd_parms,
     request_rec,
 };
-use crate::boundary::{guard, guard_request};
-use crate::config::refuse;
-use crate::log::{Level, log_request};
+use crate::httpd::boundary::{guard, guard_request};
+use crate::httpd::log::{Level, log_request};
+use crate::httpd::request::{Request, c_str};
+use crate::httpd::words::words;
 use crate::metrics;
 use crate::module_index;
-use crate::request::{Request, c_str};
-use crate::store;
-use crate::words::words;
+use crate::state::files;
 
 /// The group that authorization providers are registered in (`AUTHZ_PROVIDER_GROUP`).
-pub(super) const GROUP: &CStr = c"authz";
+pub(crate) const GROUP: &CStr = c"authz";
 
-pub(super) static GROUP_PROVIDER: authz_provider =
+pub(crate) static GROUP_PROVIDER: authz_provider =
     authz_provider { check_authorization: Some(check_group), parse_require_line: Some(parse_group) };
 
-pub(super) static FILE_GROUP_PROVIDER: authz_provider =
+pub(crate) static FILE_GROUP_PROVIDER: authz_provider =
     authz_provider { check_authorization: Some(check_file_group), parse_require_line: None };
 
 /// What the stock module says when it denies, which differs in number and level between the two requirements.
@@ -113,7 +113,7 @@ fn authorize(request: Request<'_>, lines: &Lines, is_member: impl FnOnce(Members
         metrics::note_unmet(request, Outcome::Error);
         return AUTHZ_DENIED;
     };
-    let file = match store::groups(request, path) {
+    let file = match files::groups(request, path) {
         Ok(file) => file,
         Err(unreadable) => {
             let text = b"Could not open group file: ";
@@ -182,7 +182,7 @@ unsafe extern "C" fn parse_group(
 static GET_FILE_GROUP: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
 
 /// httpd's call when all modules have offered their optional functions.
-pub(super) unsafe extern "C" fn retrieve_optional_functions() {
+pub(crate) unsafe extern "C" fn retrieve_optional_functions() {
     guard((), || {
         // SAFETY: a C string.
         let found = unsafe { apr_dynamic_fn_retrieve(c"authz_owner_get_file_group".as_ptr()) };

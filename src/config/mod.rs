@@ -5,18 +5,18 @@ use std::mem::offset_of;
 use std::ptr::{self, NonNull, null, null_mut};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use crate::bindings::{
+use crate::authn::provider;
+use crate::checks;
+use crate::httpd::bindings::{
     self, FLAG, ITERATE, ap_lookup_provider, ap_set_file_slot, apr_pool_t, authn_provider, authn_provider_list,
     cmd_func, cmd_how, cmd_parms, command_rec,
 };
-use crate::boundary::guard;
-use crate::checks;
-use crate::generation;
-use crate::pool::Pool;
-use crate::provider;
-use crate::request::c_str;
-use crate::store::Kind;
-use crate::verdicts;
+use crate::httpd::boundary::guard;
+use crate::httpd::generation;
+use crate::httpd::pool::Pool;
+use crate::httpd::request::c_str;
+use crate::state::files::Kind;
+use crate::state::verdicts;
 
 /// What the directives of one section say. Lives in a pool of httpd's.
 #[repr(C)]

@@ -9,17 +9,17 @@ use std::sync::Arc;
 use esauth_engine::cache::{self, Credential, Lockout, Outcome, Scope};
 use esauth_engine::{Passwords, Snapshot, hash};
 
-use crate::bindings::{
+use crate::httpd::bindings::{
     AUTH_DENIED, AUTH_GENERAL_ERROR, AUTH_GRANTED, AUTH_USER_FOUND, AUTH_USER_NOT_FOUND, authn_provider, authn_status,
     request_rec,
 };
-use crate::boundary::guard_request;
-use crate::generation::{client_address, tag};
-use crate::log::{Level, log_request};
+use crate::httpd::boundary::guard_request;
+use crate::httpd::generation::{client_address, tag};
+use crate::httpd::log::{Level, log_request};
+use crate::httpd::request::{Request, c_str};
 use crate::metrics;
-use crate::request::{Request, c_str};
-use crate::store;
-use crate::verdicts;
+use crate::state::files;
+use crate::state::verdicts;
 
 /// The group that authentication providers are registered in (`AUTHN_PROVIDER_GROUP`).
 pub(crate) const GROUP: &CStr = c"authn";
@@ -104,7 +104,7 @@ pub(crate) fn passwords(request: Request<'_>) -> Result<Arc<Snapshot<Passwords>>
         log_request!(request, Level::Error, 0, tag("AH01619: "), text);
         return Err(Verdict::Error);
     };
-    store::passwords(request, path).map_err(|unreadable| {
+    files::passwords(request, path).map_err(|unreadable| {
         let text = b"Could not open password file: ";
         log_request!(request, Level::Error, unreadable.0, tag("AH01620: "), text, path.to_bytes());
         Verdict::Error
@@ -197,7 +197,7 @@ fn realm_hash<'r>(request: Request<'r>, user: &CStr, realm: &CStr) -> Result<&'r
         log_request!(request, Level::Error, 0, tag("AH01621: "), text);
         return Err(Verdict::Error);
     };
-    let file = store::passwords(request, path).map_err(|unreadable| {
+    let file = files::passwords(request, path).map_err(|unreadable| {
         let text = b"Could not open password file: ";
         log_request!(request, Level::Error, unreadable.0, tag("AH01622: "), text, path.to_bytes());
         Verdict::Error

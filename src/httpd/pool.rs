@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::slice;
 
-use crate::bindings::{apr_palloc, apr_pool_t};
+use crate::httpd::bindings::{apr_palloc, apr_pool_t};
 
 /// A pool that lives for at least `'p`.
 #[derive(Clone, Copy)]

@@ -5,18 +5,18 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr::{null, null_mut};
 
-use crate::bindings::{
+use crate::authn::provider::Verdict;
+use crate::config::{CommandFunction, DirConfig, command, refuse};
+use crate::hooks;
+use crate::httpd::bindings::{
     AP_EXPR_FLAG_STRING_RESULT, DECLINED, HTTP_INTERNAL_SERVER_ERROR, OK, TAKE1, TAKE12, ap_expr_info_t,
     ap_expr_parse_cmd_mi, ap_expr_str_exec, ap_md5, ap_pbase64encode, authn_provider, cmd_parms, command_rec,
     request_rec,
 };
-use crate::boundary::{guard, guard_request};
-use crate::config::{CommandFunction, DirConfig, command, refuse};
-use crate::hooks;
-use crate::log::{Level, log_request};
+use crate::httpd::boundary::{guard, guard_request};
+use crate::httpd::log::{Level, log_request};
+use crate::httpd::request::{Request, c_str};
 use crate::module_index;
-use crate::provider::Verdict;
-use crate::request::{Request, c_str};
 
 /// What the two directives say about a section.
 #[repr(C)]
@@ -173,7 +173,7 @@ pub(crate) fn check_by_digest(
 }
 
 /// `AuthBasicFake`: an Authorization header for whoever is behind us.
-pub(super) unsafe extern "C" fn fake_authorization(raw: *mut request_rec) -> c_int {
+pub(crate) unsafe extern "C" fn fake_authorization(raw: *mut request_rec) -> c_int {
     // SAFETY: httpd calls its hooks with a live request.
     let Some(request) = (unsafe { Request::new(raw) }) else { return DECLINED };
     guard_request(request, HTTP_INTERNAL_SERVER_ERROR as c_int, || {

@@ -6,9 +6,9 @@
 use std::ffi::{CStr, c_int};
 use std::ptr::null;
 
-use crate::bindings::{self, apr_status_t, esauth_log_server, server_rec};
+use crate::httpd::bindings::{self, apr_status_t, esauth_log_server, server_rec};
+use crate::httpd::pool::Pool;
 use crate::module_index;
-use crate::pool::Pool;
 
 /// httpd's log levels, as far as they are used here.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub(crate) struct Place {
 /// The [`Place`] where it is written.
 macro_rules! here {
     () => {
-        $crate::log::Place {
+        $crate::httpd::log::Place {
             file: const {
                 match ::std::ffi::CStr::from_bytes_with_nul(concat!(file!(), "\0").as_bytes()) {
                     Ok(file) => file,
@@ -59,7 +59,7 @@ pub(crate) use here;
 /// Writes a line for `request`: [`Level`], APR status (0: none), then the parts of the text, as bytes.
 macro_rules! log_request {
     ($request:expr, $level:expr, $status:expr, $($part:expr),+ $(,)?) => {
-        $request.log($crate::log::here!(), $level, $status, &[$(&$part[..]),+])
+        $request.log($crate::httpd::log::here!(), $level, $status, &[$(&$part[..]),+])
     };
 }
 pub(crate) use log_request;

@@ -7,10 +7,10 @@ use std::ptr;
 use esauth_engine::cache::{Grant, Presented};
 use esauth_engine::{Passwords, Snapshot, Source};
 
-use crate::generation::client_address;
-use crate::request::Request;
-use crate::store;
-use crate::verdicts;
+use crate::httpd::generation::client_address;
+use crate::httpd::request::Request;
+use crate::state::files;
+use crate::state::verdicts;
 
 /// Bytes of a user name that is remembered.
 const LONGEST_USER: usize = 56;
@@ -46,7 +46,7 @@ pub(crate) fn remember(request: Request<'_>, header: &CStr, file: &Snapshot<Pass
     };
     let mut user = [0; LONGEST_USER];
     user[..name.len()].copy_from_slice(name);
-    let last = LastGrant { grant, file: store::password_source(path), user_length: name.len(), user };
+    let last = LastGrant { grant, file: files::password_source(path), user_length: name.len(), user };
     let place = request.connection_data().cast::<LastGrant>();
     if place.is_null() {
         request.set_connection_data(ptr::from_mut(request.connection_pool().value(last)).cast());

@@ -5,19 +5,19 @@ use std::ffi::{CStr, c_int};
 use esauth_engine::cache::Outcome;
 use zeroize::Zeroize;
 
-use crate::bindings::{
+use crate::authn::connection;
+use crate::authn::provider::{self, Verdict};
+use crate::config::{DirConfig, Listed};
+use crate::hooks;
+use crate::httpd::bindings::{
     DECLINED, HTTP_INTERNAL_SERVER_ERROR, HTTP_SERVICE_UNAVAILABLE, HTTP_UNAUTHORIZED, OK, apr_base64_decode,
     apr_base64_decode_len, request_rec,
 };
-use crate::boundary::guard_request;
-use crate::config::{DirConfig, Listed};
-use crate::connection;
-use crate::generation::{self, tag};
-use crate::hooks;
-use crate::log::{Level, log_request};
+use crate::httpd::boundary::guard_request;
+use crate::httpd::generation::{self, tag};
+use crate::httpd::log::{Level, log_request};
+use crate::httpd::request::Request;
 use crate::metrics;
-use crate::provider::{self, Verdict};
-use crate::request::Request;
 
 /// The authentication hook (2.4: `check_authn`, 2.2: `check_user_id`).
 pub(crate) unsafe extern "C" fn check_authn(raw: *mut request_rec) -> c_int {

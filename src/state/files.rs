@@ -7,11 +7,11 @@ use std::sync::{Arc, OnceLock};
 use esauth_engine::cache::{Contents, FileKind};
 use esauth_engine::{Groups, News, Parse, Passwords, ReadError, Reading, Snapshot, Source, Watcher};
 
-use crate::bindings::apr_status_t;
-use crate::generation;
-use crate::log::{Level, here, log_request, log_server};
-use crate::request::Request;
-use crate::verdicts;
+use crate::httpd::bindings::apr_status_t;
+use crate::httpd::generation;
+use crate::httpd::log::{Level, here, log_request, log_server};
+use crate::httpd::request::Request;
+use crate::state::verdicts;
 
 /// Which directive names a file, and what its lines are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
