@@ -42,7 +42,7 @@ fn main() {
     let presented = Presented { text: b"Basic dXNlcjk5OTk5OnNlY3JldA==", client: b"192.0.2.1" };
     let mut grant = cache.grant(&presented, &users.current().snapshot.expect("the file can be read"));
     let mut recalled = || {
-        if !grant.is_some_and(|grant| cache.recalls(&grant, &presented, &users)) {
+        if !grant.is_some_and(|grant| cache.recalls(&grant, &presented, &path)) {
             grant = cache.grant(&presented, &users.current().snapshot.expect("the file can be read"));
         }
     };

@@ -9,7 +9,7 @@
 //!   that explain a file to people.
 //!
 //! No type of httpd's appears here: user names, passwords and group names are bytes without NUL, as httpd's C strings
-//! are. Nothing here logs; what an operator should hear is returned as [`News`].
+//! are. Nothing here logs; what an operator should hear is returned as [`FileEvent`].
 
 pub mod cache;
 mod files;
@@ -18,7 +18,7 @@ mod sync;
 mod wipe;
 
 pub use files::{
-    Groups, LineRules, Listed, Listing, Memberships, News, Parse, Passwords, ReadError, Reading, Snapshot, Source,
-    Watcher,
+    FileEvent, Groups, LineRules, Listed, Listing, Memberships, Parse, Passwords, ReadError, Reading, Snapshot, Source,
+    Watcher, advice_on_watching,
 };
 pub use wipe::wipe_registers;

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use esauth_engine::{LineRules, News, Passwords, ReadError, Source};
+use esauth_engine::{FileEvent, LineRules, Passwords, ReadError, Source};
 
 struct Folder(tempfile::TempDir);
 
@@ -101,22 +101,22 @@ fn a_switched_symbolic_link_to_a_folder_is_seen() {
 }
 
 #[test]
-fn a_missing_file_fails_at_every_look_is_news_once_and_recovers() {
+fn a_missing_file_fails_at_every_look_is_told_once_and_recovers() {
     const ENOENT: i32 = 2;
     let folder = Folder::new();
     let source = source(&folder.write("users", "alice:one\n"));
-    assert_eq!(source.current().news, None);
+    assert_eq!(source.current().event, None);
     fs::remove_file(folder.path("users")).unwrap();
-    for expected_news in [Some(News::Fails), None, None] {
+    for expected_event in [Some(FileEvent::Fails), None, None] {
         let reading = source.current();
         assert_eq!(reading.snapshot.err(), Some(ReadError::Os(ENOENT)));
-        assert_eq!(reading.news, expected_news);
+        assert_eq!(reading.event, expected_event);
     }
     folder.write("users", "alice:two\n");
     let reading = source.current();
-    assert_eq!(reading.news, Some(News::Recovered));
+    assert_eq!(reading.event, Some(FileEvent::Recovered));
     assert_eq!(hash_of(&source, "alice").as_deref(), Some("two"));
-    assert_eq!(source.current().news, None);
+    assert_eq!(source.current().event, None);
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn a_file_that_is_one_long_line_or_all_nul_is_read() {
     assert_eq!(hash_of(&source(&users), "alice"), None);
     let long = folder.write("long", &format!("alice:{}:\nbob:two\n", "x".repeat(LARGE as usize)));
     let source = source(&long);
-    assert_eq!(source.current().news, Some(News::LongLine(1)));
+    assert_eq!(source.current().event, Some(FileEvent::LongLine(1)));
     assert_eq!(hash_of(&source, "alice").map(|hash| hash.len() as u64), Some(LARGE));
     assert_eq!(hash_of(&source, "bob").as_deref(), Some("two"));
 }
@@ -289,7 +289,7 @@ fn a_failing_preload_is_left_to_the_first_look_to_report() {
     let folder = Folder::new();
     let source = source(&folder.path("users"));
     source.preload();
-    assert_eq!(source.current().news, Some(News::Fails));
+    assert_eq!(source.current().event, Some(FileEvent::Fails));
 }
 
 #[test]
@@ -308,16 +308,16 @@ fn dev_null_is_an_empty_file() {
 }
 
 #[test]
-fn a_line_that_stock_httpd_cannot_read_is_news_once_for_each_content() {
+fn a_line_that_stock_httpd_cannot_read_is_told_once_for_each_content() {
     let folder = Folder::new();
     let long = format!("alice:{}\n", "x".repeat(9000));
     let source = source(&folder.write("users", &format!("# first\n{long}")));
-    assert_eq!(source.current().news, Some(News::LongLine(2)));
+    assert_eq!(source.current().event, Some(FileEvent::LongLine(2)));
     for _ in 0..10 {
-        assert_eq!(source.current().news, None);
+        assert_eq!(source.current().event, None);
     }
     folder.write("users", &long);
-    assert_eq!(source.current().news, Some(News::LongLine(1)));
+    assert_eq!(source.current().event, Some(FileEvent::LongLine(1)));
 }
 
 #[test]

@@ -5,11 +5,10 @@ use std::ffi::CStr;
 use std::ptr;
 
 use esauth_engine::cache::{Grant, Presented};
-use esauth_engine::{Passwords, Snapshot, Source};
+use esauth_engine::{Passwords, Snapshot};
 
 use crate::httpd::generation::client_address;
 use crate::httpd::request::Request;
-use crate::state::files;
 use crate::state::verdicts;
 
 /// Bytes of a user name that is remembered.
@@ -19,18 +18,17 @@ const LONGEST_USER: usize = 56;
 #[derive(Clone, Copy)]
 struct LastGrant {
     grant: Grant,
-    file: &'static Source<Passwords>,
     user_length: usize,
     user: [u8; LONGEST_USER],
 }
 
-/// The user, where the request has the header that was last granted on its connection, and the same password file, which
-/// has not changed.
+/// The user, where the request has the header that was last granted on its connection, and its password file is the same
+/// and has not changed.
 pub(crate) fn recall<'r>(request: Request<'r>, header: &CStr) -> Option<&'r CStr> {
     // SAFETY: null, or what `remember` has kept.
     let last = unsafe { request.connection_data().cast::<LastGrant>().as_ref() }?;
-    let is_same_file = request.config().user_file() == Some(last.file.path());
-    if !is_same_file || !verdicts::cache()?.recalls(&last.grant, &presented(request, header), last.file) {
+    let path = request.config().user_file()?;
+    if !verdicts::cache()?.recalls(&last.grant, &presented(request, header), path) {
         return None;
     }
     // A copy, since the next request on the connection may be answered before this one is logged.
@@ -40,13 +38,13 @@ pub(crate) fn recall<'r>(request: Request<'r>, header: &CStr) -> Option<&'r CStr
 /// Remembers that by what `file` says, `user` was granted with this header.
 pub(crate) fn remember(request: Request<'_>, header: &CStr, file: &Snapshot<Passwords>, user: &CStr) {
     let name = user.to_bytes();
-    let (Some(cache), Some(path)) = (verdicts::cache(), request.config().user_file()) else { return };
+    let Some(cache) = verdicts::cache() else { return };
     let Some(grant) = cache.grant(&presented(request, header), file).filter(|_| name.len() <= LONGEST_USER) else {
         return;
     };
     let mut user = [0; LONGEST_USER];
     user[..name.len()].copy_from_slice(name);
-    let last = LastGrant { grant, file: files::password_source(path), user_length: name.len(), user };
+    let last = LastGrant { grant, user_length: name.len(), user };
     let place = request.connection_data().cast::<LastGrant>();
     if place.is_null() {
         request.set_connection_data(ptr::from_mut(request.connection_pool().value(last)).cast());

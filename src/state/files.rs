@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use esauth_engine::cache::{Contents, FileKind};
-use esauth_engine::{Groups, News, Parse, Passwords, ReadError, Reading, Snapshot, Source, Watcher};
+use esauth_engine::{
+    FileEvent, Groups, Parse, Passwords, ReadError, Reading, Snapshot, Source, Watcher, advice_on_watching,
+};
 
 use crate::httpd::bindings::apr_status_t;
 use crate::httpd::generation;
@@ -42,11 +44,6 @@ impl Kind {
 pub(crate) fn passwords(request: Request<'_>, path: &CStr) -> Result<Arc<Snapshot<Passwords>>, Unreadable> {
     let file = store().passwords.file(path, &store().watcher);
     report(request, Kind::UserFile, path, file.current(Kind::UserFile))
-}
-
-/// Where the file of `path` is kept, for a first look at whether it has changed.
-pub(crate) fn password_source(path: &CStr) -> &'static Source<Passwords> {
-    &store().passwords.file(path, &store().watcher).source
 }
 
 /// As [`passwords`], for a group file.
@@ -185,11 +182,11 @@ fn report<T>(
     reading: Reading<T>,
 ) -> Result<Arc<Snapshot<T>>, Unreadable> {
     let (name, path) = (kind.directive().as_bytes(), path.to_bytes());
-    match reading.news {
-        Some(News::Recovered) => {
+    match reading.event {
+        Some(FileEvent::Recovered) => {
             log_request!(request, Level::Notice, 0, b"rust_esauth: ", name, b" ", path, b" can be read again");
         }
-        Some(News::LongLine(number)) => {
+        Some(FileEvent::LongLine(number)) => {
             let effect = match kind {
                 Kind::UserFile => generation::LONG_PASSWORD_LINE,
                 Kind::GroupFile => generation::LONG_GROUP_LINE,
@@ -198,7 +195,7 @@ fn report<T>(
             let line = [b" line ", number.as_bytes()].concat();
             log_request!(request, Level::Warning, 0, b"rust_esauth: ", name, b" ", path, line, effect);
         }
-        Some(News::Unwatched(number)) => {
+        Some(FileEvent::Unwatched(number)) => {
             let reason = ReadError::Os(number).to_string();
             log_request!(
                 request,
@@ -211,16 +208,17 @@ fn report<T>(
                 b" cannot be watched: ",
                 reason.as_bytes(),
                 b". Changes of it still count at once, but valid users may be refused while a slow program rewrites it in \
-                  place; raise fs.inotify.max_user_watches or fs.inotify.max_user_instances, or the limit on open files",
+                  place; ",
+                advice_on_watching(number).as_bytes(),
             );
         }
-        Some(News::Fails) | None => {}
+        Some(FileEvent::Fails) | None => {}
     }
     let error = match reading.snapshot {
         Ok(snapshot) => return Ok(snapshot),
         Err(error) => error,
     };
-    if reading.news == Some(News::Fails) {
+    if reading.event == Some(FileEvent::Fails) {
         let reason = error.to_string();
         log_request!(
             request,
@@ -245,7 +243,7 @@ fn status(request: Request<'_>, path: &[u8], error: ReadError) -> apr_status_t {
     const EFBIG: apr_status_t = 27;
     match error {
         ReadError::Os(number) => number,
-        ReadError::TooLarge => EFBIG,
+        ReadError::TooLarge | ReadError::OverLimit { .. } => EFBIG,
         ReadError::NotRegular => {
             // Stock httpd says this where it opens files, outside of any request.
             let tag = generation::tag("AH00554: ");

@@ -2,18 +2,18 @@
 //! connection.
 //!
 //! What is kept for that is a keyed digest of the credentials as they came, undecoded, beside what the grant depended on:
-//! the password file's snapshot and the time. SipHash-2-4 with 128 bits, a pseudorandom function for short inputs (Aumasson
+//! the password file as it was and the time. SipHash-2-4 with 128 bits, a pseudorandom function for short inputs (Aumasson
 //! and Bernstein, 2012), takes a fraction of the time of BLAKE3. Its key is in the memory the children share, like that of
 //! the other digests and for the same reasons.
 
+use std::ffi::CStr;
 use std::hash::Hasher;
 
 use siphasher::sip128::{Hasher128, SipHasher24};
 use subtle::ConstantTimeEq;
 
-use super::counters::Look;
-use super::{Cache, monotonic_seconds};
-use crate::files::{Passwords, Snapshot, Source};
+use super::{Cache, counters};
+use crate::files::{Identity, Look, Passwords, Snapshot, milliseconds};
 use crate::wipe::wipe_stack;
 
 /// Bytes of a key.
@@ -33,37 +33,38 @@ pub struct Presented<'a> {
 
 /// Credentials that were granted, for [`Cache::recalls`] to know again.
 ///
-/// They are for the rest of a second: after that the credentials are judged again, so that what is in use stays in the
-/// shared table, and no longer than it is to.
+/// They are for the rest of a second at most: after that the credentials are judged again, so that what is in use stays in
+/// the shared table, and no longer than it is to.
 #[derive(Clone, Copy, Debug)]
 pub struct Grant {
     digest: [u64; 2],
-    snapshot: u64,
-    second: u64,
+    /// The file that they were granted by.
+    file: Identity,
+    look: Look,
+    /// When they end, in [`milliseconds`].
+    ends: u64,
 }
 
 impl Cache {
     /// What to keep of credentials that have just been granted by what `file` says. `None` where nothing is to be
     /// remembered.
     pub fn grant(&self, presented: &Presented<'_>, file: &Snapshot<Passwords>) -> Option<Grant> {
-        (self.settings.entries > 0).then(|| Grant {
-            digest: self.digest_presented(presented),
-            snapshot: file.serial(),
-            second: monotonic_seconds(),
-        })
+        let (look, identity, until) = file.evidence().filter(|_| self.settings.entries > 0)?;
+        let ends = (milliseconds() / 1000 + 1).saturating_mul(1000).min(until);
+        Some(Grant { digest: self.digest_presented(presented), file: identity, look, ends })
     }
 
-    /// True where the same credentials were granted by what `file` said, and would be again. Takes one system call where
-    /// they are the same; false where changes of the file are not reported.
-    pub fn recalls(&self, grant: &Grant, presented: &Presented<'_>, file: &Source<Passwords>) -> bool {
-        if grant.second != monotonic_seconds() {
+    /// True where the same credentials were granted by the file at `path`, and would be again. Takes one look at the file
+    /// where they are the same.
+    pub fn recalls(&self, grant: &Grant, presented: &Presented<'_>, path: &CStr) -> bool {
+        if milliseconds() >= grant.ends {
             return false;
         }
         let [first, second] = self.digest_presented(presented);
         let is_same = first.ct_eq(&grant.digest[0]) & second.ct_eq(&grant.digest[1]);
-        let recalled = bool::from(is_same) && file.untouched_serial() == Some(grant.snapshot);
+        let recalled = bool::from(is_same) && grant.look.at(path) == Ok(grant.file);
         if recalled {
-            self.counters().count_look(Look::Grant);
+            self.counters().count_look(counters::Look::Grant);
         }
         recalled
     }
@@ -100,15 +101,15 @@ mod tests {
     use std::path::PathBuf;
     use std::sync::Arc;
     use std::thread;
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     use super::super::{MaxFailures, Settings};
     use super::*;
-    use crate::files::LineRules;
+    use crate::files::{LineRules, Source};
 
     const HERE: Presented<'_> = Presented { text: b"Basic YWxpY2U6c2VjcmV0", client: b"192.0.2.1" };
 
-    /// A password file that is watched, and a source of it.
+    /// A password file, and a source of it.
     struct Place(tempfile::TempDir, Source<Passwords>);
 
     impl Place {
@@ -116,22 +117,9 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             fs::write(folder.path().join("users"), "alice:x\n").unwrap();
             let path = CString::new(folder.path().join("users").as_os_str().as_bytes()).unwrap();
-            let place = Place(folder, Source::new(&path, LineRules::Httpd24, Arc::default()));
-            place.watch();
-            place
-        }
-
-        /// A file that has just been written is read again for a moment, and watched from then on.
-        fn watch(&self) {
-            let began = Instant::now();
-            loop {
-                self.snapshot();
-                if self.1.is_watched() {
-                    return;
-                }
-                assert!(began.elapsed() < Duration::from_secs(5), "the file is not watched");
-                thread::sleep(Duration::from_millis(5));
-            }
+            // What has just been written is not relied on: it could be written to again within the same tick of the clock.
+            thread::sleep(Duration::from_millis(50));
+            Place(folder, Source::new(&path, LineRules::Httpd24, Arc::default()))
         }
 
         fn path(&self) -> PathBuf {
@@ -147,8 +135,8 @@ mod tests {
         fn recalls(&self, cache: &Cache, before: &Presented<'_>, after: &Presented<'_>) -> bool {
             loop {
                 let grant = cache.grant(before, &self.snapshot()).unwrap();
-                let recalled = cache.recalls(&grant, after, &self.1);
-                if cache.recalls(&grant, before, &self.1) {
+                let recalled = cache.recalls(&grant, after, self.1.path());
+                if cache.recalls(&grant, before, self.1.path()) {
                     return recalled;
                 }
             }
@@ -194,11 +182,12 @@ mod tests {
             assert!(place.recalls(&cache, &HERE, &HERE));
             let grant = cache.grant(&HERE, &place.snapshot()).unwrap();
             change(&place.path());
-            assert!(!cache.recalls(&grant, &HERE, &place.1));
+            assert!(!cache.recalls(&grant, &HERE, place.1.path()));
             if place.path().exists() {
-                place.watch();
+                place.snapshot();
+                thread::sleep(Duration::from_millis(50));
             }
-            assert!(!cache.recalls(&grant, &HERE, &place.1));
+            assert!(!cache.recalls(&grant, &HERE, place.1.path()));
         }
     }
 
@@ -208,7 +197,7 @@ mod tests {
         assert!(place.recalls(&cache, &HERE, &HERE));
         let grant = cache.grant(&HERE, &place.snapshot()).unwrap();
         thread::sleep(Duration::from_secs(1));
-        assert!(!cache.recalls(&grant, &HERE, &place.1));
+        assert!(!cache.recalls(&grant, &HERE, place.1.path()));
     }
 
     #[test]
@@ -217,8 +206,8 @@ mod tests {
         let [cache, restarted] = [cache(64, None), cache(64, None)];
         assert!(place.recalls(&cache, &HERE, &HERE));
         let grant = cache.grant(&HERE, &place.snapshot()).unwrap();
-        assert!(!cache.recalls(&grant, &HERE, &other.1));
-        assert!(!restarted.recalls(&grant, &HERE, &place.1));
+        assert!(!cache.recalls(&grant, &HERE, other.1.path()));
+        assert!(!restarted.recalls(&grant, &HERE, place.1.path()));
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! A password file (`htpasswd`: `user:hash`, `htdigest`: `user:realm:hash`) as an immutable snapshot.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::OnceLock;
 
 use hashbrown::HashTable;
 use memchr::memchr2;
+use once_cell::sync::OnceCell;
 
 use super::identity::ReadError;
 use super::lines::{LineCutter, LineRules};
@@ -30,7 +30,7 @@ pub struct Passwords {
     /// Offsets of further lines of a user already seen: of no use to Basic, but each may be another realm of Digest.
     repeated: Vec<u32>,
     /// Offsets of the first line of each user and realm; made when Digest first asks.
-    by_user_and_realm: OnceLock<HashTable<u32>>,
+    by_user_and_realm: OnceCell<HashTable<u32>>,
     /// Offsets of some lines from all over the file, for [`Passwords::decoy`].
     decoys: Vec<u32>,
     stock_stops_at: Option<usize>,
@@ -50,13 +50,7 @@ impl Passwords {
     ///
     /// Fails where there is not enough memory for the index that the first call makes.
     pub fn realm_hash(&self, user: &[u8], realm: &[u8]) -> Result<Option<&[u8]>, ReadError> {
-        let table = match self.by_user_and_realm.get() {
-            Some(table) => table,
-            None => {
-                let table = self.index_by_realm()?;
-                self.by_user_and_realm.get_or_init(|| table)
-            }
-        };
+        let table = self.by_user_and_realm.get_or_try_init(|| self.index_by_realm())?;
         let hash = self.keys.hash_one((user, realm));
         let found = table.find(hash, |&offset| user_and_realm(&self.text, offset) == (user, realm));
         Ok(found.map(|&offset| {
@@ -125,7 +119,7 @@ impl Parse for Passwords {
             }
         }
         repeated.shrink_to_fit();
-        let by_user_and_realm = OnceLock::new();
+        let by_user_and_realm = OnceCell::new();
         Ok(Passwords { text, keys, by_user, repeated, by_user_and_realm, decoys: decoys.offsets, stock_stops_at })
     }
 

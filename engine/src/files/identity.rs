@@ -1,4 +1,4 @@
-//! Reading a whole file, and telling cheaply whether it has changed since.
+//! What the kernel says of a file: whether it is the one that was read and has not changed since; and reading all of it.
 
 use std::collections::TryReserveError;
 use std::ffi::CStr;
@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::Read;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, Statx, StatxFlags};
 use rustix::io::Errno;
 use rustix::mm::{Advice, madvise};
 
@@ -23,11 +23,23 @@ pub enum ReadError {
     NotRegular,
     /// 4 GiB or more.
     TooLarge,
+    /// Larger than a file of its origin may be ([`crate::Source::with_limit`]). Both in bytes.
+    OverLimit {
+        /// What the file has.
+        size: u64,
+        /// What it may have.
+        limit: u64,
+    },
 }
 
 impl ReadError {
     /// There is not enough memory.
     pub const NO_MEMORY: ReadError = ReadError::Os(libc::ENOMEM);
+
+    /// True where the process or the machine lacks descriptors or memory, whatever the file.
+    pub(crate) fn is_shortage(self) -> bool {
+        matches!(self, ReadError::Os(libc::EMFILE | libc::ENFILE | libc::ENOMEM))
+    }
 }
 
 impl From<TryReserveError> for ReadError {
@@ -42,6 +54,7 @@ impl fmt::Display for ReadError {
             ReadError::Os(number) => std::io::Error::from_raw_os_error(*number).fmt(f),
             ReadError::NotRegular => f.write_str("not a regular file"),
             ReadError::TooLarge => f.write_str("4 GiB or larger"),
+            ReadError::OverLimit { size, limit } => write!(f, "{size} bytes, more than the limit of {limit}"),
         }
     }
 }
@@ -58,10 +71,71 @@ impl From<std::io::Error> for ReadError {
     }
 }
 
-/// What a `stat` tells of a file's identity and content. Two equal stamps mean the same content, provided that the
-/// first was taken when the clock had moved on since the file's last change ([`Stamp::settled_at`]).
+/// How to ask whether a file has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stamp {
+pub(crate) enum Look {
+    /// `stat`: one system call.
+    Stat,
+    /// `open`, and asking the file system anew: three system calls, and what a server in the network takes to answer. Other
+    /// file systems answer `stat` from what they remember, for up to a minute, but make sure when a file is opened.
+    Open,
+}
+
+/// File systems (`f_type` of statfs(2), from linux/magic.h) for which `stat` tells what is so, since only this machine's
+/// kernel changes them. An overlay is not one of them: it may lie over a file system in the network.
+const EXACT: [u64; 18] = [
+    0xef53,      // ext2, ext3, ext4
+    0x5846_5342, // XFS
+    0x9123_683e, // Btrfs
+    0xf2f5_2010, // F2FS
+    0xca45_1a4e, // bcachefs
+    0x2fc1_2fc1, // ZFS
+    0x0102_1994, // tmpfs
+    0x8584_58f6, // ramfs
+    0x3153_464a, // JFS
+    0x5265_4973, // ReiserFS
+    0x3434,      // NILFS2
+    0x4d44,      // FAT
+    0x2011_bab0, // exFAT
+    0x7366_746e, // NTFS
+    0x9660,      // ISO 9660
+    0x1501_3346, // UDF
+    0x7371_7368, // SquashFS
+    0xe0f5_e1e2, // EROFS
+];
+
+impl Look {
+    /// What the file system of an open file takes.
+    #[allow(clippy::unnecessary_cast, reason = "the field's type differs between architectures")]
+    fn for_file(file: &File) -> Look {
+        let is_exact = rustix::fs::fstatfs(file).is_ok_and(|system| EXACT.contains(&(system.f_type as u32 as u64)));
+        if is_exact { Look::Stat } else { Look::Open }
+    }
+
+    /// The file at `path` as it is now. Takes nothing from the heap.
+    pub(crate) fn at(self, path: &CStr) -> Result<Identity, ReadError> {
+        match self {
+            Look::Stat => Ok(Identity::from(&rustix::fs::stat(path)?)),
+            Look::Open => self.of_file(&open(path)?),
+        }
+    }
+
+    /// The same for an open file.
+    fn of_file(self, file: &File) -> Result<Identity, ReadError> {
+        if self == Look::Open {
+            let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_FORCE_SYNC;
+            if let Ok(statx) = rustix::fs::statx(file, c"", flags, StatxFlags::BASIC_STATS) {
+                return Ok(Identity::from(&statx));
+            }
+        }
+        Ok(Identity::from(&rustix::fs::fstat(file)?))
+    }
+}
+
+/// What tells a file, and the content it has now, from others. Two equal identities mean the same content, provided that
+/// the first was taken when the clock had moved on since the file's last change ([`Identity::settled_at`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
     device: u64,
     inode: u64,
     size: u64,
@@ -69,14 +143,7 @@ pub(crate) struct Stamp {
     changed: (i64, u64),
 }
 
-impl Stamp {
-    /// Of the file at `path` now.
-    ///
-    /// No heap: this is the one system call of a request that finds everything else in memory.
-    pub(crate) fn of_path(path: &CStr) -> Result<Stamp, ReadError> {
-        Ok(Stamp::from(&rustix::fs::stat(path)?))
-    }
-
+impl Identity {
     /// How far apart two changes must be for the file system to give them different times. Kernels stamp files with the
     /// time of the last clock tick (at most 10 ms); a change time without a fraction betrays a file system that keeps
     /// whole seconds, or two of them.
@@ -85,7 +152,7 @@ impl Stamp {
     }
 
     /// True where both are of the same file, whatever has become of it.
-    pub(crate) fn is_same_file(&self, other: &Stamp) -> bool {
+    pub(crate) fn is_same_file(&self, other: &Identity) -> bool {
         (self.device, self.inode) == (other.device, other.inode)
     }
 
@@ -96,11 +163,6 @@ impl Stamp {
     /// The file's size in bytes.
     pub(crate) fn size(&self) -> u64 {
         self.size
-    }
-
-    /// True where the content of this was changed later than that of the other, which may be a folder.
-    pub(crate) fn is_of_later_content_than(&self, other: &Stamp) -> bool {
-        self.modified > other.modified
     }
 
     /// How long ago, by the clock, the content was changed. `None` where the clock says that it is still to come.
@@ -139,9 +201,9 @@ fn time((seconds, nanoseconds): (i64, u64)) -> Option<SystemTime> {
 }
 
 #[allow(clippy::unnecessary_cast, reason = "the fields' types differ between architectures")]
-impl From<&Stat> for Stamp {
+impl From<&Stat> for Identity {
     fn from(stat: &Stat) -> Self {
-        Stamp {
+        Identity {
             device: stat.st_dev as u64,
             inode: stat.st_ino as u64,
             size: stat.st_size as u64,
@@ -151,44 +213,85 @@ impl From<&Stat> for Stamp {
     }
 }
 
+impl From<&Statx> for Identity {
+    fn from(statx: &Statx) -> Self {
+        Identity {
+            device: rustix::fs::makedev(statx.stx_dev_major, statx.stx_dev_minor),
+            inode: statx.stx_ino,
+            size: statx.stx_size,
+            modified: (statx.stx_mtime.tv_sec, statx.stx_mtime.tv_nsec.into()),
+            changed: (statx.stx_ctime.tv_sec, statx.stx_ctime.tv_nsec.into()),
+        }
+    }
+}
+
+/// Nothing here can hang: a FIFO without a writer is opened without waiting.
+fn open(path: &CStr) -> Result<File, ReadError> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    Ok(File::from(rustix::fs::open(path, flags, Mode::empty())?))
+}
+
 /// A file that is open for reading, and is one that can be read.
 pub(crate) struct Opened {
     file: File,
+    /// What it takes to ask for its identity.
+    pub(crate) look: Look,
     /// Of the file when it was opened.
-    pub(crate) stamp: Stamp,
+    pub(crate) identity: Identity,
 }
 
 impl Opened {
-    /// Opens the file at `path`.
-    ///
-    /// Nothing here can hang: a FIFO without a writer is opened without waiting and then refused, as any file that is
-    /// not a regular one is.
+    /// Opens the file at `path`. Refuses what is not a regular file.
     pub(crate) fn open(path: &CStr) -> Result<Opened, ReadError> {
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+        let file = open(path)?;
         let stat = rustix::fs::fstat(&file)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile && path != c"/dev/null" {
             return Err(ReadError::NotRegular);
         }
-        Ok(Opened { file, stamp: Stamp::from(&stat) })
+        let look = Look::for_file(&file);
+        let identity = look.of_file(&file)?;
+        Ok(Opened { file, look, identity })
     }
 
     /// All bytes of the file, up to the largest size that is taken.
-    pub(crate) fn read(&mut self) -> Result<Vec<u8>, ReadError> {
-        if self.stamp.size > LARGEST_FILE {
-            return Err(ReadError::TooLarge);
+    pub(crate) fn read(&mut self, limit: Option<u64>) -> Result<Vec<u8>, ReadError> {
+        let (most, too_large) = match limit {
+            Some(limit) if limit < LARGEST_FILE => (limit, ReadError::OverLimit { size: self.identity.size, limit }),
+            _ => (LARGEST_FILE, ReadError::TooLarge),
+        };
+        if self.identity.size > most {
+            return Err(too_large);
         }
         let mut bytes = Vec::new();
         // Room for the text, the end-of-file probe of `read_to_end` and the NUL that the parser adds, without growing
         // twice.
-        bytes.try_reserve_exact(self.stamp.size as usize + 33)?;
+        bytes.try_reserve_exact(self.identity.size as usize + 33)?;
         prefer_large_pages(&mut bytes);
-        Read::by_ref(&mut self.file).take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > LARGEST_FILE { Err(ReadError::TooLarge) } else { Ok(bytes) }
+        Read::by_ref(&mut self.file).take(most + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > most { Err(too_large) } else { Ok(bytes) }
+    }
+
+    /// A digest of the file's bytes, as [`digest`] makes it of all of them.
+    pub(crate) fn digest(&mut self) -> Result<Digest, ReadError> {
+        let mut hasher = blake3::Hasher::new();
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            match self.file.read(&mut buffer)? {
+                0 => return Ok(*hasher.finalize().as_bytes()),
+                length => hasher.update(&buffer[..length]),
+            };
+        }
     }
 
     /// True where the open file is still what it was when it was opened.
     pub(crate) fn is_unchanged(&self) -> Result<bool, ReadError> {
-        Ok(Stamp::from(&rustix::fs::fstat(&self.file)?) == self.stamp)
+        Ok(self.look.of_file(&self.file)? == self.identity)
     }
+}
+
+/// Of a file's content: equal where that is.
+pub(crate) type Digest = [u8; 32];
+
+pub(crate) fn digest(bytes: &[u8]) -> Digest {
+    *blake3::hash(bytes).as_bytes()
 }

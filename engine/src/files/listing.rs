@@ -37,7 +37,7 @@ pub struct Listed<'a> {
 impl Listing {
     /// Reads the file at `path` as the snapshots do: whatever is not a regular file is refused without waiting for it.
     pub fn read(path: &CStr) -> Result<Vec<u8>, ReadError> {
-        Opened::open(path)?.read()
+        Opened::open(path)?.read(None)
     }
 
     /// The lines of a password file.

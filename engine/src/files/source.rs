@@ -1,26 +1,27 @@
 //! The current snapshot of one file: found in memory, read again when the file has changed.
 //!
-//! Whether it has changed is asked of the kernel at every look: by one `epoll_wait` where everything on the way to the file is
-//! watched and would be heard of, else by one `stat`. Where it has:
+//! Whether it has changed is asked of the file system at every look (see `Look`). Where it has:
 //!
 //! * While somebody is writing to the file, the snapshot of before stays the right answer: what the file holds meanwhile
 //!   is nobody's intention. How the writer is noticed is told in `watch`.
-//! * A change that was not reported (another file in this place; a file system that reports nothing) must have been quiet
-//!   for a moment before it is believed to be complete.
+//! * A change that was not reported (a file system that reports nothing, a file moved here while it was being written) must
+//!   have been quiet for a moment before it is believed to be complete.
 //! * One thread reads, and the others who need the file wait for it.
+//!
+//! A program that has mapped the file can change it without a trace, so the content is compared at intervals as well.
 
 use std::ffi::{CStr, CString};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use rustix::io::Errno;
+use rustix::time::{ClockId, clock_gettime};
 
-use super::identity::{Opened, ReadError, Stamp};
+use super::identity::{Digest, Identity, Look, Opened, ReadError, digest};
 use super::lines::LineRules;
-use super::trail::Trail;
 use super::watch::{Activity, Watch, Watcher};
 
 /// How long a file that somebody is writing to is left alone. A writer that takes longer is not waited for.
@@ -42,8 +43,9 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// How often a file that changes while it is read is read again before the last reading is taken as it is.
 const READ_ATTEMPTS: usize = 3;
 
-/// How many snapshots this process has made, of all files.
-static SNAPSHOTS: AtomicU64 = AtomicU64::new(0);
+/// How often the content of a file is compared with its snapshot, for each [`COMPARED`] bytes of it or part of them.
+const COMPARISON_MILLISECONDS: u64 = 1000;
+const COMPARED: u64 = 1024 * 1024;
 
 /// What a file's bytes are turned into. Every file means something to httpd.
 pub trait Parse: Sized {
@@ -57,50 +59,40 @@ pub trait Parse: Sized {
 /// One file and its current snapshot, shared by the threads of a process.
 pub struct Source<T> {
     path: CString,
-    /// The folder that the path is in.
-    folder: CString,
     rules: LineRules,
+    /// The most bytes that the file may have.
+    limit: Option<u64>,
+    /// Whether every look has to show that the process may read the file.
+    proves_rights: bool,
     watcher: Arc<Watcher>,
     current: RwLock<Option<Arc<Snapshot<T>>>>,
-    /// The watcher's generation at which the file was seen to be as the current snapshot has it, and from which on every
-    /// change would be reported; or one of the two words below.
-    untouched_since: AtomicU64,
     /// Held by the one thread that reads the file; the others wait for it rather than answer from stale data.
     reader: Mutex<Reader>,
-    /// The current snapshot's serial number, for who needs no more than that.
-    serial: AtomicU64,
     /// How often the file was read.
     loads: AtomicU64,
-    /// True where `Reader::news` holds something.
-    has_news: AtomicBool,
+    /// True where `Reader::events` holds something.
+    has_events: AtomicBool,
 }
-
-/// It is not known whether changes would be reported.
-const UNKNOWN: u64 = u64::MAX;
-/// Changes would not be reported.
-const NEVER: u64 = u64::MAX - 1;
-
-/// No snapshot has this serial number.
-const NO_SNAPSHOT: u64 = u64::MAX;
 
 /// What only the thread that reads the file needs.
 #[derive(Default)]
 struct Reader {
+    /// Whatever has the file's name in its folder.
+    place: Option<Watch>,
+    /// Number of files put there, up to the one that is watched.
+    arrivals: u64,
     watched: Option<WatchedFile>,
-    trail: Trail,
     /// True where the last attempt to watch the file failed.
     unwatchable: bool,
     /// True where the last attempt to read the file failed.
     failing: bool,
     /// What has not been told yet, latest last.
-    news: Vec<News>,
+    events: Vec<FileEvent>,
 }
 
 /// A file that is watched.
-#[derive(Clone, Copy)]
 struct WatchedFile {
-    /// Tells which file it is.
-    stamp: Stamp,
+    identity: Identity,
     watch: Watch,
     /// What had happened when the content was read that the current snapshot is of. `None` where it is of another file.
     read_at: Option<Activity>,
@@ -110,18 +102,21 @@ struct WatchedFile {
 struct Wait {
     began: Instant,
     /// The file as it was last seen, and since when it has been so.
-    seen: Option<(Stamp, Instant)>,
+    seen: Option<(Identity, Instant)>,
     readings: usize,
 }
 
 /// A file's content as it was at one moment. Dereferences to the parsed file.
 pub struct Snapshot<T> {
     parsed: T,
-    stamp: Stamp,
+    identity: Identity,
+    look: Look,
+    digest: Digest,
     first_read: Instant,
-    /// False while the file might have changed without its stamp showing it.
+    /// False while the file might have changed without its identity showing it.
     settled: AtomicBool,
-    serial: u64,
+    /// When the content is to be compared again, in [`milliseconds`].
+    compare_at: AtomicU64,
 }
 
 impl<T> Snapshot<T> {
@@ -131,20 +126,30 @@ impl<T> Snapshot<T> {
 
     /// Notes that at the time `began` or later, the file held what was read.
     fn was_right_at(&self, began: (SystemTime, Instant)) {
-        if has_settled(&self.stamp, self.first_read, began) {
-            self.settled.store(true, Ordering::Release);
-        }
+        self.compare_at.store(milliseconds() + self.comparison_interval(), Ordering::Relaxed);
+        self.settled.store(has_settled(&self.identity, self.first_read, began), Ordering::Release);
     }
 
-    /// A number that no other snapshot of this process has, of whatever file.
-    pub(crate) fn serial(&self) -> u64 {
-        self.serial
+    fn comparison_interval(&self) -> u64 {
+        COMPARISON_MILLISECONDS * self.identity.size().div_ceil(COMPARED).max(1)
+    }
+
+    /// What to look for, to tell that the file at some path is this one and unchanged, and until when that will do. `None`
+    /// where it will not do even now.
+    pub(crate) fn evidence(&self) -> Option<(Look, Identity, u64)> {
+        self.is_settled().then(|| (self.look, self.identity, self.compare_at.load(Ordering::Relaxed)))
     }
 
     /// The size of the file in bytes.
     pub fn file_size(&self) -> u64 {
-        self.stamp.size()
+        self.identity.size()
     }
+}
+
+/// Of the monotonic clock, as of its last tick.
+pub(crate) fn milliseconds() -> u64 {
+    let now = clock_gettime(ClockId::MonotonicCoarse);
+    u64::try_from(now.tv_sec).unwrap_or(0) * 1000 + u64::try_from(now.tv_nsec).unwrap_or(0) / 1_000_000
 }
 
 impl<T> Deref for Snapshot<T> {
@@ -160,12 +165,12 @@ pub struct Reading<T> {
     /// The file's content as of now, or why it cannot be read.
     pub snapshot: Result<Arc<Snapshot<T>>, ReadError>,
     /// What an operator should hear about this file, once for each change of its state.
-    pub news: Option<News>,
+    pub event: Option<FileEvent>,
 }
 
 /// A change in the state of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum News {
+pub enum FileEvent {
     /// It could be read, or had not been tried, and now cannot be read.
     Fails,
     /// It could not be read and now can.
@@ -182,16 +187,30 @@ impl<T: Parse> Source<T> {
     pub fn new(path: &CStr, rules: LineRules, watcher: Arc<Watcher>) -> Self {
         Source {
             path: path.to_owned(),
-            folder: folder_of(path),
             rules,
+            limit: None,
+            proves_rights: false,
             watcher,
             current: RwLock::new(None),
-            untouched_since: AtomicU64::new(UNKNOWN),
             reader: Mutex::default(),
-            serial: AtomicU64::new(NO_SNAPSHOT),
             loads: AtomicU64::new(0),
-            has_news: AtomicBool::new(false),
+            has_events: AtomicBool::new(false),
         }
+    }
+
+    /// The same for a file that may have so many bytes and no more: larger ones fail with [`ReadError::OverLimit`].
+    #[must_use]
+    pub fn with_limit(mut self, bytes: u64) -> Self {
+        self.limit = Some(bytes);
+        self
+    }
+
+    /// The same for a process that changes its user or groups: no look is answered from memory but where the file can be
+    /// opened at that moment.
+    #[must_use]
+    pub fn proving_rights(mut self) -> Self {
+        self.proves_rights = true;
+        self
     }
 
     /// What was read last, whether that is still so or not. Does not look at the file.
@@ -209,16 +228,13 @@ impl<T: Parse> Source<T> {
         self.loads.load(Ordering::Relaxed)
     }
 
-    /// True where changes of the file would be reported, as seen at the last look: the next one takes no `stat`.
-    pub fn is_watched(&self) -> bool {
-        !matches!(self.untouched_since.load(Ordering::Relaxed), UNKNOWN | NEVER)
-    }
-
-    /// The content of the file as of now: one system call, and no allocation, where it has not changed since it was read.
+    /// The content of the file as of now. Where it has not changed since it was read that takes one look (see the module's
+    /// documentation) and no allocation.
     pub fn current(&self) -> Reading<T> {
-        let remembered = self.untouched().or_else(|| self.unchanged());
-        match remembered {
-            Some(snapshot) if !self.has_news.load(Ordering::Relaxed) => Reading { snapshot: Ok(snapshot), news: None },
+        match self.unchanged() {
+            Some(snapshot) if !self.has_events.load(Ordering::Relaxed) => {
+                Reading { snapshot: Ok(snapshot), event: None }
+            }
             Some(snapshot) => self.tell(&mut self.reader(), Ok(snapshot)),
             None => {
                 let mut reader = self.reader();
@@ -235,62 +251,40 @@ impl<T: Parse> Source<T> {
     pub fn preload(&self) {
         let mut reader = self.reader();
         let _ = self.look_until(Duration::ZERO, &mut reader);
-        self.has_news.store(!reader.news.is_empty(), Ordering::Relaxed);
+        self.has_events.store(!reader.events.is_empty(), Ordering::Relaxed);
     }
 
-    /// The serial number of the current snapshot, if nothing has been reported that could have changed the file. Takes one
-    /// system call, and writes to no memory.
-    pub(crate) fn untouched_serial(&self) -> Option<u64> {
-        self.is_untouched().then(|| self.serial.load(Ordering::Acquire))
-    }
-
-    /// The current snapshot, if nothing has been reported that could have changed the file.
-    fn untouched(&self) -> Option<Arc<Snapshot<T>>> {
-        // Not before: a snapshot that was current before the question may have been replaced since.
-        self.is_untouched().then(|| self.last_read()).flatten()
-    }
-
-    fn is_untouched(&self) -> bool {
-        let since = self.untouched_since.load(Ordering::Acquire);
-        !matches!(since, UNKNOWN | NEVER) && self.watcher.is_quiet_since(since)
-    }
-
-    /// The current snapshot, if the file's stamp shows that it has not changed.
+    /// The current snapshot, if the file is still as it was when it was read.
     fn unchanged(&self) -> Option<Arc<Snapshot<T>>> {
-        let stamp = Stamp::of_path(&self.path).ok()?;
-        let current = self.last_read();
-        let snapshot = current.filter(|snapshot| snapshot.is_settled() && snapshot.stamp == stamp)?;
-        if self.untouched_since.load(Ordering::Relaxed) != NEVER {
-            // Whoever holds the lock will see to it.
-            match self.reader.try_lock() {
-                Ok(mut reader) => self.listen(&stamp, &mut reader),
-                Err(TryLockError::Poisoned(reader)) => self.listen(&stamp, &mut reader.into_inner()),
-                Err(TryLockError::WouldBlock) => {}
-            }
+        // Taken before the look: it is as of that moment that it has to be right.
+        let snapshot = self.last_read().filter(|snapshot| snapshot.is_settled())?;
+        let seen = match snapshot.look.at(&self.path) {
+            Err(error) if error.is_shortage() && !self.proves_rights => Look::Stat.at(&self.path),
+            seen => seen,
+        };
+        if seen != Ok(snapshot.identity) {
+            return None;
+        }
+        let (due, now) = (snapshot.compare_at.load(Ordering::Relaxed), milliseconds());
+        if now < due {
+            return Some(snapshot);
+        }
+        // One thread sees to it; the others need not wait for it.
+        let next = now + snapshot.comparison_interval();
+        let is_mine = snapshot.compare_at.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if is_mine && !self.holds_what_was_read(&snapshot) {
+            snapshot.settled.store(false, Ordering::Release);
+            return None;
         }
         Some(snapshot)
     }
 
-    /// Sees to it that the next look at the file, whose stamp is that of a settled snapshot, need not ask for its stamp.
-    fn listen(&self, stamp: &Stamp, reader: &mut Reader) {
-        reader.watch(&self.path, stamp, &self.watcher);
-        // Takes what is in the queue, before the number that stands for it.
-        let activity = reader.activity(stamp, &self.watcher);
-        let generation = self.watcher.generation();
-        if activity.is_some_and(|activity| activity.written_since.is_some()) {
-            return;
-        }
-        if activity.is_none() || !reader.watch_trail(&self.path, &self.watcher) {
-            self.untouched_since.store(NEVER, Ordering::Release);
-            return;
-        }
-        // From here on a change would be reported.
-        let current = self.last_read();
-        let is_current = current.is_some_and(|current| current.is_settled() && current.stamp == *stamp);
-        let is_unchanged = Stamp::of_path(&self.path).as_ref() == Ok(stamp);
-        if is_current && is_unchanged && self.watcher.is_quiet_since(generation) {
-            reader.note_read(activity);
-            self.untouched_since.store(generation, Ordering::Release);
+    /// Compares the file's content with what was read.
+    fn holds_what_was_read(&self, snapshot: &Snapshot<T>) -> bool {
+        match Opened::open(&self.path).and_then(|mut file| file.digest()) {
+            Ok(digest) => digest == snapshot.digest,
+            // Says nothing of the file.
+            Err(error) => error.is_shortage(),
         }
     }
 
@@ -300,9 +294,9 @@ impl<T: Parse> Source<T> {
     }
 
     fn tell(&self, reader: &mut Reader, snapshot: Result<Arc<Snapshot<T>>, ReadError>) -> Reading<T> {
-        let news = (!reader.news.is_empty()).then(|| reader.news.remove(0));
-        self.has_news.store(!reader.news.is_empty(), Ordering::Relaxed);
-        Reading { snapshot, news }
+        let event = (!reader.events.is_empty()).then(|| reader.events.remove(0));
+        self.has_events.store(!reader.events.is_empty(), Ordering::Relaxed);
+        Reading { snapshot, event }
     }
 
     /// Looks at the file, which may have changed, until there is an answer. Takes an error for one after `blink`.
@@ -315,7 +309,6 @@ impl<T: Parse> Source<T> {
                     // What can't be read now must not answer later requests, and its memory is better given back.
                     self.publish(None);
                     reader.stop_watching(&self.watcher);
-                    reader.forget_trail(&self.watcher);
                     return Err(error);
                 }
                 Ok(None) | Err(_) => thread::sleep(PAUSE),
@@ -325,48 +318,30 @@ impl<T: Parse> Source<T> {
 
     /// The file's content as of now, or `None` where it is better to look again in a moment.
     fn look(&self, wait: &mut Wait, reader: &mut Reader) -> Result<Option<Arc<Snapshot<T>>>, ReadError> {
-        let began = (SystemTime::now(), Instant::now());
-        let stamp = Stamp::of_path(&self.path)?;
+        let mut file = Opened::open(&self.path)?;
         let current = self.last_read();
-        let is_current = |stamp: &Stamp| current.as_ref().is_some_and(|current| current.stamp == *stamp);
-        // Whoever was the reader before may have read the file as it is now.
-        let is_settled = current.as_ref().is_some_and(|current| current.is_settled());
-        if is_current(&stamp) && (is_settled || reader.would_know_of_a_change(&stamp, &self.watcher)) {
-            if let Some(current) = &current {
-                current.was_right_at(began);
-            }
+        let is_current = current.as_ref().is_some_and(|current| current.identity == file.identity);
+        if is_current && current.as_ref().is_some_and(|current| current.is_settled()) {
+            // Whoever was the reader before has read the file as it is now.
             return Ok(current);
         }
-        let mut file = Opened::open(&self.path)?;
-        reader.watch(&self.path, &file.stamp, &self.watcher);
-        let activity = reader.activity(&file.stamp, &self.watcher);
+        reader.watch(&self.path, &file.identity, &self.watcher);
+        let activity = reader.activity(&file.identity, &self.watcher);
         let written_since = activity.and_then(|activity| activity.written_since);
         if written_since.is_some_and(|since| since.elapsed() < WRITER_PATIENCE) {
             // Not the current snapshot where a writer before this one has left a content that was never read.
             return Ok(current.filter(|_| reader.has_read_what_was_before(activity)));
         }
-        let is_emptied = file.stamp.is_of_empty_file() && current.is_some();
-        let is_another = current.as_ref().is_some_and(|current| !current.stamp.is_same_file(&file.stamp));
-        let is_complete = if is_emptied {
-            wait.is_quiet_and_empty(&file.stamp, reader.has_been_rewritten(activity))
-        } else if reader.has_been_told(activity) {
-            true
-        } else if is_another && self.is_written_in_place(&file.stamp) {
-            wait.has_been_quiet_for(WRITER_PATIENCE / 2, &file.stamp)
+        let is_complete = if file.identity.is_of_empty_file() && current.is_some() {
+            wait.is_quiet_and_empty(&file.identity, reader.has_been_rewritten(activity))
         } else {
-            wait.has_been_quiet_for(QUIET, &file.stamp)
+            reader.has_been_told(activity) || wait.has_been_quiet_for(QUIET, &file.identity)
         };
-        if !is_complete && !is_current(&file.stamp) {
+        if !is_complete && !is_current {
             return Ok(None);
         }
         wait.readings += 1;
         self.read(&mut file, activity, wait.readings >= READ_ATTEMPTS, reader)
-    }
-
-    /// True where the file with this stamp was written to after it had been put in its place, by renaming or by making it
-    /// there. Its writer may be one whose beginning nobody has listened to.
-    fn is_written_in_place(&self, stamp: &Stamp) -> bool {
-        Stamp::of_path(&self.folder).is_ok_and(|folder| stamp.is_of_later_content_than(&folder))
     }
 
     /// Reads a file of which `activity` is known; `None` where it changed meanwhile, unless it is to be taken as it is.
@@ -378,67 +353,75 @@ impl<T: Parse> Source<T> {
         reader: &mut Reader,
     ) -> Result<Option<Arc<Snapshot<T>>>, ReadError> {
         let began = (SystemTime::now(), Instant::now());
-        let bytes = file.read()?;
-        let is_unchanged = file.is_unchanged()? && reader.activity(&file.stamp, &self.watcher) == activity;
+        let bytes = file.read(self.limit)?;
+        let is_unchanged = file.is_unchanged()? && reader.activity(&file.identity, &self.watcher) == activity;
         if !is_unchanged && !as_it_is {
             return Ok(None);
         }
-        let parsed = T::parse(bytes, self.rules)?;
+        let digest = digest(&bytes);
+        let before = self.last_read().filter(|before| before.identity == file.identity);
+        if let Some(before) = before.as_ref().filter(|before| before.digest == digest) {
+            before.was_right_at(began);
+        } else {
+            let first_read = before.map_or(began.1, |before| before.first_read);
+            self.publish_read(T::parse(bytes, self.rules)?, digest, file, first_read, began, reader);
+        }
         reader.note_read(activity);
-        Ok(Some(self.publish_read(parsed, file.stamp, began, reader)))
+        Ok(self.last_read())
     }
 
     fn publish_read(
         &self,
         parsed: T,
-        stamp: Stamp,
+        digest: Digest,
+        file: &Opened,
+        first_read: Instant,
         began: (SystemTime, Instant),
         reader: &mut Reader,
-    ) -> Arc<Snapshot<T>> {
-        let before = self.last_read();
-        let first_read = match before {
-            Some(before) if before.stamp == stamp => before.first_read,
-            _ => {
-                reader.note_long_line(parsed.stock_stops_at());
-                began.1
-            }
-        };
-        let settled = AtomicBool::new(has_settled(&stamp, first_read, began));
-        let serial = SNAPSHOTS.fetch_add(1, Ordering::Relaxed);
-        let snapshot = Arc::new(Snapshot { parsed, stamp, first_read, settled, serial });
-        self.publish(Some(Arc::clone(&snapshot)));
+    ) {
+        reader.note_long_line(parsed.stock_stops_at());
+        let look = if self.proves_rights { Look::Open } else { file.look };
+        let (settled, compare_at) = (AtomicBool::new(false), AtomicU64::new(0));
+        let snapshot = Snapshot { parsed, identity: file.identity, look, digest, first_read, settled, compare_at };
+        snapshot.was_right_at(began);
+        self.publish(Some(Arc::new(snapshot)));
         self.loads.fetch_add(1, Ordering::Relaxed);
-        snapshot
     }
 
     fn publish(&self, snapshot: Option<Arc<Snapshot<T>>>) {
-        self.untouched_since.store(UNKNOWN, Ordering::Release);
-        let serial = snapshot.as_ref().map_or(NO_SNAPSHOT, |snapshot| snapshot.serial);
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         let before = std::mem::replace(&mut *current, snapshot);
-        self.serial.store(serial, Ordering::Release);
         drop(current);
         // Not before the lock is given back: a large file takes a while to be freed.
         drop(before);
     }
 }
 
-/// True where a file with this stamp, which held what it does at the time `began` as well as when it was `first_read`, can
-/// not change after that without its stamp showing it.
-fn has_settled(stamp: &Stamp, first_read: Instant, began: (SystemTime, Instant)) -> bool {
-    // The second way does without the wall clock, which can stand before the file's time for a day.
-    stamp.settled_at(began.0) || began.1.duration_since(first_read) >= stamp.granularity()
+impl<T> Drop for Source<T> {
+    fn drop(&mut self) {
+        let reader = self.reader.get_mut().unwrap_or_else(PoisonError::into_inner);
+        reader.stop_watching(&self.watcher);
+        reader.stop_watching_place(&self.watcher);
+    }
 }
 
-fn folder_of(path: &CStr) -> CString {
+/// True where a file with this identity, which held what it does at the time `began` as well as when it was `first_read`, can
+/// not change after that without its identity showing it.
+fn has_settled(identity: &Identity, first_read: Instant, began: (SystemTime, Instant)) -> bool {
+    // The second way does without the wall clock, which can stand before the file's time for a day.
+    identity.settled_at(began.0) || began.1.duration_since(first_read) >= identity.granularity()
+}
+
+/// The folder and the name that `path` ends in.
+fn folder_and_name(path: &CStr) -> (CString, &[u8]) {
     let path = path.to_bytes();
-    let folder = match path.iter().rposition(|&byte| byte == b'/') {
-        Some(0) => &b"/"[..],
-        Some(end) => &path[..end],
-        None => b".",
+    let (folder, name) = match path.iter().rposition(|&byte| byte == b'/') {
+        Some(0) => (&b"/"[..], &path[1..]),
+        Some(end) => (&path[..end], &path[end + 1..]),
+        None => (&b"."[..], path),
     };
     // A part of a C string has no NUL in it.
-    CString::new(folder).unwrap_or_default()
+    (CString::new(folder).unwrap_or_default(), name)
 }
 
 impl Default for Wait {
@@ -448,40 +431,33 @@ impl Default for Wait {
 }
 
 impl Wait {
-    /// True where the file with this stamp has been left alone for so long, or has been waited for too long.
-    fn has_been_quiet_for(&mut self, duration: Duration, stamp: &Stamp) -> bool {
-        let is_old = stamp.age_of_content(SystemTime::now()).is_some_and(|age| age >= duration);
-        is_old || self.has_been_seen_for(duration, stamp) || self.began.elapsed() >= WRITER_PATIENCE
+    /// True where the file with this identity has been left alone for so long, or has been waited for too long.
+    fn has_been_quiet_for(&mut self, duration: Duration, identity: &Identity) -> bool {
+        let is_old = identity.age_of_content(SystemTime::now()).is_some_and(|age| age >= duration);
+        is_old || self.has_been_seen_for(duration, identity) || self.began.elapsed() >= WRITER_PATIENCE
     }
 
     /// The same for a file that has become empty, which is rarely meant: a writer begins by emptying the file, a while before
     /// that is reported and the file's times are set (as long as the file system takes).
-    fn is_quiet_and_empty(&mut self, stamp: &Stamp, is_expected: bool) -> bool {
+    fn is_quiet_and_empty(&mut self, identity: &Identity, is_expected: bool) -> bool {
         let enough = if is_expected { EMPTY } else { WRITER_PATIENCE };
-        self.has_been_seen_for(enough, stamp) || self.began.elapsed() >= 3 * WRITER_PATIENCE
+        self.has_been_seen_for(enough, identity) || self.began.elapsed() >= 3 * WRITER_PATIENCE
     }
 
-    fn has_been_seen_for(&mut self, duration: Duration, stamp: &Stamp) -> bool {
+    fn has_been_seen_for(&mut self, duration: Duration, identity: &Identity) -> bool {
         let since = match self.seen {
-            Some((seen, since)) if seen == *stamp => since,
-            _ => self.seen.insert((*stamp, Instant::now())).1,
+            Some((seen, since)) if seen == *identity => since,
+            _ => self.seen.insert((*identity, Instant::now())).1,
         };
         since.elapsed() >= duration
     }
 }
 
 impl Reader {
-    /// What has happened to the file with this stamp. `None` where it is not watched.
-    fn activity(&self, stamp: &Stamp, watcher: &Watcher) -> Option<Activity> {
-        let watched = self.watched.filter(|watched| watched.stamp.is_same_file(stamp))?;
-        watcher.activity(watched.watch)
-    }
-
-    /// True where the content of the file with this stamp was read after everything that has happened to it, and its file
-    /// system is known to report what happens.
-    fn would_know_of_a_change(&self, stamp: &Stamp, watcher: &Watcher) -> bool {
-        let activity = self.activity(stamp, watcher);
-        activity.is_some_and(|activity| activity.events > 0 && self.read_at() == Some(activity))
+    /// What has happened to the file with this identity. `None` where it is not watched.
+    fn activity(&self, identity: &Identity, watcher: &Watcher) -> Option<Activity> {
+        let watched = self.watched.as_ref().filter(|watched| watched.identity.is_same_file(identity))?;
+        watcher.activity(&watched.watch)
     }
 
     /// True where something was reported of the watched file since it was read.
@@ -500,31 +476,53 @@ impl Reader {
     }
 
     fn read_at(&self) -> Option<Activity> {
-        self.watched?.read_at
+        self.watched.as_ref()?.read_at
     }
 
-    /// Watches the file with this stamp, to which `path` leads, in place of the one watched before.
-    fn watch(&mut self, path: &CStr, stamp: &Stamp, watcher: &Watcher) {
-        if self.activity(stamp, watcher).is_some() {
+    /// Watches the file with this identity, to which `path` leads, in place of the one watched before.
+    fn watch(&mut self, path: &CStr, identity: &Identity, watcher: &Watcher) {
+        if self.activity(identity, watcher).is_some() {
             return;
         }
         self.stop_watching(watcher);
         match watcher.watch(path) {
             Ok(watch) => {
-                self.watched = Some(WatchedFile { stamp: *stamp, watch, read_at: None });
                 self.unwatchable = false;
+                self.watch_place(path, &watch, watcher);
+                self.watched = Some(WatchedFile { identity: *identity, watch, read_at: None });
             }
             // Gone already, which the next look will find.
             Err(Errno::NOENT | Errno::NOTDIR) => {}
             Err(error) => {
                 if !std::mem::replace(&mut self.unwatchable, true) {
-                    self.news.push(News::Unwatched(error.raw_os_error()));
+                    self.events.push(FileEvent::Unwatched(error.raw_os_error()));
                 }
             }
         }
         // Another file may have taken the place since this one was opened.
-        if Stamp::of_path(path).map_or(true, |now| !now.is_same_file(stamp)) {
+        if Look::Stat.at(path).map_or(true, |now| !now.is_same_file(identity)) {
             self.stop_watching(watcher);
+        }
+    }
+
+    /// Watches the place that the file of `watch` is in. If it was put there since another one was read, what has happened
+    /// to it meanwhile is known. (Where the folder cannot be watched, it is not; that is no fault to report.)
+    fn watch_place(&mut self, path: &CStr, watch: &Watch, watcher: &Watcher) {
+        let (folder, name) = folder_and_name(path);
+        let Ok(place) = watcher.watch_name(&folder, name) else { return self.stop_watching_place(watcher) };
+        let arrivals = watcher.activity(&place).map_or(0, |activity| activity.arrivals);
+        if self.place.as_ref() == Some(&place) && self.arrivals < arrivals {
+            watcher.add_history(watch, &place);
+        }
+        self.arrivals = arrivals;
+        // Given back only now, so that what is watched already stays so.
+        self.stop_watching_place(watcher);
+        self.place = Some(place);
+    }
+
+    fn stop_watching_place(&mut self, watcher: &Watcher) {
+        if let Some(place) = self.place.take() {
+            watcher.unwatch(place);
         }
     }
 
@@ -532,19 +530,6 @@ impl Reader {
         if let Some(watched) = self.watched.take() {
             watcher.unwatch(watched.watch);
         }
-    }
-
-    /// Watches the folders that `path` leads through, as they are now. False where that cannot tell everything.
-    fn watch_trail(&mut self, path: &CStr, watcher: &Watcher) -> bool {
-        let trail = Trail::watch(path, watcher);
-        let is_whole = trail.is_some();
-        // Given back only now, so that what is watched already stays so.
-        std::mem::replace(&mut self.trail, trail.unwrap_or_default()).unwatch(watcher);
-        is_whole
-    }
-
-    fn forget_trail(&mut self, watcher: &Watcher) {
-        std::mem::take(&mut self.trail).unwatch(watcher);
     }
 
     fn note_read(&mut self, activity: Option<Activity>) {
@@ -556,12 +541,12 @@ impl Reader {
     fn note_outcome(&mut self, fails: bool) {
         let failed = std::mem::replace(&mut self.failing, fails);
         if fails != failed {
-            self.news.push(if fails { News::Fails } else { News::Recovered });
+            self.events.push(if fails { FileEvent::Fails } else { FileEvent::Recovered });
         }
     }
 
     fn note_long_line(&mut self, number: Option<usize>) {
-        self.news.retain(|news| !matches!(news, News::LongLine(_)));
-        self.news.extend(number.map(News::LongLine));
+        self.events.retain(|event| !matches!(event, FileEvent::LongLine(_)));
+        self.events.extend(number.map(FileEvent::LongLine));
     }
 }

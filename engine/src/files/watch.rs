@@ -1,46 +1,41 @@
 //! Telling whether somebody is writing to a file: what `stat` cannot.
 //!
-//! A program that rewrites a file in place empties it first and fills it afterwards; in between the file says nothing. Of
-//! a file that is watched, inotify reports every change, and that a writer has closed it, before `write` and `close`
-//! return to that writer. So after a reader has taken the events that are there, it knows whether a writer is at the
-//! file, unless the file system reports nothing (NFS and the like).
+//! A program that rewrites a file in place empties it first and fills it afterwards; in between the file says nothing. Of a
+//! file that is watched, inotify reports every change, and that a writer has closed it, before `write` and `close` return to
+//! that writer. So after a reader has taken the events that are there, it knows whether a writer is at the file. The folder
+//! is watched as well: of a file that has just been put there under the same name, nobody else knows what has happened to
+//! it so far.
+//!
+//! Whether a file has changed is not told from this: file systems change behind inotify's back (NFS, the layers of an
+//! overlay, writing through `mmap`).
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
+use once_cell::sync::OnceCell;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
-use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-/// The files that one process watches, and the folders on the way to them.
+/// The files that one process watches.
 ///
 /// Each process needs one of its own, made after the fork: an event is delivered once.
 #[derive(Default)]
 pub struct Watcher {
     /// Opened with the first watch.
-    inotify: OnceLock<OwnedFd>,
-    /// `None` where it cannot be had.
-    bell: OnceLock<Option<Bell>>,
-    /// Changes before any event is taken.
-    generation: AtomicU64,
-    watched: Mutex<HashMap<i32, Watched>>,
+    inotify: OnceCell<OwnedFd>,
+    watched: Mutex<HashMap<i32, Entries>>,
 }
 
-/// Tells in one system call whether there is anything to hear. (An epoll, which costs half of a poll where there is not.)
-struct Bell {
-    epoll: OwnedFd,
-    /// Reports that something was mounted or unmounted, once each time.
-    _mounts: OwnedFd,
-}
+/// What is watched by one of the kernel's watches, by name: files in a folder, or one file, without a name.
+type Entries = HashMap<Box<[u8]>, Entry>;
 
-struct Watched {
+#[derive(Default)]
+struct Entry {
     activity: Activity,
     /// How many hold this watch: paths that lead to the same file share one.
     holders: usize,
@@ -49,59 +44,55 @@ struct Watched {
 /// What has happened to a watched file so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Activity {
-    /// Number of events. Where it has not changed, neither has the file.
+    /// How often another file was put in its place. Always 0 for a file that is watched by itself.
+    pub(crate) arrivals: u64,
+    /// Number of events since the last arrival. Where it has not changed, neither has the file.
     pub(crate) events: u64,
-    /// Number of writers that have changed the file and closed it.
+    /// Number of writers since then that have changed the file and closed it.
     pub(crate) contents: u64,
     /// When a writer began that has not closed the file yet.
     pub(crate) written_since: Option<Instant>,
 }
 
 /// The key to a watched file's [`Activity`]. The kernel does not give a number out again before it has given out all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Watch(i32);
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Watch {
+    number: i32,
+    name: Box<[u8]>,
+}
 
 impl Watcher {
-    /// Watches the file at `path`. Each watch is to be given back with [`Watcher::unwatch`].
+    /// Watches the file at `path`, whatever it is called. Each watch is to be given back with [`Watcher::unwatch`].
     pub(crate) fn watch(&self, path: &CStr) -> Result<Watch, Errno> {
-        self.add(path, WatchFlags::MODIFY | WatchFlags::CLOSE_WRITE)
+        self.add(path, b"", WatchFlags::MODIFY | WatchFlags::CLOSE_WRITE)
     }
 
-    /// The same for a folder: whether it is still at `path`, and may be entered by those who may now. Fails with `NOTDIR`
-    /// for a symbolic link.
-    pub(crate) fn watch_folder(&self, path: &CStr) -> Result<Watch, Errno> {
-        self.add(path, WatchFlags::ONLYDIR | WatchFlags::DONT_FOLLOW)
+    /// Watches whatever file has this `name` in `folder`.
+    pub(crate) fn watch_name(&self, folder: &CStr, name: &[u8]) -> Result<Watch, Errno> {
+        let arrival = WatchFlags::CREATE | WatchFlags::MOVED_TO;
+        self.add(folder, name, arrival | WatchFlags::MODIFY | WatchFlags::CLOSE_WRITE | WatchFlags::ONLYDIR)
     }
 
-    fn add(&self, path: &CStr, flags: WatchFlags) -> Result<Watch, Errno> {
+    fn add(&self, path: &CStr, name: &[u8], flags: WatchFlags) -> Result<Watch, Errno> {
         let mut watched = self.watched();
-        let inotify = match self.inotify.get() {
-            Some(inotify) => inotify,
-            None => {
-                let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-                self.bell.get_or_init(|| Bell::on(&inotify).ok());
-                self.inotify.get_or_init(|| inotify)
-            }
-        };
-        let flags = flags | WatchFlags::ATTRIB | WatchFlags::MOVE_SELF | WatchFlags::DELETE_SELF;
+        let inotify = self.inotify.get_or_try_init(|| inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK))?;
         let number = inotify::add_watch(inotify, path, flags)?;
-        match watched.entry(number) {
-            Entry::Occupied(mut known) => known.get_mut().holders += 1,
-            Entry::Vacant(place) => {
-                place.insert(Watched { activity: Activity::default(), holders: 1 });
-            }
-        }
-        Ok(Watch(number))
+        watched.entry(number).or_default().entry(name.into()).or_default().holders += 1;
+        Ok(Watch { number, name: name.into() })
     }
 
     /// Gives a watch back.
     pub(crate) fn unwatch(&self, watch: Watch) {
         let mut watched = self.watched();
-        let Entry::Occupied(mut known) = watched.entry(watch.0) else { return };
-        known.get_mut().holders -= 1;
-        if known.get().holders == 0 {
-            known.remove();
-            self.remove(watch.0);
+        let Some(entries) = watched.get_mut(&watch.number) else { return };
+        let Some(entry) = entries.get_mut(&watch.name) else { return };
+        entry.holders -= 1;
+        if entry.holders == 0 {
+            entries.remove(&watch.name);
+        }
+        if entries.is_empty() {
+            watched.remove(&watch.number);
+            self.remove(watch.number);
         }
     }
 
@@ -114,56 +105,47 @@ impl Watcher {
 
     /// What has happened to a file until now. `None` where it is not watched any more: it was deleted, or events were
     /// lost.
-    pub(crate) fn activity(&self, watch: Watch) -> Option<Activity> {
+    pub(crate) fn activity(&self, watch: &Watch) -> Option<Activity> {
         let mut watched = self.watched();
         self.take_events(&mut watched);
-        Some(watched.get(&watch.0)?.activity)
+        Some(watched.get(&watch.number)?.get(&watch.name)?.activity)
     }
 
-    /// A number that changes whenever something happens to anything that is watched, and some other times.
-    pub(crate) fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
-    }
-
-    /// True where nothing has happened, to anything that is watched nor to what is mounted where, since the generation had
-    /// this number. False wherever that cannot be told.
-    ///
-    /// One system call, without a lock. An event that another thread is about to take has changed the generation before it
-    /// is gone from the queue, so it is either seen here or there. Only of a mount, which is reported once and to one
-    /// thread, another may learn the instant later that this one takes to pass it on.
-    pub(crate) fn is_quiet_since(&self, generation: u64) -> bool {
-        let Some(Some(bell)) = self.bell.get() else { return false };
-        let mut room = [MaybeUninit::uninit(); 2];
-        let Ok((rung, _)) = epoll::wait(&bell.epoll, &mut room, Some(&AT_ONCE)) else { return false };
-        if rung.iter().any(|event| event.data.u64() == MOUNTS) {
-            self.generation.fetch_add(1, Ordering::AcqRel);
+    /// Tells of a file that is watched from now on what has happened to it since its `arrival`, by its folder's reports.
+    pub(crate) fn add_history(&self, watch: &Watch, arrival: &Watch) {
+        let mut watched = self.watched();
+        self.take_events(&mut watched);
+        let Some(&Entry { activity: history, .. }) =
+            watched.get(&arrival.number).and_then(|entries| entries.get(&arrival.name))
+        else {
+            return;
+        };
+        let entry = watched.get_mut(&watch.number).and_then(|entries| entries.get_mut(&watch.name));
+        if let Some(entry) = entry.filter(|entry| entry.holders == 1) {
+            entry.activity = Activity { arrivals: 0, ..history };
         }
-        rung.is_empty() && self.generation() == generation
     }
 
-    fn watched(&self) -> MutexGuard<'_, HashMap<i32, Watched>> {
+    fn watched(&self) -> MutexGuard<'_, HashMap<i32, Entries>> {
         // What a panic leaves behind is whole: every change of it is one step.
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take_events(&self, watched: &mut HashMap<i32, Watched>) {
+    fn take_events(&self, watched: &mut HashMap<i32, Entries>) {
         let Some(inotify) = self.inotify.get() else { return };
         let mut buffer = [MaybeUninit::uninit(); 4096];
         let mut reader = Reader::new(inotify.as_fd(), &mut buffer);
         let mut lost = false;
         while !reader.is_buffer_empty() || has_events(inotify) {
-            if reader.is_buffer_empty() {
-                // Before they are taken, see `is_quiet_since`.
-                self.generation.fetch_add(1, Ordering::AcqRel);
-            }
             match reader.next() {
                 Ok(event) if event.events().contains(ReadFlags::QUEUE_OVERFLOW) => lost = true,
                 Ok(event) if event.events().contains(ReadFlags::IGNORED) => {
                     watched.remove(&event.wd());
                 }
                 Ok(event) => {
-                    if let Some(file) = watched.get_mut(&event.wd()) {
-                        file.activity.note(event.events());
+                    let name = event.file_name().map_or(&b""[..], CStr::to_bytes);
+                    if let Some(entry) = watched.get_mut(&event.wd()).and_then(|entries| entries.get_mut(name)) {
+                        entry.activity.note(event.events());
                     }
                 }
                 Err(Errno::INTR) => {}
@@ -183,29 +165,19 @@ impl Watcher {
     }
 }
 
-const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
-
+/// By poll(2): an epoll_wait(2) that is not to wait may find nothing while another thread is in it (Linux since 5.11).
 fn has_events(inotify: &OwnedFd) -> bool {
+    const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
     // Where that cannot be told, reading will tell.
     poll(&mut [PollFd::new(inotify, PollFlags::IN)], Some(&AT_ONCE)) != Ok(0)
 }
 
-/// What a bell rings for.
-const INOTIFY: u64 = 0;
-const MOUNTS: u64 = 1;
-
-impl Bell {
-    fn on(inotify: &OwnedFd) -> Result<Bell, Errno> {
-        let mounts = rustix::fs::open(c"/proc/self/mountinfo", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        epoll::add(&epoll, inotify, epoll::EventData::new_u64(INOTIFY), epoll::EventFlags::IN)?;
-        epoll::add(&epoll, &mounts, epoll::EventData::new_u64(MOUNTS), epoll::EventFlags::PRI)?;
-        Ok(Bell { epoll, _mounts: mounts })
-    }
-}
-
 impl Activity {
     fn note(&mut self, happened: ReadFlags) {
+        if happened.intersects(ReadFlags::CREATE | ReadFlags::MOVED_TO) {
+            *self = Activity { arrivals: self.arrivals + 1, ..Activity::default() };
+            return;
+        }
         self.events += 1;
         if happened.contains(ReadFlags::CLOSE_WRITE) {
             // Without a change before it, there was nothing but an open file.
@@ -213,6 +185,21 @@ impl Activity {
         } else if happened.contains(ReadFlags::MODIFY) {
             self.written_since.get_or_insert_with(Instant::now);
         }
+    }
+}
+
+/// What an operator can do where a file cannot be watched, for the reason of this error number. Ends a sentence.
+pub fn advice_on_watching(number: i32) -> &'static str {
+    match Errno::from_raw_os_error(number) {
+        Errno::MFILE => "raise fs.inotify.max_user_instances, or the limit on open files",
+        Errno::NFILE => "raise fs.file-max",
+        Errno::NOSPC => "raise fs.inotify.max_user_watches",
+        Errno::NOMEM => "the kernel is out of memory",
+        Errno::ACCESS | Errno::PERM => {
+            "let the user httpd runs as watch it (SELinux, AppArmor and seccomp can forbid that)"
+        }
+        Errno::NOSYS => "the kernel has no inotify",
+        _ => "see inotify_add_watch(2) for this error",
     }
 }
 
@@ -239,17 +226,17 @@ mod tests {
         fs::write(&path, "before").unwrap();
         let watcher = Watcher::default();
         let watch = watcher.watch(&c_path(&path)).unwrap();
-        assert_eq!(watcher.activity(watch), Some(Activity::default()));
+        assert_eq!(watcher.activity(&watch), Some(Activity::default()));
         let mut file = File::create(&path).unwrap();
-        let emptied = watcher.activity(watch).unwrap();
+        let emptied = watcher.activity(&watch).unwrap();
         assert!(emptied.written_since.is_some());
         file.write_all(b"after").unwrap();
-        assert_eq!(watcher.activity(watch).unwrap().written_since, emptied.written_since);
+        assert_eq!(watcher.activity(&watch).unwrap().written_since, emptied.written_since);
         drop(file);
-        let closed = watcher.activity(watch).unwrap();
+        let closed = watcher.activity(&watch).unwrap();
         assert!(closed.written_since.is_none() && closed.events > emptied.events);
         drop(File::open(&path).unwrap());
-        assert_eq!(watcher.activity(watch), Some(closed), "a reader is nothing");
+        assert_eq!(watcher.activity(&watch), Some(closed), "a reader is nothing");
     }
 
     #[test]
@@ -260,7 +247,7 @@ mod tests {
         let watcher = Watcher::default();
         let watch = watcher.watch(&c_path(&path)).unwrap();
         fs::remove_file(&path).unwrap();
-        assert_eq!(watcher.activity(watch), None);
+        assert_eq!(watcher.activity(&watch), None);
     }
 
     #[test]
@@ -273,9 +260,10 @@ mod tests {
         let [first, second] = [&one, &two].map(|path| watcher.watch(&c_path(path)).unwrap());
         assert_eq!(first, second);
         watcher.unwatch(first);
-        assert!(watcher.activity(second).is_some());
+        assert!(watcher.activity(&second).is_some());
+        let gone = Watch { number: second.number, name: second.name.clone() };
         watcher.unwatch(second);
-        assert!(watcher.activity(second).is_none());
+        assert!(watcher.activity(&gone).is_none());
     }
 
     #[test]
@@ -289,9 +277,40 @@ mod tests {
         for _ in 0..=most / 2 {
             File::options().append(true).open(&path).unwrap().write_all(b"x").unwrap();
         }
-        assert_eq!(watcher.activity(watch), None);
+        assert_eq!(watcher.activity(&watch), None);
         let again = watcher.watch(&c_path(&path)).unwrap();
-        assert_eq!(watcher.activity(again), Some(Activity::default()));
-        assert_eq!(watcher.activity(watch), None, "an old watch is not the new one");
+        assert_eq!(watcher.activity(&again), Some(Activity::default()));
+        assert_eq!(watcher.activity(&watch), None, "an old watch is not the new one");
+    }
+
+    #[test]
+    fn of_a_file_put_in_a_watched_place_all_is_known_since_then() {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, new] = ["file", "new"].map(|name| folder.path().join(name));
+        fs::write(&path, "before").unwrap();
+        let watcher = Watcher::default();
+        let place = watcher.watch_name(&c_path(folder.path()), b"file").unwrap();
+        fs::write(&path, "longer").unwrap();
+        fs::write(&new, "after").unwrap();
+        fs::rename(&new, &path).unwrap();
+        let arrived = Activity { arrivals: 1, ..Activity::default() };
+        assert_eq!(watcher.activity(&place), Some(arrived), "what was before is of another file");
+        let mut writer = File::options().append(true).open(&path).unwrap();
+        writer.write_all(b"more").unwrap();
+        let watch = watcher.watch(&c_path(&path)).unwrap();
+        watcher.add_history(&watch, &place);
+        assert!(watcher.activity(&watch).unwrap().written_since.is_some());
+        drop(writer);
+        let closed = watcher.activity(&watch).unwrap();
+        assert_eq!((closed.written_since, closed.contents), (None, 1));
+        fs::write(&new, "of no concern").unwrap();
+        assert_eq!(watcher.activity(&watch), Some(closed));
+    }
+
+    #[test]
+    fn the_advice_fits_the_error() {
+        assert!(advice_on_watching(libc::ENOSPC).contains("max_user_watches"));
+        assert!(advice_on_watching(libc::EMFILE).contains("max_user_instances"));
+        assert!(!advice_on_watching(libc::EACCES).contains("raise"));
     }
 }
