@@ -1,59 +1,119 @@
 //! What is registered with httpd, and when.
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_void};
 use std::io;
-use std::ptr::{NonNull, null};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::mem::transmute;
+use std::ptr::{NonNull, from_ref, null};
 
+use crate::authn::{basic, provider};
+#[cfg(httpd = "2.4")]
+use crate::authn::{challenge, fake};
+#[cfg(httpd = "2.2")]
+use crate::authz::v22 as authz;
+#[cfg(httpd = "2.4")]
+use crate::authz::v24 as authz;
 use crate::checks::{self, Occasion};
-use crate::config;
+use crate::config::server::{ServerConfig, named_files};
+#[cfg(httpd = "2.2")]
+use crate::httpd::bindings::ap_hook_auth_checker;
 use crate::httpd::bindings::{
-    APR_HOOK_MIDDLE, HTTP_INTERNAL_SERVER_ERROR, OK, ap_find_linked_module, ap_hook_child_init, ap_hook_post_config,
-    ap_hook_pre_config, ap_hook_pre_mpm, ap_hook_test_config, ap_scoreboard_e, apr_pool_t, esauth_is_rehearsal,
-    server_rec,
+    APR_HOOK_FIRST, APR_HOOK_MIDDLE, APR_HOOK_REALLY_FIRST, HTTP_INTERNAL_SERVER_ERROR, OK, ap_hook_child_init,
+    ap_hook_handler, ap_hook_log_transaction, ap_hook_post_config, ap_hook_pre_config, ap_hook_pre_mpm,
+    ap_hook_test_config, ap_hook_type_checker, ap_scoreboard_e, apr_optional_hook_add, apr_pool_t, esauth_is_rehearsal,
+    request_rec, server_rec,
 };
+#[cfg(httpd = "2.4")]
+use crate::httpd::bindings::{APR_HOOK_LAST, ap_hook_fixups, ap_hook_note_auth_failure, ap_hook_optional_fn_retrieve};
 use crate::httpd::boundary::guard;
-use crate::httpd::generation;
+use crate::httpd::generation::{self, register_provider};
+use crate::httpd::hook::Modules;
+use crate::httpd::loaded;
 use crate::httpd::log::{Level, here, log_server};
+use crate::httpd::module::VERSION;
 use crate::httpd::pool::Pool;
-use crate::state::{files, verdicts};
-use crate::{VERSION, metrics};
+use crate::httpd::provider::{AUTHN, AUTHN_VERSION};
+use crate::metrics::{prometheus, status};
+use crate::state::{files, outcomes, verdicts};
 
-/// httpd's call when the module is loaded.
-pub(crate) unsafe extern "C" fn register_hooks(pool: *mut apr_pool_t) {
-    guard((), || {
-        let middle = APR_HOOK_MIDDLE as c_int;
-        // SAFETY: httpd's registration functions, at the time they are meant for, with functions of the right types.
-        unsafe {
-            ap_hook_pre_config(Some(pre_config), null(), null(), middle);
-            ap_hook_post_config(Some(post_config), null(), null(), middle);
-            ap_hook_test_config(Some(test_config), null(), null(), middle);
-            ap_hook_pre_mpm(Some(pre_mpm), null(), null(), middle);
-            ap_hook_child_init(Some(child_init), null(), null(), middle);
-            generation::register_hooks(pool);
-            metrics::register_hooks();
+/// Registers all hooks.
+pub(crate) fn register() {
+    let (first, middle) = (APR_HOOK_FIRST as c_int, APR_HOOK_MIDDLE as c_int);
+    // SAFETY: httpd's registration functions, at the time they are meant for, with functions of the right types and names
+    // that stay. mod_status runs its hook, if it is loaded, and casts it back to the type that it has here.
+    unsafe {
+        ap_hook_pre_config(Some(pre_config), null(), null(), middle);
+        ap_hook_post_config(Some(post_config), null(), null(), middle);
+        ap_hook_test_config(Some(test_config), null(), null(), middle);
+        ap_hook_pre_mpm(Some(pre_mpm), null(), null(), middle);
+        ap_hook_child_init(Some(child_init), null(), null(), middle);
+
+        register_access_hooks();
+        // The first thing that httpd does with a request that has been let in.
+        ap_hook_type_checker(Some(outcomes::let_in), null(), null(), APR_HOOK_REALLY_FIRST as c_int);
+        // Before mod_log_config, which shows the notes.
+        ap_hook_log_transaction(Some(outcomes::log_transaction), null(), null(), first);
+
+        ap_hook_handler(Some(prometheus::handler), null(), null(), middle);
+        type StatusHook = unsafe extern "C" fn(*mut request_rec, c_int) -> c_int;
+        let status_hook = transmute::<StatusHook, unsafe extern "C" fn()>(status::status_hook);
+        apr_optional_hook_add(c"status_hook".as_ptr(), Some(status_hook), null(), null(), middle);
+    }
+}
+
+/// Ours answers before mod_auth_basic; it leaves to that what is for it to do.
+static MOD_AUTH_BASIC: Modules<2> = Modules([c"mod_auth_basic.c".as_ptr(), null()]);
+
+/// # Safety
+/// As for httpd's registration functions.
+#[cfg(httpd = "2.4")]
+unsafe fn register_access_hooks() {
+    let (middle, last) = (APR_HOOK_MIDDLE as c_int, APR_HOOK_LAST as c_int);
+    // SAFETY: as the caller promises; functions of the right types, and names that stay.
+    unsafe {
+        generation::hook_authentication(basic::check_authn, MOD_AUTH_BASIC.0.as_ptr());
+        ap_hook_note_auth_failure(Some(challenge::note_auth_failure), null(), null(), middle);
+        ap_hook_fixups(Some(fake::fake_authorization), null(), null(), last);
+        ap_hook_optional_fn_retrieve(Some(authz::retrieve_optional_functions), null(), null(), middle);
+    }
+}
+
+/// # Safety
+/// As for httpd's registration functions.
+#[cfg(httpd = "2.2")]
+unsafe fn register_access_hooks() {
+    static GROUPS: Modules<2> = Modules([c"mod_authz_groupfile.c".as_ptr(), null()]);
+    static OWNER: Modules<2> = Modules([c"mod_authz_owner.c".as_ptr(), null()]);
+
+    // SAFETY: as the caller promises; functions of the right types, and names that stay. mod_authz_owner leaves the note
+    // that `Require file-group` needs, and so comes first.
+    unsafe {
+        generation::hook_authentication(basic::check_authn, MOD_AUTH_BASIC.0.as_ptr());
+        ap_hook_auth_checker(Some(authz::check_groups), OWNER.0.as_ptr(), GROUPS.0.as_ptr(), APR_HOOK_MIDDLE as c_int);
+    }
+}
+
+/// Registers the providers: of authentication under both names, in 2.4 those of authorization too.
+fn register_providers(pool: *mut apr_pool_t) {
+    let authn = from_ref(&provider::PROVIDER).cast::<c_void>();
+    // SAFETY: the configuration's pool, at the time of registrations; names and providers of the right types that stay as
+    // long as this library is loaded.
+    unsafe {
+        register_provider(pool, AUTHN, c"esauth", AUTHN_VERSION, authn);
+        register_provider(pool, AUTHN, c"file", AUTHN_VERSION, authn);
+        #[cfg(httpd = "2.4")]
+        for (name, provider) in [(c"group", &authz::GROUP_PROVIDER), (c"file-group", &authz::FILE_GROUP_PROVIDER)] {
+            register_provider(pool, authz::GROUP, name, authz::VERSION, from_ref(provider).cast());
         }
-    });
+    }
 }
-
-/// True where mod_auth_basic is loaded as well.
-pub(crate) fn mod_auth_basic_is_loaded() -> bool {
-    MOD_AUTH_BASIC.load(Ordering::Relaxed)
-}
-
-static MOD_AUTH_BASIC: AtomicBool = AtomicBool::new(false);
 
 /// After every module has been loaded and before any directive that looks for a provider is read: only now can ours take
 /// the stock names, whatever the order of loading.
 unsafe extern "C" fn pre_config(pool: *mut apr_pool_t, _log: *mut apr_pool_t, _temporary: *mut apr_pool_t) -> c_int {
     guard(HTTP_INTERNAL_SERVER_ERROR as c_int, || {
-        config::forget_named_files();
-        verdicts::reset();
-        // SAFETY: a C string; httpd's list of modules is complete.
-        let found = unsafe { ap_find_linked_module(c"mod_auth_basic.c".as_ptr()) };
-        MOD_AUTH_BASIC.store(!found.is_null(), Ordering::Relaxed);
-        // SAFETY: the configuration's pool, at the time of registrations.
-        unsafe { generation::register_providers(pool) };
+        verdicts::forget();
+        loaded::look();
+        register_providers(pool);
         OK as c_int
     })
 }
@@ -71,12 +131,14 @@ unsafe extern "C" fn post_config(
         let (Some(main), Some(pool)) = (main, pool) else { return OK as c_int };
         // SAFETY: the main server.
         if unsafe { esauth_is_rehearsal(server) } == 0 {
-            // SAFETY: the process's pool and the configuration's, in the parent's only thread.
-            if let Err(error) = unsafe { verdicts::establish((*(*server).process).pool, pool) } {
+            let settings = ServerConfig::of(main).settings;
+            // SAFETY: the process's pool and the configuration's, in which the files' paths are, in the parent's only thread.
+            let established = unsafe { verdicts::establish((*main.process).pool, pool, settings, &named_files(main)) };
+            if let Err(error) = established {
                 no_memory(Some(main), pool, &error);
                 return HTTP_INTERNAL_SERVER_ERROR as c_int;
             }
-            let how: &[u8] = if mod_auth_basic_is_loaded() { b"beside" } else { b"in place of" };
+            let how: &[u8] = if loaded::mod_auth_basic() { b"beside" } else { b"in place of" };
             let text: [&[u8]; 5] = [
                 b"rust_esauth/",
                 VERSION.as_bytes(),
@@ -134,7 +196,7 @@ fn no_memory(server: Option<&server_rec>, pool: Pool<'_>, error: &io::Error) {
 /// Reads the configured files when a child starts, with its rights, so that its first request need not.
 unsafe extern "C" fn child_init(_pool: *mut apr_pool_t, _server: *mut server_rec) {
     guard((), || {
-        for (kind, path) in config::named_files() {
+        for &(kind, path) in verdicts::named_files() {
             files::preload(kind, path);
         }
     });

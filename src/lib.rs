@@ -7,10 +7,12 @@
 //! * [`authn`]: the authentication hook, the providers `esauth` and `file`, what a connection remembers;
 //! * [`authz`]: `Require group` and `Require file-group`;
 //! * [`checks`]: what is wrong with a configuration, said when the server starts or its configuration is tested;
-//! * [`metrics`]: what an operator sees: counts, the pages that show them, notes for the access log;
-//! * [`state`]: the files of a child process, the verified cache of all of them;
-//! * [`config`]: the directives, and what they say about a folder;
+//! * [`metrics`]: the pages that show an operator what was counted;
+//! * [`state`]: the files of a child process, the verdicts of the server, the counting of outcomes;
+//! * [`config`]: what directives say, of a section and of the server;
 //! * [`httpd`]: httpd's objects made safe to use from here, and what differs between 2.4 and 2.2.
+//!
+//! Each uses only those below it.
 
 mod authn;
 mod authz;
@@ -24,10 +26,12 @@ mod state;
 use std::ffi::c_int;
 use std::mem::zeroed;
 
-use httpd::bindings::{self, module};
-
-/// This module's version, as the start-up line tells it.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+use config::section::DirConfig;
+use config::server::ServerConfig;
+use httpd::bindings::{self, apr_pool_t, command_rec, module};
+use httpd::boundary::guard;
+use httpd::command::{Commands, count};
+use httpd::configuration::{create_dir_config, create_server_config, merge_dir_config};
 
 /// The symbol that `LoadModule rust_esauth_module` looks up. httpd writes its index and handle into it, before there is
 /// any other thread.
@@ -39,16 +43,24 @@ pub static mut rust_esauth_module: module = module {
     module_index: -1,
     name: c"mod_rust_esauth.c".as_ptr(),
     magic: bindings::MODULE_MAGIC_COOKIE as _,
-    create_dir_config: Some(config::create_dir_config),
-    merge_dir_config: Some(config::merge_dir_config),
-    cmds: config::COMMANDS.as_ptr(),
-    register_hooks: Some(hooks::register_hooks),
+    create_dir_config: Some(create_dir_config::<DirConfig<'static>>),
+    merge_dir_config: Some(merge_dir_config::<DirConfig<'static>>),
+    create_server_config: Some(create_server_config::<ServerConfig<'static>>),
+    cmds: COMMANDS.as_ptr(),
+    register_hooks: Some(register_hooks),
     // SAFETY: plain C data; every other member (pointers, optional functions, flags) is right as zero.
     ..unsafe { zeroed() }
 };
 
-/// Where httpd keeps this module's part of a configuration vector.
-fn module_index() -> c_int {
-    // SAFETY: written by httpd while the module is loaded, before any other code of it runs, and only read since.
-    unsafe { (&raw const rust_esauth_module.module_index).read() }
+/// The directives, of which each part has its own.
+const PARTS: &[&[command_rec]] = &[config::section::COMMANDS, config::server::COMMANDS, checks::COMMANDS];
+static COMMANDS: Commands<{ count(PARTS) }> = Commands::of(PARTS);
+
+/// httpd's call when the module is loaded.
+unsafe extern "C" fn register_hooks(_pool: *mut apr_pool_t) {
+    guard((), || {
+        // SAFETY: written by httpd just before, in its only thread.
+        httpd::module::set_index(unsafe { (&raw const rust_esauth_module.module_index).read() });
+        hooks::register();
+    });
 }

@@ -7,7 +7,7 @@ use std::ptr;
 use esauth_engine::cache::{Grant, Presented};
 use esauth_engine::{Passwords, Snapshot};
 
-use crate::httpd::generation::client_address;
+use crate::config::section::DirConfig;
 use crate::httpd::request::Request;
 use crate::state::verdicts;
 
@@ -27,7 +27,7 @@ struct LastGrant {
 pub(crate) fn recall<'r>(request: Request<'r>, header: &CStr) -> Option<&'r CStr> {
     // SAFETY: null, or what `remember` has kept.
     let last = unsafe { request.connection_data().cast::<LastGrant>().as_ref() }?;
-    let path = request.config().user_file()?;
+    let path = DirConfig::of(request).user_file?;
     if !verdicts::cache()?.recalls(&last.grant, &presented(request, header), path) {
         return None;
     }
@@ -55,5 +55,5 @@ pub(crate) fn remember(request: Request<'_>, header: &CStr, file: &Snapshot<Pass
 }
 
 fn presented<'r>(request: Request<'r>, header: &'r CStr) -> Presented<'r> {
-    Presented { text: header.to_bytes(), client: client_address(request).to_bytes() }
+    Presented { text: header.to_bytes(), client: request.client_address().to_bytes() }
 }

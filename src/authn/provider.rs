@@ -6,27 +6,20 @@ use std::ffi::{CStr, c_char};
 use std::ptr;
 use std::sync::Arc;
 
-use esauth_engine::cache::{self, Credential, Lockout, Outcome, Scope};
+use esauth_engine::cache::{Credential, Lockout, Scope, Verdict};
 use esauth_engine::{Passwords, Snapshot, hash};
 
+use crate::config::section::DirConfig;
 use crate::httpd::bindings::{
     AUTH_DENIED, AUTH_GENERAL_ERROR, AUTH_GRANTED, AUTH_USER_FOUND, AUTH_USER_NOT_FOUND, authn_provider, authn_status,
     request_rec,
 };
-use crate::httpd::boundary::guard_request;
-use crate::httpd::generation::{client_address, tag};
+use crate::httpd::generation::tag;
 use crate::httpd::log::{Level, log_request};
-use crate::httpd::request::{Request, c_str};
-use crate::metrics;
-use crate::state::files;
-use crate::state::verdicts;
-
-/// The group that authentication providers are registered in (`AUTHN_PROVIDER_GROUP`).
-pub(crate) const GROUP: &CStr = c"authn";
-/// The version of their interface (`AUTHN_PROVIDER_VERSION`).
-pub(crate) const VERSION: &CStr = c"0";
-/// The note that tells a provider by which name it is called (`AUTHN_PROVIDER_NAME_NOTE`).
-pub(crate) const NAME_NOTE: &CStr = c"authn_provider_name";
+use crate::httpd::request::Request;
+use crate::httpd::text::c_str;
+use crate::state::outcomes::{self, Outcome, guard_request};
+use crate::state::{files, verdicts};
 
 /// What httpd calls; the same under both names.
 ///
@@ -40,9 +33,19 @@ pub(crate) fn is_ours(provider: &authn_provider) -> bool {
     ptr::eq(provider, &PROVIDER)
 }
 
-/// A provider's answer (`authn_status`).
+/// True where no provider but this module's is asked.
+pub(crate) fn has_only_ours(config: &DirConfig<'_>) -> bool {
+    config.providers.iter().all(|listed| is_ours(listed.provider))
+}
+
+/// True where this module's provider decides, and by nothing but the password file's hash.
+pub(crate) fn asks_only_our_file(config: &DirConfig<'_>) -> bool {
+    config.providers.len() <= 1 && has_only_ours(config) && !config.uses_digest_algorithm()
+}
+
+/// A provider's answer: httpd's `authn_status`, and what our own hook tells apart beyond it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum AuthnStatus {
     Granted,
     Denied,
     UserFound,
@@ -56,41 +59,41 @@ pub(crate) enum Verdict {
     },
 }
 
-impl Verdict {
-    pub(crate) fn from_raw(raw: authn_status) -> Verdict {
+impl AuthnStatus {
+    pub(crate) fn from_raw(raw: authn_status) -> AuthnStatus {
         match raw {
-            AUTH_GRANTED => Verdict::Granted,
-            AUTH_DENIED => Verdict::Denied,
-            AUTH_USER_FOUND => Verdict::UserFound,
-            AUTH_USER_NOT_FOUND => Verdict::UserNotFound,
-            _ => Verdict::Error,
+            AUTH_GRANTED => AuthnStatus::Granted,
+            AUTH_DENIED => AuthnStatus::Denied,
+            AUTH_USER_FOUND => AuthnStatus::UserFound,
+            AUTH_USER_NOT_FOUND => AuthnStatus::UserNotFound,
+            _ => AuthnStatus::Error,
         }
     }
 
     /// What a request with this verdict is counted as.
     pub(crate) fn outcome(self) -> Outcome {
         match self {
-            Verdict::Granted => Outcome::Granted,
-            Verdict::Denied => Outcome::WrongPassword,
-            Verdict::UserNotFound => Outcome::UnknownUser,
-            Verdict::Overloaded => Outcome::QueueFull,
-            Verdict::LockedOut { .. } => Outcome::LockedOut,
-            Verdict::UserFound | Verdict::Error => Outcome::Error,
+            AuthnStatus::Granted => Outcome::Granted,
+            AuthnStatus::Denied => Outcome::WrongPassword,
+            AuthnStatus::UserNotFound => Outcome::UnknownUser,
+            AuthnStatus::Overloaded => Outcome::QueueFull,
+            AuthnStatus::LockedOut { .. } => Outcome::LockedOut,
+            AuthnStatus::UserFound | AuthnStatus::Error => Outcome::Error,
         }
     }
 
     fn raw(self) -> authn_status {
         match self {
-            Verdict::Granted => AUTH_GRANTED,
-            Verdict::Denied => AUTH_DENIED,
-            Verdict::UserFound => AUTH_USER_FOUND,
-            Verdict::UserNotFound => AUTH_USER_NOT_FOUND,
-            Verdict::Error | Verdict::Overloaded | Verdict::LockedOut { .. } => AUTH_GENERAL_ERROR,
+            AuthnStatus::Granted => AUTH_GRANTED,
+            AuthnStatus::Denied => AUTH_DENIED,
+            AuthnStatus::UserFound => AUTH_USER_FOUND,
+            AuthnStatus::UserNotFound => AUTH_USER_NOT_FOUND,
+            AuthnStatus::Error | AuthnStatus::Overloaded | AuthnStatus::LockedOut { .. } => AUTH_GENERAL_ERROR,
         }
     }
 }
 
-fn check_password(request: Request<'_>, user: &CStr, password: &CStr) -> Verdict {
+fn check_password(request: Request<'_>, user: &CStr, password: &CStr) -> AuthnStatus {
     match passwords(request) {
         Ok(file) => judge(request, &file, user, password),
         Err(verdict) => verdict,
@@ -98,16 +101,16 @@ fn check_password(request: Request<'_>, user: &CStr, password: &CStr) -> Verdict
 }
 
 /// The section's password file as of now; where there is none, a verdict, of which the reason has been logged.
-pub(crate) fn passwords(request: Request<'_>) -> Result<Arc<Snapshot<Passwords>>, Verdict> {
-    let Some(path) = request.config().user_file() else {
+pub(crate) fn passwords(request: Request<'_>) -> Result<Arc<Snapshot<Passwords>>, AuthnStatus> {
+    let Some(path) = DirConfig::of(request).user_file else {
         let text = b"AuthUserFile not specified in the configuration";
         log_request!(request, Level::Error, 0, tag("AH01619: "), text);
-        return Err(Verdict::Error);
+        return Err(AuthnStatus::Error);
     };
     files::passwords(request, path).map_err(|unreadable| {
         let text = b"Could not open password file: ";
         log_request!(request, Level::Error, unreadable.0, tag("AH01620: "), text, path.to_bytes());
-        Verdict::Error
+        AuthnStatus::Error
     })
 }
 
@@ -115,49 +118,50 @@ pub(crate) fn passwords(request: Request<'_>) -> Result<Arc<Snapshot<Passwords>>
 ///
 /// Every verdict that a connection does not recall comes through here, whoever asks: our own hook, or another module that
 /// calls us as its provider.
-pub(crate) fn judge(request: Request<'_>, file: &Passwords, user: &CStr, password: &CStr) -> Verdict {
+pub(crate) fn judge(request: Request<'_>, file: &Passwords, user: &CStr, password: &CStr) -> AuthnStatus {
+    let config = DirConfig::of(request);
     let stored = file.stored_hash(user.to_bytes());
     let Some(cache) = verdicts::cache() else {
         return match stored {
-            None => Verdict::UserNotFound,
-            Some(stored) if hash::verify(password.to_bytes(), stored) => Verdict::Granted,
-            Some(_) => Verdict::Denied,
+            None => AuthnStatus::UserNotFound,
+            Some(stored) if hash::verify(password.to_bytes(), stored) => AuthnStatus::Granted,
+            Some(_) => AuthnStatus::Denied,
         };
     };
     let hash = match stored {
         Some(hash) => hash,
         // Where others may know the user, there is no secret in that this one does not, and no failure to be counted.
-        None if !request.config().has_only_ours() || !request.config().authoritative() => return Verdict::UserNotFound,
+        None if !has_only_ours(config) || !config.authoritative() => return AuthnStatus::UserNotFound,
         // An unknown user is to take as long as a wrong password.
         None => match file.decoy(cache.decoy(user.to_bytes())) {
             Some(hash) => hash,
-            None => return Verdict::UserNotFound,
+            None => return AuthnStatus::UserNotFound,
         },
     };
     let judgement = cache.judge(&Credential {
         stored: hash,
         password: password.to_bytes(),
         known: stored.is_some(),
-        client: client_address(request).to_str().unwrap_or(""),
+        client: request.client_address().to_str().unwrap_or(""),
         user: user.to_bytes(),
-        file: request.config().user_file().unwrap_or(c"").to_bytes(),
+        file: config.user_file.unwrap_or(c"").to_bytes(),
     });
     if let Some(duration) = judgement.hashed_for {
-        metrics::note_hash(request, duration);
+        outcomes::note_hash(request, duration);
         let duration = duration.as_micros().to_string();
         let (for_user, took) = (b"rust_esauth: computed a hash for user ", b", microseconds: ");
         log_request!(request, Level::Debug, 0, for_user, user.to_bytes(), took, duration.as_bytes());
     }
     match judgement.verdict {
-        cache::Verdict::Granted => Verdict::Granted,
-        cache::Verdict::Denied => {
+        Verdict::Granted => AuthnStatus::Granted,
+        Verdict::Denied => {
             if let Some(begins) = judgement.lockout {
                 log_lockout(request, user, &begins);
             }
-            if stored.is_none() { Verdict::UserNotFound } else { Verdict::Denied }
+            if stored.is_none() { AuthnStatus::UserNotFound } else { AuthnStatus::Denied }
         }
-        cache::Verdict::Overloaded => Verdict::Overloaded,
-        cache::Verdict::LockedOut => Verdict::LockedOut { seconds: judgement.lockout.map_or(1, |lasts| lasts.seconds) },
+        Verdict::Overloaded => AuthnStatus::Overloaded,
+        Verdict::LockedOut => AuthnStatus::LockedOut { seconds: judgement.lockout.map_or(1, |lasts| lasts.seconds) },
     }
 }
 
@@ -174,7 +178,7 @@ fn log_lockout(request: Request<'_>, user: &CStr, lockout: &Lockout) {
             b", which came again and again, and no other. A program there may still use an old one",
         ),
     };
-    let (seconds, address) = (lockout.seconds.to_string(), client_address(request).to_bytes());
+    let (seconds, address) = (lockout.seconds.to_string(), request.client_address().to_bytes());
     log_request!(
         request,
         Level::Warning,
@@ -191,37 +195,25 @@ fn log_lockout(request: Request<'_>, user: &CStr, lockout: &Lockout) {
 }
 
 /// The hash of `user:realm:password` that an htdigest file has, in the request's pool.
-fn realm_hash<'r>(request: Request<'r>, user: &CStr, realm: &CStr) -> Result<&'r CStr, Verdict> {
-    let Some(path) = request.config().user_file() else {
+fn realm_hash<'r>(request: Request<'r>, user: &CStr, realm: &CStr) -> Result<&'r CStr, AuthnStatus> {
+    let Some(path) = DirConfig::of(request).user_file else {
         let text = b"AuthUserFile not specified in the configuration";
         log_request!(request, Level::Error, 0, tag("AH01621: "), text);
-        return Err(Verdict::Error);
+        return Err(AuthnStatus::Error);
     };
     let file = files::passwords(request, path).map_err(|unreadable| {
         let text = b"Could not open password file: ";
         log_request!(request, Level::Error, unreadable.0, tag("AH01622: "), text, path.to_bytes());
-        Verdict::Error
+        AuthnStatus::Error
     })?;
     let hash = file.realm_hash(user.to_bytes(), realm.to_bytes()).map_err(|error| {
         let reason = error.to_string();
         let text = b"rust_esauth: no index of realms can be made: ";
         log_request!(request, Level::Error, 0, text, reason.as_bytes());
-        Verdict::Error
+        AuthnStatus::Error
     })?;
-    let hash = hash.ok_or(Verdict::UserNotFound)?;
+    let hash = hash.ok_or(AuthnStatus::UserNotFound)?;
     Ok(request.pool().join(&[hash]))
-}
-
-/// Calls the password check of any provider.
-pub(crate) fn call_check_password(
-    request: Request<'_>,
-    provider: &authn_provider,
-    user: &CStr,
-    password: &CStr,
-) -> Verdict {
-    let Some(check_password) = provider.check_password else { return Verdict::Error };
-    // SAFETY: a registered provider's function, called as its type says: a live request and two C strings.
-    Verdict::from_raw(unsafe { check_password(request.as_ptr(), user.as_ptr(), password.as_ptr()) })
 }
 
 unsafe extern "C" fn provider_check_password(
@@ -234,7 +226,7 @@ unsafe extern "C" fn provider_check_password(
     let (Some(request), Some(user), Some(password)) = (request, user, password) else { return AUTH_GENERAL_ERROR };
     guard_request(request, AUTH_GENERAL_ERROR, || {
         let verdict = check_password(request, user, password);
-        metrics::note(request, verdict.outcome());
+        outcomes::note(request, verdict.outcome());
         verdict.raw()
     })
 }

@@ -6,24 +6,25 @@ use std::ptr::null;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use esauth_engine::Memberships;
-use esauth_engine::cache::Outcome;
 
-use crate::config::refuse;
+use crate::authz::groups::{self, Membership, log_refusal};
+use crate::config::section::DirConfig;
 use crate::httpd::bindings::{
-    AP_EXPR_FLAG_STRING_RESULT, AUTHZ_DENIED, AUTHZ_DENIED_NO_USER, AUTHZ_GENERAL_ERROR, AUTHZ_GRANTED, ap_expr_info_t,
-    ap_expr_parse_cmd_mi, ap_expr_str_exec, apr_dynamic_fn_retrieve, authz_provider, authz_status, cmd_parms,
-    request_rec,
+    AUTHZ_DENIED, AUTHZ_DENIED_NO_USER, AUTHZ_GENERAL_ERROR, AUTHZ_GRANTED, apr_dynamic_fn_retrieve, authz_provider,
+    authz_status, cmd_parms, request_rec,
 };
-use crate::httpd::boundary::{guard, guard_request};
+use crate::httpd::boundary::guard;
+use crate::httpd::command::{Command, Refusal};
+use crate::httpd::expression::Expression;
 use crate::httpd::log::{Level, log_request};
-use crate::httpd::request::{Request, c_str};
-use crate::httpd::words::words;
-use crate::metrics;
-use crate::module_index;
-use crate::state::files;
+use crate::httpd::request::Request;
+use crate::httpd::text::c_str;
+use crate::state::outcomes::{self, Outcome, guard_request};
 
 /// The group that authorization providers are registered in (`AUTHZ_PROVIDER_GROUP`).
 pub(crate) const GROUP: &CStr = c"authz";
+/// The version of their interface (`AUTHZ_PROVIDER_VERSION`).
+pub(crate) const VERSION: &CStr = c"0";
 
 pub(crate) static GROUP_PROVIDER: authz_provider =
     authz_provider { check_authorization: Some(check_group), parse_require_line: Some(parse_group) };
@@ -62,20 +63,21 @@ unsafe extern "C" fn check_group(
     // SAFETY: mod_authz_core calls its providers with a live request.
     let Some(request) = (unsafe { Request::new(raw) }) else { return AUTHZ_GENERAL_ERROR };
     guard_request(request, AUTHZ_DENIED, || {
-        // SAFETY: what `parse_group` returned for this requirement.
-        let expression = unsafe { parsed.cast::<ap_expr_info_t>().as_ref() };
+        // SAFETY: what `parse_group` has put there for this requirement.
+        let expression = unsafe { Expression::from_ptr(parsed) };
         authorize(request, &GROUP_LINES, |memberships| {
-            let required = match required_groups(request, expression) {
-                Ok(required) => required,
+            let required = match expression.map_or(Ok(None), |expression| expression.evaluate(request)) {
+                Ok(required) => required.unwrap_or(c""),
                 Err(error) => {
                     let text = b"authz_groupfile authorize: require group: Can't evaluate require expression: ";
                     log_request!(request, Level::Error, 0, b"AH02592: ", text, error.to_bytes());
                     return false;
                 }
             };
-            let member = words(request, required).any(|group| memberships.contains(group.to_bytes()));
+            let member = groups::names_one_of(request, required, memberships);
             if !member {
-                deny(request, Level::Debug, b"AH01667: ", &[b"user is not part of the 'require'ed group(s)."]);
+                let reason = b"user is not part of the 'require'ed group(s).";
+                log_refusal(request, Level::Debug, b"AH01667: ", reason);
             }
             member
         })
@@ -96,65 +98,32 @@ unsafe extern "C" fn check_file_group(
             let Some(owner) = file_owner_group(request) else { return false };
             let member = memberships.contains(owner.to_bytes());
             if !member {
-                deny(request, Level::Debug, b"AH01671: ", &[b"user is not part of the 'require'ed file group."]);
+                let reason = b"user is not part of the 'require'ed file group.";
+                log_refusal(request, Level::Debug, b"AH01671: ", reason);
             }
             member
         })
     })
 }
 
-/// Looks the user up in the section's group file, then asks `is_member`. Membership comes first, so that a user in no
-/// group is denied whatever the requirement.
 fn authorize(request: Request<'_>, lines: &Lines, is_member: impl FnOnce(Memberships<'_>) -> bool) -> authz_status {
     let Some(user) = request.user() else { return AUTHZ_DENIED_NO_USER };
-    let Some(path) = request.config().group_file() else {
+    let Some(path) = DirConfig::of(request).group_file else {
         let text = b"No group file was specified in the configuration";
         log_request!(request, Level::Error, 0, lines.no_group_file, text);
-        metrics::note_unmet(request, Outcome::Error);
+        outcomes::note_unmet(request, Outcome::Error);
         return AUTHZ_DENIED;
     };
-    let file = match files::groups(request, path) {
-        Ok(file) => file,
-        Err(unreadable) => {
-            let text = b"Could not open group file: ";
-            log_request!(request, Level::Error, unreadable.0, lines.cannot_open, text, path.to_bytes());
-            metrics::note_unmet(request, Outcome::Error);
-            return AUTHZ_DENIED;
+    match groups::membership(request, path, user, is_member) {
+        Membership::Member => return AUTHZ_GRANTED,
+        // Told where it was found out.
+        Membership::NotMember => {}
+        Membership::InNoGroup => {
+            log_refusal(request, lines.in_no_group_level, lines.in_no_group, groups::in_no_group(request, path));
         }
-    };
-    let Some(memberships) = file.of(user.to_bytes()) else {
-        let reason: [&[u8]; 3] = [b"user doesn't appear in group file (", path.to_bytes(), b")."];
-        deny(request, lines.in_no_group_level, lines.in_no_group, &reason);
-        metrics::note_unmet(request, Outcome::NotInGroup);
-        return AUTHZ_DENIED;
-    };
-    if is_member(memberships) {
-        return AUTHZ_GRANTED;
+        Membership::Unknown(status) => groups::log_cannot_open(request, lines.cannot_open, path, status),
     }
-    metrics::note_unmet(request, Outcome::NotInGroup);
     AUTHZ_DENIED
-}
-
-fn deny(request: Request<'_>, level: Level, tag: &[u8], reason: &[&[u8]]) {
-    let user = request.user().unwrap_or(c"").to_bytes();
-    let reason = request.pool().join(reason).to_bytes();
-    let (to, failed) = (b" to access ", b" failed, reason: ");
-    log_request!(request, level, 0, tag, b"Authorization of user ", user, to, request.uri().to_bytes(), failed, reason);
-}
-
-/// The names that the requirement's expression gives for this request, or why it cannot be evaluated.
-fn required_groups<'r>(request: Request<'r>, expression: Option<&ap_expr_info_t>) -> Result<&'r CStr, &'r CStr> {
-    let Some(expression) = expression else { return Ok(c"") };
-    let mut error = null();
-    // SAFETY: a live request, an expression of its configuration, and a place for the error's text.
-    let (text, error) = unsafe {
-        let text = ap_expr_str_exec(request.as_ptr(), expression, &raw mut error);
-        (c_str(text), c_str(error))
-    };
-    match error {
-        Some(error) => Err(error),
-        None => Ok(text.unwrap_or(c"")),
-    }
 }
 
 /// httpd's call for each `Require group` it reads.
@@ -164,17 +133,18 @@ unsafe extern "C" fn parse_group(
     parsed: *mut *const c_void,
 ) -> *const c_char {
     guard(c"rust_esauth: internal error".as_ptr(), || {
-        let mut error = null();
-        let flags = AP_EXPR_FLAG_STRING_RESULT;
-        // SAFETY: httpd's arguments of this call; no look-up function of our own.
-        unsafe {
-            let expression = ap_expr_parse_cmd_mi(cmd, arguments, flags, &raw mut error, None, module_index());
-            if let Some(error) = c_str(error) {
-                return refuse(cmd, &[b"Cannot parse expression in require line: ", error.to_bytes()]);
+        // SAFETY: httpd's arguments of this call: a directive, and a text in its pool.
+        let (command, arguments) = unsafe { (Command::new(cmd), c_str(arguments).unwrap_or(c"")) };
+        let Some(command) = command else { return null() };
+        let refused = match Expression::parse(command, arguments) {
+            Ok(expression) => {
+                // SAFETY: httpd's place for what the provider wants back at each request.
+                unsafe { parsed.write(expression.as_ptr()) };
+                Ok(())
             }
-            parsed.write(expression.cast::<c_void>());
-        }
-        null()
+            Err(error) => command.refuse(&[b"Cannot parse expression in require line: ", error.to_bytes()]),
+        };
+        refused.map_or_else(Refusal::as_ptr, |()| null())
     })
 }
 

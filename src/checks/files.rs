@@ -13,8 +13,6 @@ use super::run_user::{ENTER, READ, RunUser, WRITE, has_access_list};
 use super::sections::{Guarded, Kind, MAIN, Number, Section, Sections};
 use super::tree::Directive;
 use super::{Check, Findings, Occasion};
-use crate::httpd::bindings::ap_server_root_relative;
-use crate::httpd::request::c_str;
 
 pub(super) fn check(findings: &mut Findings<'_, '_>, guarded: &[Guarded<'_>], occasion: Occasion) {
     let sections = findings.sections;
@@ -75,8 +73,7 @@ fn used<'t>(sections: &Sections<'t>, guarded: &[Guarded<'t>]) -> Vec<Used<'t>> {
 /// A path that a directive names; it starts at the ServerRoot if it is not absolute.
 fn absolute(directive: Directive<'_>, path: &[u8]) -> Option<PathBuf> {
     let path = CString::new(path).ok()?;
-    // SAFETY: a live pool and a C string; null or a C string in the pool.
-    let whole = unsafe { c_str(ap_server_root_relative(directive.pool().as_ptr(), path.as_ptr())) }?;
+    let whole = directive.pool().server_root_relative(&path)?;
     Some(OsStr::from_bytes(whole.to_bytes()).into())
 }
 

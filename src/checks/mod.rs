@@ -18,15 +18,14 @@ mod sections;
 mod tree;
 
 use std::collections::HashSet;
-use std::ffi::{CStr, c_char, c_int, c_void};
-use std::ptr::null;
+use std::ffi::CStr;
 
-use crate::config::{CommandFunction, refuse, server_command};
-use crate::httpd::bindings::{ACCESS_CONF, ITERATE, RSRC_CONF, cmd_parms, command_rec, server_rec};
+use crate::config::section::DirConfig;
+use crate::httpd::bindings::{command_rec, server_rec};
 use crate::httpd::boundary::guard;
+use crate::httpd::command::{self, Answer, Command};
 use crate::httpd::log::{Level, here, log_server};
 use crate::httpd::pool::Pool;
-use crate::httpd::request::c_str;
 
 use sections::{Number, Sections};
 use tree::Directive;
@@ -69,28 +68,21 @@ impl Check {
     }
 }
 
-pub(crate) const ES_AUTH_SILENCE: command_rec = command_rec {
-    req_override: (RSRC_CONF | ACCESS_CONF) as c_int,
-    ..server_command(
+/// The directive of the checks.
+pub(crate) const COMMANDS: &[command_rec] =
+    &[command::anywhere_but_htaccess(command::each_word::<DirConfig<'static>>(
         c"EsAuthSilence",
-        CommandFunction { take1: check_name },
-        ITERATE,
+        check_name,
         c"names of start-up checks that are not to warn here",
-    )
-};
+    ))];
 
 /// `EsAuthSilence NAME …`, once for each name. Where it stands is looked up in the tree.
-unsafe extern "C" fn check_name(cmd: *mut cmd_parms, _config: *mut c_void, name: *const c_char) -> *const c_char {
-    guard(c"rust_esauth: internal error".as_ptr(), || {
-        // SAFETY: httpd's argument of a directive.
-        let name = unsafe { c_str(name) }.map_or(&b""[..], CStr::to_bytes);
-        if Check::named(name).is_some() {
-            return null();
-        }
-        let known = Check::ALL.map(|(_, name)| name).join(", ");
-        // SAFETY: httpd's `cmd`.
-        unsafe { refuse(cmd, &[b"EsAuthSilence: '", name, b"' is none of ", known.as_bytes()]) }
-    })
+fn check_name<'p>(command: Command<'p>, _config: &mut DirConfig<'p>, name: &'p CStr) -> Answer<'p> {
+    if Check::named(name.to_bytes()).is_some() {
+        return Ok(());
+    }
+    let known = Check::ALL.map(|(_, name)| name).join(", ");
+    command.refuse(&[b"EsAuthSilence: '", name.to_bytes(), b"' is none of ", known.as_bytes()])
 }
 
 /// When the configuration is looked at.

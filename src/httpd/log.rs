@@ -7,8 +7,8 @@ use std::ffi::{CStr, c_int};
 use std::ptr::null;
 
 use crate::httpd::bindings::{self, apr_status_t, esauth_log_server, server_rec};
+use crate::httpd::module;
 use crate::httpd::pool::Pool;
-use crate::module_index;
 
 /// httpd's log levels, as far as they are used here.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -35,15 +35,15 @@ impl Level {
 
 /// The place in the source that a line comes from; httpd shows it at level debug.
 #[derive(Clone, Copy)]
-pub(crate) struct Place {
+pub(crate) struct Location {
     pub(crate) file: &'static CStr,
     pub(crate) line: c_int,
 }
 
-/// The [`Place`] where it is written.
+/// The [`Location`] where it is written.
 macro_rules! here {
     () => {
-        $crate::httpd::log::Place {
+        $crate::httpd::log::Location {
             file: const {
                 match ::std::ffi::CStr::from_bytes_with_nul(concat!(file!(), "\0").as_bytes()) {
                     Ok(file) => file,
@@ -66,7 +66,7 @@ pub(crate) use log_request;
 
 /// Writes a line that belongs to no request. Without a server it goes to the main server's log.
 pub(crate) fn log_server(
-    place: Place,
+    location: Location,
     level: Level,
     status: apr_status_t,
     server: Option<&server_rec>,
@@ -78,9 +78,9 @@ pub(crate) fn log_server(
     // SAFETY: C strings that outlive the call, and a server that is null or valid.
     unsafe {
         esauth_log_server(
-            place.file.as_ptr(),
-            place.line,
-            module_index(),
+            location.file.as_ptr(),
+            location.line,
+            module::index(),
             level.raw(),
             status,
             server,

@@ -1,9 +1,28 @@
-//! httpd's and APR's objects, made safe to use from here, and what differs between httpd 2.4 and 2.2.
+//! The ground floor: httpd's and APR's objects, made safe to use from here. Nothing in this folder knows of this module's
+//! directives.
+//!
+//! * [`bindings`]: the declarations, generated from httpd's headers; [`boundary`]: no panic crosses it;
+//! * [`module`], [`configuration`], [`command`]: this module's place in httpd's vectors, what directives fill in there, and
+//!   the rows of the table of directives;
+//! * [`server`]: the main server and its virtual hosts; [`request`], [`table`], [`pool`], [`text`], [`expression`]: what comes with a request;
+//! * [`log`]: lines in the error log;
+//! * [`hook`], [`provider`], [`loaded`]: how modules call each other;
+//! * [`generation`]: what differs between the interfaces of httpd 2.4 and 2.2.
 
 pub(crate) mod bindings;
 pub(crate) mod boundary;
+pub(crate) mod command;
+pub(crate) mod configuration;
+#[cfg(httpd = "2.4")]
+pub(crate) mod expression;
 pub(crate) mod generation;
+pub(crate) mod hook;
+pub(crate) mod loaded;
 pub(crate) mod log;
+pub(crate) mod module;
 pub(crate) mod pool;
+pub(crate) mod provider;
 pub(crate) mod request;
-pub(crate) mod words;
+pub(crate) mod server;
+pub(crate) mod table;
+pub(crate) mod text;

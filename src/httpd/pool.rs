@@ -6,7 +6,8 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::slice;
 
-use crate::httpd::bindings::{apr_palloc, apr_pool_t};
+use crate::httpd::bindings::{ap_server_root_relative, apr_palloc, apr_pool_t};
+use crate::httpd::text::c_str;
 
 /// A pool that lives for at least `'p`.
 #[derive(Clone, Copy)]
@@ -62,5 +63,21 @@ impl<'p> Pool<'p> {
             rest = after;
         }
         CStr::from_bytes_until_nul(text).unwrap_or(c"")
+    }
+
+    /// A copy of a list, with elements as for [`Pool::value`].
+    pub(crate) fn list<T: Copy>(self, list: &[T]) -> &'p mut [T] {
+        let place = self.bytes(size_of_val(list)).as_mut_ptr().cast::<T>();
+        // SAFETY: large enough, and aligned as for `value`; the memory is no one else's, and lasts as long as the pool.
+        unsafe {
+            place.copy_from_nonoverlapping(list.as_ptr(), list.len());
+            slice::from_raw_parts_mut(place, list.len())
+        }
+    }
+
+    /// A path from the ServerRoot on, if it is not absolute. `None` where it is none.
+    pub(crate) fn server_root_relative(self, path: &CStr) -> Option<&'p CStr> {
+        // SAFETY: httpd's function on a live pool, and a C string.
+        unsafe { c_str(ap_server_root_relative(self.as_ptr(), path.as_ptr())) }
     }
 }

@@ -4,14 +4,15 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-use crate::config::DirConfig;
 use crate::httpd::bindings::{
-    self, ap_auth_name, ap_auth_type, ap_rwrite, ap_set_content_type, apr_status_t, apr_table_get, apr_table_setn,
-    apr_table_t, apr_table_unset, esauth_log_request, esauth_request_logs, request_rec,
+    self, ap_auth_name, ap_auth_type, ap_conf_vector_t, ap_rwrite, ap_set_content_type, apr_status_t, apr_table_t,
+    conn_rec, esauth_log_request, esauth_request_logs, request_rec,
 };
-use crate::httpd::log::{Level, Place};
+use crate::httpd::log::{Level, Location};
+use crate::httpd::module;
 use crate::httpd::pool::Pool;
-use crate::module_index;
+use crate::httpd::table::Table;
+use crate::httpd::text::c_str;
 
 /// A request, for as long as the call that it came with.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,48 +32,61 @@ impl<'r> Request<'r> {
         self.raw.as_ptr()
     }
 
-    pub(crate) fn pool(self) -> Pool<'r> {
-        // SAFETY: a request has a pool, which lives as long and belongs to the same thread.
-        unsafe { Pool::new(NonNull::new_unchecked((*self.as_ptr()).pool)) }
+    /// The value of a field.
+    fn get<T: Copy>(self, field: impl FnOnce(&request_rec) -> T) -> T {
+        // SAFETY: a live request, which nobody writes to during the call.
+        field(unsafe { self.raw.as_ref() })
     }
 
-    /// What this module's directives say about the request.
-    pub(crate) fn config(self) -> &'r DirConfig {
-        // SAFETY: a configuration vector is an array of pointers, one for each module at its index; httpd has filled
-        // ours with what `create_dir_config` or `merge_dir_config` returned, and keeps it as long as the request.
-        unsafe {
-            let vector = (*self.as_ptr()).per_dir_config.cast::<*const DirConfig>();
-            &**vector.add(module_index() as usize)
-        }
+    fn change(self, change: impl FnOnce(&mut request_rec)) {
+        // SAFETY: a live request, which is this thread's to change; nothing refers to its fields but during `get`.
+        change(unsafe { &mut *self.as_ptr() });
+    }
+
+    /// The text in a field of httpd's, all of which live as long as the request.
+    fn text(self, field: impl FnOnce(&request_rec) -> *const c_char) -> Option<&'r CStr> {
+        // SAFETY: null or a C string in the pool of the request or of its configuration.
+        unsafe { c_str(self.get(field)) }
+    }
+
+    /// A request that a field leads to.
+    fn other(self, field: impl FnOnce(&request_rec) -> *mut request_rec) -> Option<Self> {
+        // SAFETY: null, or a request that lives as long as this one, in the same thread.
+        unsafe { Request::new(self.get(field)) }
+    }
+
+    fn table(self, field: impl FnOnce(&request_rec) -> *mut apr_table_t) -> Table<'r> {
+        // SAFETY: a request has its tables as long as it lives.
+        unsafe { Table::new(self.get(field)) }
+    }
+
+    pub(crate) fn pool(self) -> Pool<'r> {
+        // SAFETY: a request has a pool, which lives as long and belongs to the same thread.
+        unsafe { Pool::new(NonNull::new_unchecked(self.get(|request| request.pool))) }
     }
 
     /// The name the client gave, whether verified or not.
     pub(crate) fn user(self) -> Option<&'r CStr> {
-        // SAFETY: null or a C string in the request's pool.
-        unsafe { c_str((*self.as_ptr()).user) }
+        self.text(|request| request.user)
     }
 
     pub(crate) fn set_user(self, user: &'r CStr) {
-        // SAFETY: the request is ours to change during a hook, and the name lives as long as it does. httpd's type is
-        // without const, but no one writes through it.
-        unsafe { (*self.as_ptr()).user = user.as_ptr().cast_mut() }
+        // httpd's type is without const, but no one writes through it.
+        self.change(|request| request.user = user.as_ptr().cast_mut());
     }
 
     pub(crate) fn set_auth_type(self, auth_type: &'r CStr) {
-        // SAFETY: as for `set_user`.
-        unsafe { (*self.as_ptr()).ap_auth_type = auth_type.as_ptr().cast_mut() }
+        // As for the user.
+        self.change(|request| request.ap_auth_type = auth_type.as_ptr().cast_mut());
     }
 
     pub(crate) fn uri(self) -> &'r CStr {
-        // SAFETY: null or a C string in the request's pool.
-        unsafe { c_str((*self.as_ptr()).uri) }.unwrap_or(c"")
+        self.text(|request| request.uri).unwrap_or(c"")
     }
 
     /// True where the client uses httpd as a forward proxy: other header names and another status apply then.
     pub(crate) fn is_forward_proxy(self) -> bool {
-        // SAFETY: reads an integer of a live request.
-        let proxyreq = unsafe { (*self.as_ptr()).proxyreq };
-        proxyreq as u32 == bindings::PROXYREQ_PROXY
+        self.get(|request| request.proxyreq) as u32 == bindings::PROXYREQ_PROXY
     }
 
     /// `AuthType`, as written.
@@ -89,48 +103,55 @@ impl<'r> Request<'r> {
 
     /// The request that this one belongs to, where httpd itself asks on the side.
     pub(crate) fn main(self) -> Option<Self> {
-        // SAFETY: null, or a request that lives as long as this one, in the same thread.
-        unsafe { Request::new((*self.as_ptr()).main) }
+        self.other(|request| request.main)
     }
 
     /// The request that was redirected, within the server, to this one.
     pub(crate) fn previous(self) -> Option<Self> {
-        // SAFETY: as for `main`.
-        unsafe { Request::new((*self.as_ptr()).prev) }
+        self.other(|request| request.prev)
     }
 
     /// The one that this request was redirected to last; itself where it was not.
     pub(crate) fn last(self) -> Self {
-        let mut last = self;
-        // SAFETY: as for `main`.
-        while let Some(next) = unsafe { Request::new((*last.as_ptr()).next) } {
-            last = next;
-        }
-        last
+        std::iter::successors(Some(self), |request| request.other(|request| request.next)).last().unwrap_or(self)
     }
 
     /// The status of the answer, as of now.
     pub(crate) fn status(self) -> c_int {
-        // SAFETY: reads an integer of a live request.
-        unsafe { (*self.as_ptr()).status }
+        self.get(|request| request.status)
     }
 
     /// The method: one of httpd's numbers.
     pub(crate) fn method_number(self) -> c_int {
-        // SAFETY: as for `status`.
-        unsafe { (*self.as_ptr()).method_number }
+        self.get(|request| request.method_number)
     }
 
     /// Says in the answer that no other method will do.
     pub(crate) fn allow_only(self, method: c_int) {
+        let methods = self.get(|request| request.allowed_methods);
         // SAFETY: the request is ours to change during a hook, and has such a list as long as it lives.
-        unsafe { (*(*self.as_ptr()).allowed_methods).method_mask = 1 << method }
+        unsafe { (*methods).method_mask = 1 << method }
     }
 
     /// `SetHandler`.
     pub(crate) fn handler(self) -> Option<&'r CStr> {
-        // SAFETY: null or a C string that lives as long as the request.
-        unsafe { c_str((*self.as_ptr()).handler) }
+        self.text(|request| request.handler)
+    }
+
+    /// What httpd shows in place of its own status line for the answer.
+    #[cfg(httpd = "2.2")]
+    pub(crate) fn set_status_line(self, line: &'static CStr) {
+        self.change(|request| request.status_line = line.as_ptr());
+    }
+
+    /// The address of the client, or of its user agent where a proxy is trusted to tell it (2.4: mod_remoteip).
+    pub(crate) fn client_address(self) -> &'r CStr {
+        #[cfg(httpd = "2.4")]
+        let address = self.text(|request| request.useragent_ip);
+        #[cfg(httpd = "2.2")]
+        // SAFETY: null or a C string that lives as long as the connection.
+        let address = unsafe { c_str(self.connection().remote_ip) };
+        address.unwrap_or(c"")
     }
 
     pub(crate) fn set_content_type(self, content_type: &'static CStr) {
@@ -144,111 +165,74 @@ impl<'r> Request<'r> {
         unsafe { ap_rwrite(bytes.as_ptr().cast(), bytes.len() as c_int, self.as_ptr()) };
     }
 
+    /// What the directives say about the request, one pointer for each module.
+    pub(crate) fn dir_config(self) -> *mut ap_conf_vector_t {
+        self.get(|request| request.per_dir_config)
+    }
+
     /// What this module has kept with the request; null at first.
     pub(crate) fn module_data(self) -> *mut c_void {
         // SAFETY: a request's vector of pointers, one for each module at its index, made with the request.
-        unsafe { (*self.as_ptr()).request_config.cast::<*mut c_void>().add(module_index() as usize).read() }
+        unsafe { module::entry(self.get(|request| request.request_config)).read() }
     }
 
     pub(crate) fn set_module_data(self, data: *mut c_void) {
-        // SAFETY: as for `module_data`; the place is this module's own.
-        unsafe { (*self.as_ptr()).request_config.cast::<*mut c_void>().add(module_index() as usize).write(data) }
+        // SAFETY: as for `module_data`; the entry is this module's own.
+        unsafe { module::entry(self.get(|request| request.request_config)).write(data) }
+    }
+
+    fn connection(self) -> &'r conn_rec {
+        // SAFETY: a live request's connection, which outlives it and belongs to the same thread.
+        unsafe { &*self.get(|request| request.connection) }
     }
 
     /// What this module has kept with the request's connection; null at first.
     pub(crate) fn connection_data(self) -> *mut c_void {
-        // SAFETY: a live request's connection, which has such a vector as a request has.
-        unsafe { (*(*self.as_ptr()).connection).conn_config.cast::<*mut c_void>().add(module_index() as usize).read() }
+        // SAFETY: a connection has such a vector as a request has.
+        unsafe { module::entry(self.connection().conn_config).read() }
     }
 
     pub(crate) fn set_connection_data(self, data: *mut c_void) {
-        // SAFETY: as for `connection_data`; the place is this module's own, and only this thread serves the connection.
-        unsafe {
-            let vector = (*(*self.as_ptr()).connection).conn_config.cast::<*mut c_void>();
-            vector.add(module_index() as usize).write(data);
-        }
+        // SAFETY: as for `connection_data`; the entry is this module's own, and only this thread serves the connection.
+        unsafe { module::entry(self.connection().conn_config).write(data) }
     }
 
     /// Memory that lasts as long as the connection.
     pub(crate) fn connection_pool(self) -> Pool<'r> {
         // SAFETY: a connection has a pool, which lives as long, longer than the request, and belongs to the same thread.
-        unsafe { Pool::new(NonNull::new_unchecked((*(*self.as_ptr()).connection).pool)) }
+        unsafe { Pool::new(NonNull::new_unchecked(self.connection().pool)) }
     }
 
     /// Headers of the request.
     pub(crate) fn headers_in(self) -> Table<'r> {
-        // SAFETY: a request has this table as long as it lives.
-        unsafe { Table::new((*self.as_ptr()).headers_in) }
+        self.table(|request| request.headers_in)
     }
 
     /// Headers of the response.
     pub(crate) fn headers_out(self) -> Table<'r> {
-        // SAFETY: as for `headers_in`.
-        unsafe { Table::new((*self.as_ptr()).headers_out) }
+        self.table(|request| request.headers_out)
     }
 
     /// Headers that the response carries also when it is an error.
     pub(crate) fn err_headers_out(self) -> Table<'r> {
-        // SAFETY: as for `headers_in`.
-        unsafe { Table::new((*self.as_ptr()).err_headers_out) }
+        self.table(|request| request.err_headers_out)
     }
 
     /// What modules tell each other about the request.
     pub(crate) fn notes(self) -> Table<'r> {
-        // SAFETY: as for `headers_in`.
-        unsafe { Table::new((*self.as_ptr()).notes) }
+        self.table(|request| request.notes)
     }
 
     /// Writes a line to the error log; see [`crate::httpd::log::log_request`]. Composes it only where its level is logged.
-    pub(crate) fn log(self, place: Place, level: Level, status: apr_status_t, parts: &[&[u8]]) {
+    pub(crate) fn log(self, location: Location, level: Level, status: apr_status_t, parts: &[&[u8]]) {
         // SAFETY: a live request, and C strings that outlive the calls.
         unsafe {
-            if esauth_request_logs(self.as_ptr(), module_index(), level.raw()) == 0 {
+            if esauth_request_logs(self.as_ptr(), module::index(), level.raw()) == 0 {
                 return;
             }
             let message = self.pool().join(parts);
-            let (file, line) = (place.file.as_ptr(), place.line);
-            esauth_log_request(file, line, module_index(), level.raw(), status, self.as_ptr(), message.as_ptr());
+            let (file, line) = (location.file.as_ptr(), location.line);
+            esauth_log_request(file, line, module::index(), level.raw(), status, self.as_ptr(), message.as_ptr());
         }
     }
-}
-
-/// An APR table of a request: text by name, names without regard to case.
-#[derive(Clone, Copy)]
-pub(crate) struct Table<'r> {
-    raw: *mut apr_table_t,
-    lives: PhantomData<&'r ()>,
-}
-
-impl<'r> Table<'r> {
-    /// # Safety
-    /// `raw` is a table that lives for `'r` and belongs to this thread.
-    unsafe fn new(raw: *mut apr_table_t) -> Self {
-        Table { raw, lives: PhantomData }
-    }
-
-    pub(crate) fn get(self, name: &CStr) -> Option<&'r CStr> {
-        // SAFETY: a live table; its texts live in the request's pool.
-        unsafe { c_str(apr_table_get(self.raw, name.as_ptr())) }
-    }
-
-    /// Sets `name`, a text of this library that outlives every request, to `value`.
-    pub(crate) fn set(self, name: &'static CStr, value: &'r CStr) {
-        // SAFETY: a live table, which keeps the two pointers; both texts live as long as it.
-        unsafe { apr_table_setn(self.raw, name.as_ptr(), value.as_ptr()) }
-    }
-
-    pub(crate) fn unset(self, name: &CStr) {
-        // SAFETY: a live table.
-        unsafe { apr_table_unset(self.raw, name.as_ptr()) }
-    }
-}
-
-/// A text of httpd's, if there is one.
-///
-/// # Safety
-/// `raw` is null or a C string that lives, unchanged, for `'a`.
-pub(crate) unsafe fn c_str<'a>(raw: *const c_char) -> Option<&'a CStr> {
-    // SAFETY: as the caller promises.
-    (!raw.is_null()).then(|| unsafe { CStr::from_ptr(raw) })
 }

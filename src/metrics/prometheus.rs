@@ -7,23 +7,22 @@ use std::ffi::{CStr, c_int};
 use std::fmt::{Display, Write as _};
 use std::time::Duration;
 
-use esauth_engine::cache::{Cache, Counters, FileReport, Look, Outcome, Times, Waited};
+use esauth_engine::cache::{Cache, Counters, FileKind, FileReport, Look, Times, Waited};
 use esauth_engine::hash::Family;
 
-use super::{reason, verdict};
+use crate::config::section::file_directive;
 use crate::httpd::bindings::{DECLINED, HTTP_METHOD_NOT_ALLOWED, HTTP_SERVICE_UNAVAILABLE, M_GET, OK, request_rec};
-use crate::httpd::boundary::guard_request;
 use crate::httpd::generation;
+use crate::httpd::module::VERSION;
 use crate::httpd::request::Request;
-use crate::state::files::Kind;
+use crate::state::outcomes::{Outcome, guard_request, reason, verdict};
 use crate::state::verdicts;
-use crate::{VERSION, config};
 
 const HANDLER: &CStr = c"rust-esauth-metrics";
 const CONTENT_TYPE: &CStr = c"text/plain; version=0.0.4; charset=utf-8";
 
 /// httpd's call for every request that is to be answered; DECLINED leaves it to others.
-pub(super) unsafe extern "C" fn handler(raw: *mut request_rec) -> c_int {
+pub(crate) unsafe extern "C" fn handler(raw: *mut request_rec) -> c_int {
     // SAFETY: httpd calls its hooks with a live request.
     let Some(request) = (unsafe { Request::new(raw) }) else { return DECLINED };
     if request.handler() != Some(HANDLER) {
@@ -114,7 +113,7 @@ fn hashes(page: &mut Page, cache: &Cache) {
 
 /// A configured file, or all others of a kind.
 struct File {
-    kind: Kind,
+    kind: FileKind,
     path: String,
     report: FileReport,
     is_named: bool,
@@ -133,7 +132,7 @@ fn files(page: &mut Page, cache: &Cache) {
     page.metric("file_users", "gauge", "Users of a password file; users that a group file has in some group.");
     named().for_each(|file| page.file(file, file.report.contents.users));
     page.metric("file_groups", "gauge", "Groups of a group file.");
-    of_kind(Kind::GroupFile).for_each(|file| page.file(file, file.report.contents.groups));
+    of_kind(FileKind::Groups).for_each(|file| page.file(file, file.report.contents.groups));
     page.metric("file_size_bytes", "gauge", "Size of the file when it was read last.");
     named().for_each(|file| page.file(file, file.report.contents.bytes));
     page.metric("file_last_load_timestamp_seconds", "gauge", "When the file was read last, in seconds since 1970.");
@@ -146,17 +145,13 @@ fn files(page: &mut Page, cache: &Cache) {
 
 fn all_files(cache: &Cache) -> Vec<File> {
     let mut files: Vec<File> = Vec::new();
-    for (kind, path) in config::named_files() {
-        let Some(counters) = cache.named_file(kind.counted_as(), path.to_bytes()) else { continue };
+    for &(kind, path) in verdicts::named_files() {
+        let Some(counters) = cache.named_file(kind, path.to_bytes()) else { continue };
         let path = path.to_string_lossy().into_owned();
-        if !files.iter().any(|file| file.kind == kind && file.path == path) {
-            files.push(File { kind, path, report: counters.read(), is_named: true });
-        }
+        files.push(File { kind, path, report: counters.read(), is_named: true });
     }
-    // The last named is the first in that list.
-    files.reverse();
-    for kind in [Kind::UserFile, Kind::GroupFile] {
-        let report = cache.counters().other_files(kind.counted_as()).read();
+    for kind in [FileKind::Users, FileKind::Groups] {
+        let report = cache.counters().other_files(kind).read();
         files.push(File { kind, path: "other".to_owned(), report, is_named: false });
     }
     files
@@ -185,7 +180,7 @@ impl Page {
     }
 
     fn file(&mut self, file: &File, value: impl Display) {
-        self.sample(&[("directive", file.kind.directive()), ("path", &file.path)], value);
+        self.sample(&[("directive", file_directive(file.kind)), ("path", &file.path)], value);
     }
 
     fn histogram(&mut self, label: (&str, &str), times: &Times) {

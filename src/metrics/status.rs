@@ -3,20 +3,19 @@
 use std::ffi::c_int;
 use std::fmt::Write as _;
 
-use esauth_engine::cache::{Cache, Look, Outcome};
+use esauth_engine::cache::{Cache, Look};
 use esauth_engine::hash::Family;
 
-use super::reason;
 use crate::httpd::bindings::{DECLINED, OK, request_rec};
-use crate::httpd::boundary::guard_request;
 use crate::httpd::request::Request;
+use crate::state::outcomes::{Outcome, guard_request, reason};
 use crate::state::verdicts;
 
 /// mod_status's flag for `?auto` (`AP_STATUS_SHORT`).
 const SHORT: c_int = 1;
 
 /// mod_status's call for what other modules have to say.
-pub(super) unsafe extern "C" fn status_hook(raw: *mut request_rec, flags: c_int) -> c_int {
+pub(crate) unsafe extern "C" fn status_hook(raw: *mut request_rec, flags: c_int) -> c_int {
     // SAFETY: mod_status calls with the live request that it answers.
     let Some(request) = (unsafe { Request::new(raw) }) else { return DECLINED };
     guard_request(request, DECLINED, || {

@@ -9,54 +9,49 @@ use esauth_engine::{
     FileEvent, Groups, Parse, Passwords, ReadError, Reading, Snapshot, Source, Watcher, advice_on_watching,
 };
 
+use crate::config::section::file_directive;
 use crate::httpd::bindings::apr_status_t;
 use crate::httpd::generation;
 use crate::httpd::log::{Level, here, log_request, log_server};
 use crate::httpd::request::Request;
 use crate::state::verdicts;
 
-/// Which directive names a file, and what its lines are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    UserFile,
-    GroupFile,
-}
-
-impl Kind {
-    /// The directive's name.
-    pub(crate) fn directive(self) -> &'static str {
-        match self {
-            Kind::UserFile => "AuthUserFile",
-            Kind::GroupFile => "AuthGroupFile",
+/// What to tell about a line of a file that is too long for the stock module.
+const fn long_line(kind: FileKind) -> &'static [u8] {
+    match kind {
+        #[cfg(httpd = "2.4")]
+        FileKind::Users => b" has 8191 bytes or more: it and the lines after it count, but stock httpd ignores them",
+        #[cfg(httpd = "2.4")]
+        FileKind::Groups => {
+            b" has 16 MiB or more: it and the lines after it are ignored, as by stock httpd; split it in two"
         }
-    }
-
-    /// What its counters go by.
-    pub(crate) fn counted_as(self) -> FileKind {
-        match self {
-            Kind::UserFile => FileKind::Users,
-            Kind::GroupFile => FileKind::Groups,
+        #[cfg(httpd = "2.2")]
+        FileKind::Users => {
+            b" has 8191 bytes or more: it counts as one line, but stock httpd cuts it there and takes the rest for another"
         }
+        // The stock module cuts that, too, after 8191 bytes.
+        #[cfg(httpd = "2.2")]
+        FileKind::Groups => b" has 16 MiB or more: it and the lines after it are ignored; split it in two",
     }
 }
 
 /// The content of `path` as of now. What is new about the file is logged; a failure is left to the caller to report.
 pub(crate) fn passwords(request: Request<'_>, path: &CStr) -> Result<Arc<Snapshot<Passwords>>, Unreadable> {
     let file = store().passwords.file(path, &store().watcher);
-    report(request, Kind::UserFile, path, file.current(Kind::UserFile))
+    report(request, FileKind::Users, path, file.current(FileKind::Users))
 }
 
 /// As [`passwords`], for a group file.
 pub(crate) fn groups(request: Request<'_>, path: &CStr) -> Result<Arc<Snapshot<Groups>>, Unreadable> {
     let file = store().groups.file(path, &store().watcher);
-    report(request, Kind::GroupFile, path, file.current(Kind::GroupFile))
+    report(request, FileKind::Groups, path, file.current(FileKind::Groups))
 }
 
 /// Reads a file ahead of the first request that needs it.
-pub(crate) fn preload(kind: Kind, path: &CStr) {
+pub(crate) fn preload(kind: FileKind, path: &CStr) {
     match kind {
-        Kind::UserFile => store().passwords.file(path, &store().watcher).preload(kind),
-        Kind::GroupFile => store().groups.file(path, &store().watcher).preload(kind),
+        FileKind::Users => store().passwords.file(path, &store().watcher).preload(kind),
+        FileKind::Groups => store().groups.file(path, &store().watcher).preload(kind),
     }
 }
 
@@ -126,24 +121,24 @@ fn bucket(path: &CStr) -> usize {
 }
 
 impl<T: Parse + Measure> File<T> {
-    fn current(&self, kind: Kind) -> Reading<T> {
+    fn current(&self, kind: FileKind) -> Reading<T> {
         let reading = self.source.current();
         self.count_loads(kind);
         if reading.snapshot.is_err() {
             if let Some(cache) = verdicts::cache() {
-                cache.file(kind.counted_as(), self.source.path().to_bytes()).note_failure();
+                cache.file(kind, self.source.path().to_bytes()).note_failure();
             }
         }
         reading
     }
 
-    fn preload(&self, kind: Kind) {
+    fn preload(&self, kind: FileKind) {
         self.source.preload();
         self.count_loads(kind);
     }
 
     /// Adds to the server's counters what this child has read since it did so last.
-    fn count_loads(&self, kind: Kind) {
+    fn count_loads(&self, kind: FileKind) {
         let loads = self.source.loads();
         let counted = self.counted.load(Ordering::Relaxed);
         let is_mine = || self.counted.compare_exchange(counted, loads, Ordering::Relaxed, Ordering::Relaxed).is_ok();
@@ -152,7 +147,7 @@ impl<T: Parse + Measure> File<T> {
         }
         if let (Some(cache), Some(snapshot)) = (verdicts::cache(), self.source.last_read()) {
             cache
-                .file(kind.counted_as(), self.source.path().to_bytes())
+                .file(kind, self.source.path().to_bytes())
                 .note_loads(loads - counted, snapshot.contents(snapshot.file_size()));
         }
     }
@@ -177,20 +172,17 @@ impl Measure for Groups {
 
 fn report<T>(
     request: Request<'_>,
-    kind: Kind,
+    kind: FileKind,
     path: &CStr,
     reading: Reading<T>,
 ) -> Result<Arc<Snapshot<T>>, Unreadable> {
-    let (name, path) = (kind.directive().as_bytes(), path.to_bytes());
+    let (name, path) = (file_directive(kind).as_bytes(), path.to_bytes());
     match reading.event {
         Some(FileEvent::Recovered) => {
             log_request!(request, Level::Notice, 0, b"rust_esauth: ", name, b" ", path, b" can be read again");
         }
         Some(FileEvent::LongLine(number)) => {
-            let effect = match kind {
-                Kind::UserFile => generation::LONG_PASSWORD_LINE,
-                Kind::GroupFile => generation::LONG_GROUP_LINE,
-            };
+            let effect = long_line(kind);
             let number = number.to_string();
             let line = [b" line ", number.as_bytes()].concat();
             log_request!(request, Level::Warning, 0, b"rust_esauth: ", name, b" ", path, line, effect);

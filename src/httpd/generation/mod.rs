@@ -1,8 +1,7 @@
-//! Everything that differs between httpd 2.4 and httpd 2.2; build.rs says which one this is built for.
+//! What differs between the interfaces of httpd 2.4 and httpd 2.2; build.rs says which one this is built for.
 //!
-//! Both offer the same names: [`tag`], [`auth_type`], [`client_address`], [`register_hooks`], [`register_providers`],
-//! [`is_configuration_test`], [`run_user`], [`verifies_by_digest`], [`check_by_digest`], [`too_many_requests`], `HTTPD`,
-//! `LINE_RULES`, `LONG_PASSWORD_LINE`, `LONG_GROUP_LINE`, `SPACES_BEFORE_CREDENTIALS` and `EMPTY_WORD_ENDS`.
+//! Both offer the same names: [`HTTPD`], [`LINE_RULES`], [`tag`], [`hook_authentication`], [`register_provider`],
+//! [`too_many_requests`], [`is_configuration_test`] and [`run_user`].
 
 #[cfg(httpd = "2.2")]
 mod v22;

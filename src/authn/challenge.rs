@@ -1,0 +1,44 @@
+//! What a refused client is told: which realm wants a password.
+
+use std::ffi::CStr;
+#[cfg(httpd = "2.4")]
+use std::ffi::{c_char, c_int};
+
+#[cfg(httpd = "2.4")]
+use crate::httpd::bindings::{DECLINED, OK, request_rec};
+use crate::httpd::request::Request;
+#[cfg(httpd = "2.4")]
+use crate::httpd::text::c_str;
+#[cfg(httpd = "2.4")]
+use crate::state::outcomes::guard_request;
+
+/// Whether an `AuthType` is the one that this module answers for.
+pub(crate) fn is_basic(auth_type: &CStr) -> bool {
+    auth_type.to_bytes().eq_ignore_ascii_case(b"Basic")
+}
+
+/// Tells the client which realm wants a password.
+pub(crate) fn challenge(request: Request<'_>) {
+    let name = if request.is_forward_proxy() { c"Proxy-Authenticate" } else { c"WWW-Authenticate" };
+    let value = match request.auth_name() {
+        Some(realm) => request.pool().join(&[b"Basic realm=\"", realm.to_bytes(), b"\""]),
+        None => c"Basic realm=\"",
+    };
+    request.err_headers_out().set(name, value);
+}
+
+/// httpd's call for the header of a refusal that did not come from us, such as that of a `Require`. 2.2 sets the header by
+/// itself.
+#[cfg(httpd = "2.4")]
+pub(crate) unsafe extern "C" fn note_auth_failure(raw: *mut request_rec, auth_type: *const c_char) -> c_int {
+    // SAFETY: httpd calls its hooks with a live request and a C string.
+    let (request, auth_type) = unsafe { (Request::new(raw), c_str(auth_type)) };
+    let (Some(request), Some(auth_type)) = (request, auth_type) else { return DECLINED };
+    guard_request(request, DECLINED, || {
+        if !is_basic(auth_type) {
+            return DECLINED;
+        }
+        challenge(request);
+        OK as c_int
+    })
+}

@@ -1,0 +1,44 @@
+//! `AuthBasicUseDigestAlgorithm`, which httpd has in 2.4 only: passwords checked as Digest would. A section with it is left
+//! to mod_auth_basic where that is loaded.
+
+use std::ffi::CStr;
+
+use zeroize::Zeroize;
+
+use crate::authn::provider::AuthnStatus;
+use crate::httpd::bindings::{ap_md5, authn_provider};
+use crate::httpd::log::{Level, log_request};
+use crate::httpd::provider::realm_hash;
+use crate::httpd::request::Request;
+use crate::httpd::text::c_str;
+
+/// Asks a provider for the hash of `user` in `realm` and compares it with the password's.
+pub(crate) fn check_password(
+    request: Request<'_>,
+    provider: &authn_provider,
+    user: &CStr,
+    realm: &CStr,
+    password: &CStr,
+) -> AuthnStatus {
+    let Some((status, stored)) = realm_hash(provider, request, user, realm) else {
+        let text = b"Authn provider does not support AuthBasicUseDigestAlgorithm";
+        log_request!(request, Level::Error, 0, b"AH02493: ", text);
+        return AuthnStatus::Error;
+    };
+    let status = AuthnStatus::from_raw(status);
+    if status != AuthnStatus::UserFound {
+        return status;
+    }
+    let parts = [user.to_bytes(), b":", realm.to_bytes(), b":", password.to_bytes()];
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    let text = request.pool().bytes(length + 1);
+    let mut end = 0;
+    for part in parts {
+        text[end..end + part.len()].copy_from_slice(part);
+        end += part.len();
+    }
+    // SAFETY: a live pool and a C string, which the function only reads.
+    let computed = unsafe { c_str(ap_md5(request.pool().as_ptr(), text.as_ptr())) };
+    text.zeroize();
+    if computed.is_some() && computed == stored { AuthnStatus::Granted } else { AuthnStatus::Denied }
+}

@@ -1,0 +1,75 @@
+//! `AuthBasicFake`, which httpd has in 2.4 only. Ours counts where mod_auth_basic is not loaded.
+
+use std::ffi::{CStr, c_int};
+
+use crate::config::section::DirConfig;
+use crate::httpd::bindings::{DECLINED, HTTP_INTERNAL_SERVER_ERROR, OK, ap_pbase64encode, request_rec};
+use crate::httpd::expression::Expression;
+use crate::httpd::loaded;
+use crate::httpd::log::{Level, log_request};
+use crate::httpd::request::Request;
+use crate::httpd::text::c_str;
+use crate::state::outcomes::guard_request;
+
+/// `AuthBasicFake`: an Authorization header for whoever is behind us.
+pub(crate) unsafe extern "C" fn fake_authorization(raw: *mut request_rec) -> c_int {
+    // SAFETY: httpd calls its hooks with a live request.
+    let Some(request) = (unsafe { Request::new(raw) }) else { return DECLINED };
+    guard_request(request, HTTP_INTERNAL_SERVER_ERROR as c_int, || {
+        let Some((user, password)) = DirConfig::of(request).fake().filter(|_| !loaded::mod_auth_basic()) else {
+            return DECLINED;
+        };
+        let user = match evaluate(request, user, &USER_LINES) {
+            Ok(user) => user,
+            Err(status) => return status,
+        };
+        let password = match evaluate(request, password, &PASSWORD_LINES) {
+            Ok(password) => password,
+            Err(status) => return status,
+        };
+        let pair = request.pool().join(&[user.to_bytes(), b":", password.to_bytes()]);
+        // SAFETY: a live pool and a C string, which the function only reads.
+        let encoded = unsafe { c_str(ap_pbase64encode(request.pool().as_ptr(), pair.as_ptr().cast_mut())) };
+        let header = request.pool().join(&[b"Basic ", encoded.unwrap_or(c"").to_bytes()]);
+        request.headers_in().set(c"Authorization", header);
+        // The stock line AH02457 shows the header, password and all; ours does not.
+        log_request!(request, Level::Info, 0, b"AH02457: AuthBasicFake: \"Authorization: Basic ...\"");
+        OK as c_int
+    })
+}
+
+/// What the stock module says about one of the two expressions.
+struct FakeLines {
+    cannot_evaluate: [&'static [u8]; 2],
+    is_empty: [&'static [u8]; 2],
+}
+
+const USER_LINES: FakeLines =
+    FakeLines { cannot_evaluate: [b"AH02455: ", b"user"], is_empty: [b"AH02458: ", b"username"] };
+
+const PASSWORD_LINES: FakeLines =
+    FakeLines { cannot_evaluate: [b"AH02456: ", b"password"], is_empty: [b"AH02459: ", b"password"] };
+
+/// The value of an expression for this request, or the status to answer with.
+fn evaluate<'r>(request: Request<'r>, expression: Expression<'_>, lines: &FakeLines) -> Result<&'r CStr, c_int> {
+    let uri = request.uri().to_bytes();
+    let value = match expression.evaluate(request) {
+        Ok(value) => value,
+        Err(error) => {
+            let [tag, what] = lines.cannot_evaluate;
+            let (before, after) = (b"AuthBasicFake: could not evaluate ", b" expression for URI '");
+            log_request!(request, Level::Error, 0, tag, before, what, after, uri, b"': ", error.to_bytes());
+            return Err(HTTP_INTERNAL_SERVER_ERROR as c_int);
+        }
+    };
+    match value.filter(|value| !value.is_empty()) {
+        Some(value) => Ok(value),
+        None => {
+            let [tag, what] = lines.is_empty;
+            let after = b" expression for URI '";
+            log_request!(request, Level::Info, 0, tag, b"AuthBasicFake: empty ", what, after, uri, b"', ignoring");
+            request.headers_in().unset(c"Authorization");
+            Err(DECLINED)
+        }
+    }
+}

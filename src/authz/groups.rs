@@ -1,0 +1,66 @@
+//! Whether a user is in a required group, by the section's group file.
+
+use std::ffi::CStr;
+
+use esauth_engine::Memberships;
+
+use crate::httpd::bindings::apr_status_t;
+use crate::httpd::log::{Level, log_request};
+use crate::httpd::request::Request;
+use crate::httpd::text;
+use crate::state::files;
+use crate::state::outcomes::{self, Outcome};
+
+/// How a user stands to the groups that are required.
+pub(super) enum Membership {
+    Member,
+    NotMember,
+    /// Of no group at all.
+    InNoGroup,
+    /// The group file cannot be opened: the status that stock httpd would put in front of its line.
+    Unknown(apr_status_t),
+}
+
+/// Looks the user up in the group file, then asks `is_member`. The look-up comes first, so that a user in no group is
+/// refused whatever the requirement. What keeps the user out is noted.
+pub(super) fn membership(
+    request: Request<'_>,
+    path: &CStr,
+    user: &CStr,
+    is_member: impl FnOnce(Memberships<'_>) -> bool,
+) -> Membership {
+    let membership = match files::groups(request, path) {
+        Err(unreadable) => Membership::Unknown(unreadable.0),
+        Ok(file) => match file.of(user.to_bytes()).map(is_member) {
+            None => Membership::InNoGroup,
+            Some(false) => Membership::NotMember,
+            Some(true) => return Membership::Member,
+        },
+    };
+    let is_error = matches!(membership, Membership::Unknown(_));
+    outcomes::note_unmet(request, if is_error { Outcome::Error } else { Outcome::NotInGroup });
+    membership
+}
+
+/// Whether one of the groups that `names` lists is among the memberships. In 2.4 the first empty name ends the list.
+pub(super) fn names_one_of(request: Request<'_>, names: &CStr, memberships: Memberships<'_>) -> bool {
+    let mut names = text::words(request.pool(), names).take_while(|name| cfg!(httpd = "2.2") || !name.is_empty());
+    names.any(|name| memberships.contains(name.to_bytes()))
+}
+
+/// The stock modules' line for a group file that cannot be opened.
+pub(super) fn log_cannot_open(request: Request<'_>, tag: &[u8], path: &CStr, status: apr_status_t) {
+    log_request!(request, Level::Error, status, tag, b"Could not open group file: ", path.to_bytes());
+}
+
+/// Why a user in no group is refused, as the stock modules say it.
+pub(super) fn in_no_group<'r>(request: Request<'r>, path: &CStr) -> &'r [u8] {
+    request.pool().join(&[b"user doesn't appear in group file (", path.to_bytes(), b")."]).to_bytes()
+}
+
+/// The stock modules' line for a refused user.
+pub(super) fn log_refusal(request: Request<'_>, level: Level, tag: &[u8], reason: &[u8]) {
+    let (user, uri) = (request.user().unwrap_or(c"").to_bytes(), request.uri().to_bytes());
+    let (to, failed) = (b" to access ", b" failed, reason: ");
+    log_request!(request, level, 0, tag, b"Authorization of user ", user, to, uri, failed, reason);
+}

@@ -1,0 +1,322 @@
+//! What directives say about a section (`<Location>`, `<Directory>`, `<Proxy>`, `.htaccess` …).
+//!
+//! Those that the stock modules define as well have their contexts and help texts; httpd calls every module that defines
+//! a directive.
+
+use std::ffi::CStr;
+
+use esauth_engine::cache::FileKind;
+
+use crate::config::server::ServerConfig;
+use crate::httpd::bindings::{authn_provider, command_rec};
+use crate::httpd::command::{self, Answer, Command, Refusal};
+use crate::httpd::configuration::{self, Configuration, Owner};
+#[cfg(httpd = "2.4")]
+use crate::httpd::expression::Expression;
+use crate::httpd::provider;
+use crate::httpd::request::Request;
+
+/// What the directives of one section say; `None` and empty: nothing.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct DirConfig<'p> {
+    /// `AuthUserFile`, absolute.
+    pub(crate) user_file: Option<&'p CStr>,
+    /// `AuthGroupFile`, absolute.
+    pub(crate) group_file: Option<&'p CStr>,
+    /// `AuthBasicProvider`, in the order written. Empty: the provider `file`, which is ours.
+    pub(crate) providers: &'p [Listed<'p>],
+    authoritative: Option<bool>,
+    #[cfg(httpd = "2.2")]
+    groups_authoritative: Option<bool>,
+    #[cfg(httpd = "2.4")]
+    fake: Option<Fake<'p>>,
+    #[cfg(httpd = "2.4")]
+    digest: Option<bool>,
+}
+
+/// A provider named by `AuthBasicProvider`.
+#[derive(Clone, Copy)]
+pub(crate) struct Listed<'p> {
+    pub(crate) name: &'p CStr,
+    pub(crate) provider: &'p authn_provider,
+}
+
+/// What `AuthBasicFake` says.
+#[cfg(httpd = "2.4")]
+#[derive(Clone, Copy)]
+pub(crate) enum Fake<'p> {
+    Off,
+    As { user: Expression<'p>, password: Expression<'p> },
+}
+
+impl DirConfig<'_> {
+    /// What holds for a request.
+    pub(crate) fn of(request: Request<'_>) -> &DirConfig<'_> {
+        configuration::of_request::<DirConfig<'static>>(request)
+    }
+
+    /// `AuthBasicAuthoritative`: whether an unknown user is refused here, rather than left to other modules.
+    pub(crate) fn authoritative(&self) -> bool {
+        self.authoritative.unwrap_or(true)
+    }
+
+    /// `AuthzGroupFileAuthoritative`: whether a user outside the required groups is refused here.
+    #[cfg(httpd = "2.2")]
+    pub(crate) fn groups_authoritative(&self) -> bool {
+        self.groups_authoritative.unwrap_or(true)
+    }
+
+    /// `AuthBasicFake`: the expressions for the user and the password.
+    #[cfg(httpd = "2.4")]
+    pub(crate) fn fake(&self) -> Option<(Expression<'_>, Expression<'_>)> {
+        match self.fake? {
+            Fake::Off => None,
+            Fake::As { user, password } => Some((user, password)),
+        }
+    }
+
+    /// `AuthBasicUseDigestAlgorithm`: whether passwords are checked as Digest would, against hashes of
+    /// `user:realm:password`. 2.2 does not have it.
+    pub(crate) fn uses_digest_algorithm(&self) -> bool {
+        #[cfg(httpd = "2.4")]
+        return self.digest.unwrap_or(false);
+        #[cfg(httpd = "2.2")]
+        return false;
+    }
+}
+
+// SAFETY: the module's record has the functions of this type for sections.
+unsafe impl Configuration for DirConfig<'static> {
+    type In<'p> = DirConfig<'p>;
+
+    const OWNER: Owner = Owner::Section;
+
+    fn empty<'p>() -> DirConfig<'p> {
+        DirConfig::default()
+    }
+
+    #[cfg(httpd = "2.4")]
+    fn merge<'p>(outer: &Self::In<'p>, inner: &Self::In<'p>) -> Option<DirConfig<'p>> {
+        if outer.is_empty() {
+            // As nearly always, since what is outermost is the server.
+            return None;
+        }
+        Some(DirConfig {
+            user_file: inner.user_file.or(outer.user_file),
+            group_file: inner.group_file.or(outer.group_file),
+            providers: if inner.providers.is_empty() { outer.providers } else { inner.providers },
+            authoritative: inner.authoritative.or(outer.authoritative),
+            fake: inner.fake.or(outer.fake),
+            digest: inner.digest.or(outer.digest),
+        })
+    }
+
+    /// The modules of 2.2 do not merge: where a section has one directive of such a module, all others of that module are
+    /// back at their defaults. AuthBasicProvider and AuthBasicAuthoritative are of one, the group directives of another.
+    #[cfg(httpd = "2.2")]
+    fn merge<'p>(outer: &Self::In<'p>, inner: &Self::In<'p>) -> Option<DirConfig<'p>> {
+        if outer.is_empty() {
+            return None;
+        }
+        let basic = if inner.providers.is_empty() && inner.authoritative.is_none() { outer } else { inner };
+        let groups = if inner.group_file.is_none() && inner.groups_authoritative.is_none() { outer } else { inner };
+        Some(DirConfig {
+            user_file: inner.user_file.or(outer.user_file),
+            group_file: groups.group_file,
+            groups_authoritative: groups.groups_authoritative,
+            providers: basic.providers,
+            authoritative: basic.authoritative,
+        })
+    }
+}
+
+impl DirConfig<'_> {
+    fn is_empty(&self) -> bool {
+        #[cfg(httpd = "2.4")]
+        let others = self.fake.is_some() || self.digest.is_some();
+        #[cfg(httpd = "2.2")]
+        let others = self.groups_authoritative.is_some();
+        let files = self.user_file.is_some() || self.group_file.is_some();
+        !files && self.providers.is_empty() && self.authoritative.is_none() && !others
+    }
+}
+
+/// The directive that names files of a kind.
+pub(crate) fn file_directive(kind: FileKind) -> &'static str {
+    match kind {
+        FileKind::Users => "AuthUserFile",
+        FileKind::Groups => "AuthGroupFile",
+    }
+}
+
+/// To httpd's table of directives, whose functions are for any pool.
+type Section = DirConfig<'static>;
+
+/// The directives of a section.
+pub(crate) const COMMANDS: &[command_rec] = &[
+    file_command(c"AuthUserFile", set_user_file, c"text file containing user IDs and passwords"),
+    file_command(c"AuthGroupFile", set_group_file, c"text file containing group names and member user IDs"),
+    command::each_word::<Section>(
+        c"AuthBasicProvider",
+        add_provider,
+        c"specify the auth providers for a directory or location",
+    ),
+    command::flag::<Section>(
+        c"AuthBasicAuthoritative",
+        |_, config, on| {
+            config.authoritative = Some(on);
+            Ok(())
+        },
+        c"Set to 'Off' to allow access control to be passed along to lower modules if the UserID is not known to this \
+          module",
+    ),
+    #[cfg(httpd = "2.2")]
+    command::flag::<Section>(
+        c"AuthzGroupFileAuthoritative",
+        |_, config, on| {
+            config.groups_authoritative = Some(on);
+            Ok(())
+        },
+        c"Set to 'Off' to allow access control to be passed along to lower modules if the 'require group' fails. \
+          (default is On).",
+    ),
+    #[cfg(httpd = "2.4")]
+    command::words::<Section>(
+        c"AuthBasicFake",
+        set_fake,
+        c"Fake basic authentication using the given expressions for username and password, 'off' to disable. Password \
+          defaults to 'password' if missing.",
+    ),
+    #[cfg(httpd = "2.4")]
+    command::word::<Section>(
+        c"AuthBasicUseDigestAlgorithm",
+        set_digest_algorithm,
+        c"Set to 'MD5' to use the auth provider's authentication check for digest auth, using a hash of 'user:realm:pass'",
+    ),
+];
+
+/// 2.4: `AuthUserFile PATH`, `AuthGroupFile PATH`.
+#[cfg(httpd = "2.4")]
+const fn file_command(name: &'static CStr, set: command::SetWord<Section>, help: &'static CStr) -> command_rec {
+    command::word::<Section>(name, set, help)
+}
+
+#[cfg(httpd = "2.4")]
+fn set_user_file<'p>(command: Command<'p>, config: &mut DirConfig<'p>, path: &'p CStr) -> Answer<'p> {
+    config.user_file = Some(name_file(command, FileKind::Users, path)?);
+    Ok(())
+}
+
+#[cfg(httpd = "2.4")]
+fn set_group_file<'p>(command: Command<'p>, config: &mut DirConfig<'p>, path: &'p CStr) -> Answer<'p> {
+    config.group_file = Some(name_file(command, FileKind::Groups, path)?);
+    Ok(())
+}
+
+/// 2.2 takes the word `standard` behind the path, for the sake of older configurations.
+#[cfg(httpd = "2.2")]
+const fn file_command(name: &'static CStr, set: command::SetWords<Section>, help: &'static CStr) -> command_rec {
+    command::words::<Section>(name, set, help)
+}
+
+#[cfg(httpd = "2.2")]
+fn set_user_file<'p>(
+    command: Command<'p>,
+    config: &mut DirConfig<'p>,
+    path: &'p CStr,
+    file_type: Option<&'p CStr>,
+) -> Answer<'p> {
+    expect_standard(command, file_type)?;
+    config.user_file = Some(name_file(command, FileKind::Users, path)?);
+    Ok(())
+}
+
+#[cfg(httpd = "2.2")]
+fn set_group_file<'p>(
+    command: Command<'p>,
+    config: &mut DirConfig<'p>,
+    path: &'p CStr,
+    file_type: Option<&'p CStr>,
+) -> Answer<'p> {
+    expect_standard(command, file_type)?;
+    config.group_file = Some(name_file(command, FileKind::Groups, path)?);
+    Ok(())
+}
+
+#[cfg(httpd = "2.2")]
+fn expect_standard<'p>(command: Command<'p>, file_type: Option<&'p CStr>) -> Answer<'p> {
+    match file_type {
+        Some(other) if other != c"standard" => command.refuse(&[b"Invalid auth file type: ", other.to_bytes()]),
+        _ => Ok(()),
+    }
+}
+
+/// The path made absolute, and remembered with its server, so that a child reads the file when it starts. Not that of a
+/// .htaccess file.
+fn name_file<'p>(command: Command<'p>, kind: FileKind, path: &'p CStr) -> Result<&'p CStr, Refusal<'p>> {
+    let Some(absolute) = command.pool.server_root_relative(path) else {
+        return command.refuse(&[b"Invalid file path ", path.to_bytes()]);
+    };
+    if !command.is_in_htaccess() {
+        if let Some(server) = command.server_config::<ServerConfig<'static>>() {
+            server.name_file(command.pool, kind, absolute);
+        }
+    }
+    Ok(absolute)
+}
+
+/// `AuthBasicProvider NAME …`, once for each name. Every name goes to the end of the section's list.
+fn add_provider<'p>(command: Command<'p>, config: &mut DirConfig<'p>, name: &'p CStr) -> Answer<'p> {
+    let text = name.to_bytes();
+    let Some(provider) = provider::look_up(name) else {
+        return command.refuse(&[b"Unknown Authn provider: ", text]);
+    };
+    if provider.check_password.is_none() {
+        return command.refuse(&[b"The '", text, b"' Authn provider doesn't support Basic Authentication"]);
+    }
+    config.providers = command.pool.list(&[config.providers, &[Listed { name, provider }]].concat());
+    Ok(())
+}
+
+/// `AuthBasicFake off`, `AuthBasicFake USER [PASSWORD]`
+#[cfg(httpd = "2.4")]
+fn set_fake<'p>(
+    command: Command<'p>,
+    config: &mut DirConfig<'p>,
+    user: &'p CStr,
+    password: Option<&'p CStr>,
+) -> Answer<'p> {
+    let text = user.to_bytes();
+    if text.eq_ignore_ascii_case(b"off") {
+        config.fake = Some(Fake::Off);
+        return Ok(());
+    }
+    let user = match Expression::parse(command, user) {
+        Ok(user) => user,
+        Err(error) => {
+            let before = b"Could not parse fake username expression '";
+            return command.refuse(&[before, text, b"': ", error.to_bytes()]);
+        }
+    };
+    let password = match Expression::parse(command, password.unwrap_or(c"password")) {
+        Ok(password) => password,
+        Err(error) => {
+            let before = b"Could not parse fake password expression associated to user '";
+            return command.refuse(&[before, text, b"': ", error.to_bytes()]);
+        }
+    };
+    config.fake = Some(Fake::As { user, password });
+    Ok(())
+}
+
+/// `AuthBasicUseDigestAlgorithm MD5|Off`
+#[cfg(httpd = "2.4")]
+fn set_digest_algorithm<'p>(command: Command<'p>, config: &mut DirConfig<'p>, algorithm: &'p CStr) -> Answer<'p> {
+    let text = algorithm.to_bytes();
+    let md5 = text.eq_ignore_ascii_case(b"MD5");
+    if !md5 && !text.eq_ignore_ascii_case(b"Off") {
+        return command.refuse(&[b"Invalid algorithm in AuthBasicUseDigestAlgorithm: ", text]);
+    }
+    config.digest = Some(md5);
+    Ok(())
+}

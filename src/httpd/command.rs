@@ -1,0 +1,278 @@
+//! Directives: the rows of the table that httpd reads, and the functions that it calls for them.
+//!
+//! httpd calls a C function whose type depends on how many words a directive takes. There is one for each such type here,
+//! which calls the safe function that the row has in its `cmd_data`.
+
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::mem::transmute;
+use std::ptr::{NonNull, null};
+
+use crate::httpd::bindings::{
+    self, ACCESS_CONF, ESAUTH_GLOBAL_ONLY, FLAG, ITERATE, OR_AUTHCFG, RSRC_CONF, TAKE1, TAKE12, ap_check_cmd_context,
+    cmd_func, cmd_how, cmd_parms, command_rec, server_rec,
+};
+use crate::httpd::boundary::guard;
+use crate::httpd::configuration::{Configuration, Owner, in_vector};
+use crate::httpd::pool::Pool;
+use crate::httpd::text::c_str;
+
+/// A directive's error text, which httpd shows with the file, the line and the directive's name.
+#[derive(Clone, Copy)]
+pub(crate) struct Refusal<'p>(&'p CStr);
+
+impl Refusal<'_> {
+    /// For a function that httpd calls.
+    pub(crate) fn as_ptr(self) -> *const c_char {
+        self.0.as_ptr()
+    }
+}
+
+/// A directive that is being read.
+#[derive(Clone, Copy)]
+pub(crate) struct Command<'p> {
+    raw: NonNull<cmd_parms>,
+    /// That of the configuration; of the request for a .htaccess file.
+    pub(crate) pool: Pool<'p>,
+}
+
+impl<'p> Command<'p> {
+    /// # Safety
+    /// `raw` is what httpd hands to a directive's function, and its pool lives for `'p`.
+    pub(crate) unsafe fn new(raw: *mut cmd_parms) -> Option<Self> {
+        let raw = NonNull::new(raw)?;
+        // SAFETY: as the caller promises; httpd reads its configuration, and serves a request, in one thread.
+        let pool = unsafe { Pool::new(NonNull::new((*raw.as_ptr()).pool)?) };
+        Some(Command { raw, pool })
+    }
+
+    #[cfg(httpd = "2.4")]
+    pub(crate) fn as_ptr(self) -> *mut cmd_parms {
+        self.raw.as_ptr()
+    }
+
+    fn get<T: Copy>(self, field: impl FnOnce(&cmd_parms) -> T) -> T {
+        // SAFETY: alive as long as the directive is read, and nobody writes to it during the call.
+        field(unsafe { self.raw.as_ref() })
+    }
+
+    /// As its row spells it.
+    pub(crate) fn name(self) -> &'static CStr {
+        // SAFETY: httpd sets it to a row of this module's table, whose name is a constant.
+        unsafe { c_str((*self.get(|command| command.cmd)).name) }.unwrap_or(c"")
+    }
+
+    /// Whether it stands in a .htaccess file, which is read for a request and gone with it.
+    pub(crate) fn is_in_htaccess(self) -> bool {
+        self.get(|command| command.pool == command.temp_pool)
+    }
+
+    /// What the directives say about the server that this one is read for.
+    pub(crate) fn server_config<C: Configuration>(self) -> Option<&'p mut C::In<'p>> {
+        let server: *mut server_rec = self.get(|command| command.server);
+        // SAFETY: a live server; httpd makes its structure before it calls for any directive, and no one else uses it now.
+        unsafe { in_vector::<C>((*server).module_config).as_mut() }
+    }
+
+    /// Refuses the directive with a text in parts.
+    pub(crate) fn refuse<T>(self, text: &[&[u8]]) -> Result<T, Refusal<'p>> {
+        Err(Refusal(self.pool.join(text)))
+    }
+}
+
+/// What a directive's function answers.
+pub(crate) type Answer<'p> = Result<(), Refusal<'p>>;
+
+/// The function of a directive that is On or Off.
+pub(crate) type SetFlag<C> = for<'p> fn(Command<'p>, &mut <C as Configuration>::In<'p>, bool) -> Answer<'p>;
+
+/// That of one which takes one word, or several, one a call.
+pub(crate) type SetWord<C> = for<'p> fn(Command<'p>, &mut <C as Configuration>::In<'p>, &'p CStr) -> Answer<'p>;
+
+/// That of one which takes one word or two.
+pub(crate) type SetWords<C> =
+    for<'p> fn(Command<'p>, &mut <C as Configuration>::In<'p>, &'p CStr, Option<&'p CStr>) -> Answer<'p>;
+
+/// `NAME On|Off`
+pub(crate) const fn flag<C: Configuration>(name: &'static CStr, set: SetFlag<C>, help: &'static CStr) -> command_rec {
+    row::<C>(name, Function { flag: call_with_flag::<C> }, FLAG, set as *mut c_void, help)
+}
+
+/// `NAME WORD`
+pub(crate) const fn word<C: Configuration>(name: &'static CStr, set: SetWord<C>, help: &'static CStr) -> command_rec {
+    row::<C>(name, Function { take1: call_with_word::<C> }, TAKE1, set as *mut c_void, help)
+}
+
+/// `NAME WORD …`, where `set` is called once for each.
+pub(crate) const fn each_word<C: Configuration>(
+    name: &'static CStr,
+    set: SetWord<C>,
+    help: &'static CStr,
+) -> command_rec {
+    row::<C>(name, Function { take1: call_with_word::<C> }, ITERATE, set as *mut c_void, help)
+}
+
+/// `NAME WORD [WORD]`
+pub(crate) const fn words<C: Configuration>(name: &'static CStr, set: SetWords<C>, help: &'static CStr) -> command_rec {
+    row::<C>(name, Function { take2: call_with_words::<C> }, TAKE12, set as *mut c_void, help)
+}
+
+/// The same directive, allowed in the configuration files, sections included, but not in a .htaccess file.
+pub(crate) const fn anywhere_but_htaccess(row: command_rec) -> command_rec {
+    command_rec { req_override: (RSRC_CONF | ACCESS_CONF) as c_int, ..row }
+}
+
+/// A function for httpd, in the shape that its [`cmd_how`] calls for.
+#[repr(C)]
+#[derive(Clone, Copy)]
+union Function {
+    none: *const c_void,
+    take1: unsafe extern "C" fn(*mut cmd_parms, *mut c_void, *const c_char) -> *const c_char,
+    take2: unsafe extern "C" fn(*mut cmd_parms, *mut c_void, *const c_char, *const c_char) -> *const c_char,
+    flag: unsafe extern "C" fn(*mut cmd_parms, *mut c_void, c_int) -> *const c_char,
+}
+
+const fn row<C: Configuration>(
+    name: &'static CStr,
+    function: Function,
+    how: cmd_how,
+    set: *mut c_void,
+    help: &'static CStr,
+) -> command_rec {
+    let contexts = match C::OWNER {
+        Owner::Section => OR_AUTHCFG,
+        Owner::Server => RSRC_CONF,
+    };
+    raw_row(name.as_ptr(), function, how, set, contexts as c_int, help)
+}
+
+const fn raw_row(
+    name: *const c_char,
+    function: Function,
+    how: cmd_how,
+    set: *mut c_void,
+    contexts: c_int,
+    help: &'static CStr,
+) -> command_rec {
+    command_rec {
+        name,
+        // SAFETY: httpd's type is a pointer to a function too (a union of them, or one without a prototype), and it calls
+        // it by `how`.
+        func: unsafe { transmute::<Function, cmd_func>(function) },
+        cmd_data: set,
+        req_override: contexts,
+        args_how: how,
+        errmsg: help.as_ptr(),
+    }
+}
+
+unsafe extern "C" fn call_with_flag<C: Configuration>(
+    cmd: *mut cmd_parms,
+    section: *mut c_void,
+    on: c_int,
+) -> *const c_char {
+    // SAFETY: httpd's arguments for a row made by `flag`, which has put the function there.
+    unsafe {
+        call::<C>(cmd, section, |command, config| {
+            let set = transmute::<*mut c_void, SetFlag<C>>(command.get(|command| command.info));
+            set(command, config, on != 0)
+        })
+    }
+}
+
+unsafe extern "C" fn call_with_word<C: Configuration>(
+    cmd: *mut cmd_parms,
+    section: *mut c_void,
+    word: *const c_char,
+) -> *const c_char {
+    // SAFETY: httpd's arguments for a row made by `word` or `each_word`; the word is in the directive's pool.
+    unsafe {
+        call::<C>(cmd, section, |command, config| {
+            let set = transmute::<*mut c_void, SetWord<C>>(command.get(|command| command.info));
+            set(command, config, c_str(word).unwrap_or(c""))
+        })
+    }
+}
+
+unsafe extern "C" fn call_with_words<C: Configuration>(
+    cmd: *mut cmd_parms,
+    section: *mut c_void,
+    first: *const c_char,
+    second: *const c_char,
+) -> *const c_char {
+    // SAFETY: httpd's arguments for a row made by `words`; the words are in the directive's pool.
+    unsafe {
+        call::<C>(cmd, section, |command, config| {
+            let set = transmute::<*mut c_void, SetWords<C>>(command.get(|command| command.info));
+            set(command, config, c_str(first).unwrap_or(c""), c_str(second))
+        })
+    }
+}
+
+/// Calls `set` with what the directive is to change. One for the whole server must not stand in a virtual host or section.
+///
+/// # Safety
+/// `cmd` and `section` are httpd's arguments of a directive's function, and `section` of the type that `C` has for it.
+unsafe fn call<'p, C: Configuration>(
+    cmd: *mut cmd_parms,
+    section: *mut c_void,
+    set: impl FnOnce(Command<'p>, &mut C::In<'p>) -> Answer<'p>,
+) -> *const c_char {
+    const INTERNAL_ERROR: &CStr = c"rust_esauth: internal error";
+    guard(INTERNAL_ERROR.as_ptr(), || {
+        // SAFETY: as the caller promises.
+        let Some(command) = (unsafe { Command::new(cmd) }) else { return INTERNAL_ERROR.as_ptr() };
+        let config = match C::OWNER {
+            // SAFETY: as the caller promises; no one else uses the structure now.
+            Owner::Section => unsafe { section.cast::<C::In<'p>>().as_mut() },
+            Owner::Server => {
+                // SAFETY: httpd's function on its own argument.
+                let elsewhere = unsafe { ap_check_cmd_context(cmd, ESAUTH_GLOBAL_ONLY as _) };
+                if !elsewhere.is_null() {
+                    return elsewhere;
+                }
+                command.server_config::<C>()
+            }
+        };
+        let Some(config) = config else { return INTERNAL_ERROR.as_ptr() };
+        set(command, config).map_or_else(Refusal::as_ptr, |()| null())
+    })
+}
+
+/// A table of directives in static memory.
+pub(crate) struct Commands<const ROWS: usize>([command_rec; ROWS]);
+
+// SAFETY: constants that point to constants; httpd only reads them.
+unsafe impl<const ROWS: usize> Sync for Commands<ROWS> {}
+
+/// How many rows a table of these parts has.
+pub(crate) const fn count(parts: &[&[command_rec]]) -> usize {
+    let (mut rows, mut part) = (1, 0);
+    while part < parts.len() {
+        rows += parts[part].len();
+        part += 1;
+    }
+    rows
+}
+
+impl<const ROWS: usize> Commands<ROWS> {
+    /// The rows of all parts, and one without a name, which ends the table.
+    pub(crate) const fn of(parts: &[&[command_rec]]) -> Self {
+        let end =
+            raw_row(null(), Function { none: null() }, FLAG, std::ptr::null_mut(), bindings::OR_AUTHCFG as c_int, c"");
+        let mut table = [end; ROWS];
+        let (mut row, mut part) = (0, 0);
+        while part < parts.len() {
+            let mut next = 0;
+            while next < parts[part].len() {
+                table[row] = parts[part][next];
+                (row, next) = (row + 1, next + 1);
+            }
+            part += 1;
+        }
+        Commands(table)
+    }
+
+    pub(crate) const fn as_ptr(&self) -> *const command_rec {
+        self.0.as_ptr()
+    }
+}

@@ -1,0 +1,53 @@
+//! httpd's expressions: `%{env:GROUP}` and the like in place of a text.
+
+use std::ffi::{CStr, c_void};
+use std::ptr::{self, null};
+
+use crate::httpd::bindings::{AP_EXPR_FLAG_STRING_RESULT, ap_expr_info_t, ap_expr_parse_cmd_mi, ap_expr_str_exec};
+use crate::httpd::command::Command;
+use crate::httpd::module;
+use crate::httpd::request::Request;
+use crate::httpd::text::c_str;
+
+/// A text that is made anew for each request.
+#[derive(Clone, Copy)]
+pub(crate) struct Expression<'p>(&'p ap_expr_info_t);
+
+impl<'p> Expression<'p> {
+    /// Parses what stands in a directive, or says what is wrong with it.
+    pub(crate) fn parse(command: Command<'p>, text: &'p CStr) -> Result<Expression<'p>, &'p CStr> {
+        let mut error = null();
+        // SAFETY: httpd's `cmd`, a C string and a place for the error's text; no look-up function of our own. What is
+        // returned lives in the directive's pool.
+        unsafe {
+            let (flags, index) = (AP_EXPR_FLAG_STRING_RESULT, module::index());
+            let parsed = ap_expr_parse_cmd_mi(command.as_ptr(), text.as_ptr(), flags, &raw mut error, None, index);
+            match (c_str(error), parsed.as_ref()) {
+                (None, Some(parsed)) => Ok(Expression(parsed)),
+                (error, _) => Err(error.unwrap_or(c"")),
+            }
+        }
+    }
+
+    /// What stands for it where httpd keeps a pointer for us.
+    pub(crate) fn as_ptr(self) -> *const c_void {
+        ptr::from_ref(self.0).cast()
+    }
+
+    /// # Safety
+    /// `raw` is null or what [`Expression::as_ptr`] has returned, for a configuration that lives for `'p`.
+    pub(crate) unsafe fn from_ptr(raw: *const c_void) -> Option<Expression<'p>> {
+        // SAFETY: as the caller promises.
+        unsafe { raw.cast::<ap_expr_info_t>().as_ref() }.map(Expression)
+    }
+
+    /// The text for a request, or why there is none.
+    pub(crate) fn evaluate<'r>(self, request: Request<'r>) -> Result<Option<&'r CStr>, &'r CStr> {
+        let mut error = null();
+        // SAFETY: a live request, an expression of its configuration, and a place for the error's text.
+        unsafe {
+            let text = ap_expr_str_exec(request.as_ptr(), self.0, &raw mut error);
+            c_str(error).map_or(Ok(c_str(text)), Err)
+        }
+    }
+}

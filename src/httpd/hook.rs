@@ -1,0 +1,14 @@
+//! What the functions that httpd calls for a request have in common.
+
+use std::ffi::{c_char, c_int};
+
+use crate::httpd::bindings::request_rec;
+
+/// A hook's function.
+pub(crate) type RequestHook = unsafe extern "C" fn(*mut request_rec) -> c_int;
+
+/// Names of modules, ended by null: before or after whose hooks one is to be called.
+pub(crate) struct Modules<const N: usize>(pub(crate) [*const c_char; N]);
+
+// SAFETY: constants that point to constants; httpd only reads them.
+unsafe impl<const N: usize> Sync for Modules<N> {}
