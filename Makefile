@@ -59,10 +59,11 @@ bench: deps all ## What authentication costs, ours and other servers', in number
 	@scripts/bench_deps.sh
 	@python3 -B benches/httpd $(BENCH)
 
-lint: deps-build ## Formatting and lints; warnings are errors
+lint: deps-build ## Formatting, lints, the order of imports (xtask/src/floors.rs); warnings are errors
 	@cargo fmt --all --check
 	@cargo fmt --manifest-path fuzz/Cargo.toml --check
 	@cargo clippy --quiet --workspace --all-targets -- -D warnings
+	@cargo run --quiet -p xtask -- layers
 	@if command -v shellcheck >/dev/null; then shellcheck -x -P scripts $(scripts); else echo "shellcheck is not installed; scripts are not checked"; fi
 
 deb: all cli ## A package for Debian and Ubuntu, of this machine's release

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use esauth_engine::LineRules;
 
-use crate::check::Code;
+use crate::finding::Code;
 
 const STATUS: &str = "Exit status: 0 where all is well, 1 where something was found, 2 where it could not be looked \
                       (wrong usage, a file that cannot be read).";

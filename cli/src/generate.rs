@@ -6,8 +6,8 @@ use std::{fs, io};
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-use crate::Outcome;
 use crate::arguments::Arguments;
+use crate::outcome::Outcome;
 
 /// Writes all of them into `folder`: `esauth.bash`, `_esauth` (zsh), `esauth.fish`, `esauth.1` and a page for each command.
 pub(crate) fn run(folder: &Path) -> Result<Outcome, String> {

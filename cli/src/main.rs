@@ -2,7 +2,9 @@
 
 mod arguments;
 mod check;
+mod finding;
 mod generate;
+mod outcome;
 mod server;
 mod status;
 mod terminal;
@@ -13,12 +15,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use arguments::{Arguments, Command};
-
-/// What a command found. The exit status tells it.
-pub(crate) enum Outcome {
-    Good,
-    Bad,
-}
+use outcome::Outcome;
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {

@@ -7,7 +7,7 @@ use esauth_engine::Memberships;
 use crate::httpd::bindings::apr_status_t;
 use crate::httpd::log::{Level, log_request};
 use crate::httpd::request::Request;
-use crate::httpd::text;
+use crate::httpd::words::words;
 use crate::state::files;
 use crate::state::outcomes::{self, Outcome};
 
@@ -44,7 +44,7 @@ pub(super) fn membership(
 
 /// Whether one of the groups that `names` lists is among the memberships. In 2.4 the first empty name ends the list.
 pub(super) fn names_one_of(request: Request<'_>, names: &CStr, memberships: Memberships<'_>) -> bool {
-    let mut names = text::words(request.pool(), names).take_while(|name| cfg!(httpd = "2.2") || !name.is_empty());
+    let mut names = words(request.pool(), names).take_while(|name| cfg!(httpd = "2.2") || !name.is_empty());
     names.any(|name| memberships.contains(name.to_bytes()))
 }
 

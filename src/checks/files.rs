@@ -8,11 +8,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::check::Check;
+use super::findings::Findings;
 use super::requirements::names_group;
-use super::run_user::{ENTER, READ, RunUser, WRITE, has_access_list};
+use super::run_user::{ENTER, Occasion, READ, RunUser, WRITE, has_access_list};
 use super::sections::{Guarded, Kind, MAIN, Number, Section, Sections};
 use super::tree::Directive;
-use super::{Check, Findings, Occasion};
 
 pub(super) fn check(findings: &mut Findings<'_, '_>, guarded: &[Guarded<'_>], occasion: Occasion) {
     let sections = findings.sections;

@@ -2,9 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::check::Check;
+use super::findings::Findings;
 use super::sections::{Guarded, Kind, MAIN, Number, Section, Sections};
 use super::tree::Directive;
-use super::{Check, Findings};
 
 pub(super) fn check(findings: &mut Findings<'_, '_>, guarded: &[Guarded<'_>]) {
     plain_http(findings, guarded);

@@ -1,8 +1,9 @@
 //! What a section that asks for a password is missing, and a `Require` that leaves no method open.
 
+use super::check::Check;
+use super::findings::Findings;
 use super::sections::{Guarded, Methods, Placed, Section};
 use super::tree::Directive;
-use super::{Check, Findings};
 
 pub(super) fn check(findings: &mut Findings<'_, '_>, guarded: &[Guarded<'_>]) {
     for guarded in guarded {

@@ -7,8 +7,16 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::ptr::null_mut;
 
-use super::Occasion;
 use crate::httpd::generation;
+
+/// When the configuration is looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Occasion {
+    /// By the server that will serve with it.
+    Start,
+    /// By `httpd -t`, which may be run by somebody else.
+    Test,
+}
 
 pub(super) const READ: u32 = 0o4;
 pub(super) const WRITE: u32 = 0o2;

@@ -1,6 +1,6 @@
 //! Which sections a configuration has and what holds in them, as far as it can be told without a request.
 
-use super::Check;
+use super::check::Check;
 use super::tree::Directive;
 
 /// What a section is about.

@@ -6,8 +6,8 @@ use std::ffi::CStr;
 
 use crate::httpd::bindings::{ap_conftree, ap_directive_t};
 use crate::httpd::pool::Pool;
-use crate::httpd::text;
 use crate::httpd::text::c_str;
+use crate::httpd::words::words;
 
 /// A directive, or a section with what stands in it.
 #[derive(Clone, Copy)]
@@ -63,7 +63,7 @@ impl<'t> Directive<'t> {
 
     /// The arguments, without quotes.
     pub(super) fn words(self) -> Vec<&'t [u8]> {
-        text::words(self.pool, self.arguments()).map(CStr::to_bytes).collect()
+        words(self.pool, self.arguments()).map(CStr::to_bytes).collect()
     }
 
     pub(super) fn word(self, index: usize) -> Option<&'t [u8]> {

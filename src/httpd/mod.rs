@@ -4,7 +4,7 @@
 //! * [`bindings`]: the declarations, generated from httpd's headers; [`boundary`]: no panic crosses it;
 //! * [`module`], [`configuration`], [`command`]: this module's place in httpd's vectors, what directives fill in there, and
 //!   the rows of the table of directives;
-//! * [`server`]: the main server and its virtual hosts; [`request`], [`table`], [`pool`], [`text`], [`expression`]: what comes with a request;
+//! * [`server`]: the main server and its virtual hosts; [`request`], [`table`], [`pool`], [`text`], [`words`], `expression`: what comes with a request;
 //! * [`log`]: lines in the error log;
 //! * [`hook`], [`provider`], [`loaded`]: how modules call each other;
 //! * [`generation`]: what differs between the interfaces of httpd 2.4 and 2.2.
@@ -26,3 +26,4 @@ pub(crate) mod request;
 pub(crate) mod server;
 pub(crate) mod table;
 pub(crate) mod text;
+pub(crate) mod words;

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use esauth_engine::hash::describe;
 use esauth_engine::{Listed, Listing};
 
-use super::{Code, Content, Findings, NamedFile, check_lines};
+use super::findings::{Content, Findings, NamedFile, check_lines};
+use crate::finding::Code;
 
 /// Judges every line.
 pub(super) fn check(file: &NamedFile<'_>, findings: &mut Findings<'_>) -> Content {

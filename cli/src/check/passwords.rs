@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use esauth_engine::hash::{Description, Scheme, describe};
 use esauth_engine::{Listed, Listing};
 
+use super::findings::{Content, Findings, NamedFile, check_lines};
 use super::timing::{Kind, Timer};
-use super::{Code, Content, Findings, NamedFile, check_lines};
+use crate::finding::Code;
 use crate::terminal::count;
 
 /// Judges every line.

@@ -4,13 +4,10 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
+use super::findings::{Checked, Content};
 use super::timing::Measured;
-use super::{Checked, Content};
 use crate::arguments::CheckOptions;
 use crate::terminal::{self, bad, count, faint, good, strong};
-
-/// Findings of one kind that are shown of each file, unless all are asked for.
-pub(super) const SHOWN: usize = 10;
 
 #[derive(Serialize)]
 struct Report<'a> {

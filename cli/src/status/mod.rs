@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use ureq::http::Method;
 
-use crate::Outcome;
 use crate::arguments::StatusOptions;
+use crate::outcome::Outcome;
 use crate::server::http::Client;
 use crate::server::secrets::Credentials;
 use crate::server::target::Target;

@@ -8,8 +8,8 @@ mod report;
 
 use std::time::Duration;
 
-use crate::Outcome;
 use crate::arguments::VerifyOptions;
+use crate::outcome::Outcome;
 use crate::server::http::Client;
 use crate::server::secrets::Credentials;
 use crate::server::target::Target;

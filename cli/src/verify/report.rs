@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use crate::Outcome;
+use crate::outcome::Outcome;
 use crate::terminal::{self, bad, faint, good, strong};
 
 /// What is looked at. The names are part of the interface.

@@ -1,0 +1,39 @@
+//! The checks there are.
+
+/// What is looked for; the name is what `EsAuthSilence` knows it by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Check {
+    ServedFile,
+    WorldReadable,
+    Writable,
+    Unreadable,
+    NoAuthName,
+    NoUserFile,
+    NoGroupFile,
+    RequireOutside,
+    PlainHttp,
+    PublicBackend,
+}
+
+impl Check {
+    pub(super) const ALL: [(Check, &str); 10] = [
+        (Check::ServedFile, "served-file"),
+        (Check::WorldReadable, "world-readable"),
+        (Check::Writable, "writable"),
+        (Check::Unreadable, "unreadable"),
+        (Check::NoAuthName, "no-auth-name"),
+        (Check::NoUserFile, "no-user-file"),
+        (Check::NoGroupFile, "no-group-file"),
+        (Check::RequireOutside, "require-outside"),
+        (Check::PlainHttp, "plain-http"),
+        (Check::PublicBackend, "public-backend"),
+    ];
+
+    pub(super) fn named(name: &[u8]) -> Option<Check> {
+        Check::ALL.into_iter().find(|(_, known)| known.as_bytes().eq_ignore_ascii_case(name)).map(|(check, _)| check)
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        Check::ALL.into_iter().find(|&(check, _)| check == self).map_or("", |(_, name)| name)
+    }
+}

@@ -1,0 +1,26 @@
+//! Which floor each part of each crate stands on. A file may import what stands below it and beside it, never above.
+
+/// The floors of one crate.
+pub(crate) struct House {
+    /// The folder of its sources.
+    pub(crate) folder: &'static str,
+    /// The files and folders directly in it, without `.rs`, from the top floor to the ground.
+    pub(crate) floors: &'static [&'static [&'static str]],
+}
+
+/// All crates with more than a few files.
+pub(crate) const HOUSES: &[House] = &[
+    House {
+        folder: "src",
+        floors: &[&["lib"], &["hooks"], &["authn", "authz", "checks", "metrics"], &["state"], &["config"], &["httpd"]],
+    },
+    House {
+        folder: "cli/src",
+        floors: &[
+            &["main"],
+            &["check", "generate", "status", "verify"],
+            &["arguments", "server"],
+            &["finding", "outcome", "terminal"],
+        ],
+    },
+];
