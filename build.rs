@@ -74,6 +74,7 @@ const CONSTANTS: &[&str] = &[
     "MODULE_MAGIC_NUMBER_MAJOR",
     "MODULE_MAGIC_NUMBER_MINOR",
     "OR_AUTHCFG",
+    "OR_FILEINFO",
     "RSRC_CONF",
     "OK",
     "DECLINED",

@@ -78,9 +78,9 @@ install_all() {
     esac
 }
 
-# Behind the last LoadModule line that stands in no section (one in an <IfModule> does not always count), or at the top
-# where there is none: it must come before the first directive of the module. The file itself is written, so that its
-# owner, mode and links stay.
+# Behind the line of mod_authz_groupfile, whose place among the others counts in httpd 2.2, else behind the last LoadModule
+# line; of those that stand in no section (one in an <IfModule> does not always count). Where there is none, at the top: it
+# must come before the first directive of the module. The file itself is written, so that its owner, mode and links stay.
 add_load_line() { # FILE
     local text
     cp -p "$1" "$1.bak"
@@ -88,8 +88,10 @@ add_load_line() { # FILE
         /^[[:space:]]*<\// { depth-- }
         /^[[:space:]]*<[^\/]/ { depth++ }
         /^[[:space:]]*LoadModule[[:space:]]/ && !depth { last = NR }
+        /^[[:space:]]*LoadModule[[:space:]]+authz_groupfile_module[[:space:]]/ && !depth { groups = NR }
         { lines[NR] = $0 }
         END {
+            if (groups) last = groups
             if (!last) print line
             for (i = 1; i <= NR; i++) { print lines[i]; if (i == last) print line }
         }' "$1.bak")

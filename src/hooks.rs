@@ -5,6 +5,8 @@ use std::io;
 use std::mem::transmute;
 use std::ptr::{NonNull, from_ref, null};
 
+use esauth_engine::cache::Cache;
+
 use crate::authn::{basic, provider};
 #[cfg(httpd = "2.4")]
 use crate::authn::{challenge, fake};
@@ -71,7 +73,7 @@ unsafe fn register_access_hooks() {
     // SAFETY: as the caller promises; functions of the right types, and names that stay.
     unsafe {
         generation::hook_authentication(basic::check_authn, MOD_AUTH_BASIC.0.as_ptr());
-        ap_hook_note_auth_failure(Some(challenge::note_auth_failure), null(), null(), middle);
+        ap_hook_note_auth_failure(Some(challenge::note_auth_failure), null(), MOD_AUTH_BASIC.0.as_ptr(), middle);
         ap_hook_fixups(Some(fake::fake_authorization), null(), null(), last);
         ap_hook_optional_fn_retrieve(Some(authz::retrieve_optional_functions), null(), null(), middle);
     }
@@ -81,14 +83,22 @@ unsafe fn register_access_hooks() {
 /// As for httpd's registration functions.
 #[cfg(httpd = "2.2")]
 unsafe fn register_access_hooks() {
-    static GROUPS: Modules<2> = Modules([c"mod_authz_groupfile.c".as_ptr(), null()]);
     static OWNER: Modules<2> = Modules([c"mod_authz_owner.c".as_ptr(), null()]);
+    static OWNER_AND_USERS: Modules<3> = Modules([c"mod_authz_owner.c".as_ptr(), c"mod_authz_user.c".as_ptr(), null()]);
+    static GROUPS: Modules<2> = Modules([c"mod_authz_groupfile.c".as_ptr(), null()]);
+    static GROUPS_AND_USERS: Modules<3> =
+        Modules([c"mod_authz_groupfile.c".as_ptr(), c"mod_authz_user.c".as_ptr(), null()]);
+    let middle = APR_HOOK_MIDDLE as c_int;
 
     // SAFETY: as the caller promises; functions of the right types, and names that stay. mod_authz_owner leaves the note
-    // that `Require file-group` needs, and so comes first.
+    // that `Require file-group` needs, and so comes first. On which side of mod_authz_user groups are to be asked for is known
+    // only when all modules are loaded, so there is a hook on either.
     unsafe {
         generation::hook_authentication(basic::check_authn, MOD_AUTH_BASIC.0.as_ptr());
-        ap_hook_auth_checker(Some(authz::check_groups), OWNER.0.as_ptr(), GROUPS.0.as_ptr(), APR_HOOK_MIDDLE as c_int);
+        let (before, after) = (OWNER.0.as_ptr(), GROUPS_AND_USERS.0.as_ptr());
+        ap_hook_auth_checker(Some(authz::check_groups_before_users), before, after, middle);
+        let (before, after) = (OWNER_AND_USERS.0.as_ptr(), GROUPS.0.as_ptr());
+        ap_hook_auth_checker(Some(authz::check_groups_after_users), before, after, middle);
     }
 }
 
@@ -138,6 +148,7 @@ unsafe extern "C" fn post_config(
                 no_memory(Some(main), pool, &error);
                 return HTTP_INTERNAL_SERVER_ERROR as c_int;
             }
+            report_core_dumps(Some(main), pool);
             let how: &[u8] = if loaded::mod_auth_basic() { b"beside" } else { b"in place of" };
             let text: [&[u8]; 5] = [
                 b"rust_esauth/",
@@ -174,7 +185,13 @@ unsafe extern "C" fn pre_mpm(process: *mut apr_pool_t, _scoreboard: ap_scoreboar
     guard(HTTP_INTERNAL_SERVER_ERROR as c_int, || {
         // SAFETY: the process's pool, in the parent's only thread.
         match unsafe { verdicts::start_afresh(process) } {
-            Ok(()) => OK as c_int,
+            Ok(()) => {
+                // SAFETY: as above.
+                if let Some(pool) = NonNull::new(process).map(|pool| unsafe { Pool::new(pool) }) {
+                    report_core_dumps(None, pool);
+                }
+                OK as c_int
+            }
             Err(error) => {
                 // SAFETY: as above.
                 if let Some(pool) = NonNull::new(process).map(|pool| unsafe { Pool::new(pool) }) {
@@ -191,6 +208,16 @@ fn no_memory(server: Option<&server_rec>, pool: Pool<'_>, error: &io::Error) {
     let what = b"rust_esauth: the memory for the verified cache cannot be had: ";
     let advice = b"; give httpd more, or lower EsAuthCacheSize";
     log_server(here!(), Level::Error, 0, server, pool, &[what, reason.as_bytes(), advice]);
+}
+
+/// A sandbox may refuse what keeps the key out of core dumps; that is no reason not to start.
+fn report_core_dumps(server: Option<&server_rec>, pool: Pool<'_>) {
+    if Cache::takes_warning_of_core_dumps() {
+        let text =
+            b"rust_esauth: the shared cache is not left out of core dumps, since the system refuses it (madvise: a \
+            seccomp filter?); allow madvise, or turn core dumps off for httpd (CoreDumpDirectory, ulimit -c 0)";
+        log_server(here!(), Level::Warning, 0, server, pool, &[text]);
+    }
 }
 
 /// Reads the configured files when a child starts, with its rights, so that its first request need not.

@@ -72,6 +72,24 @@ fn what_is_installed_is_the_module_and_the_line_that_loads_it_and_all_of_it_goes
     }
 }
 
+/// In 2.2, the order of the two decides what `Require group` beside `Require user` means.
+#[test]
+fn the_line_stands_where_the_stock_module_for_groups_has_its_own() {
+    let folder = Scratch::new();
+    let configuration = place(folder.path(), "SYSCONFDIR");
+    if configuration.ends_with("etc/apache2") {
+        return;
+    }
+    let main = configuration.join(format!("{}.conf", apxs_says("PROGNAME")));
+    let groups = "LoadModule authz_groupfile_module modules/mod_authz_groupfile.so\n";
+    let before = format!("{groups}LoadModule authz_user_module modules/mod_authz_user.so\nListen 80\n");
+    fs::create_dir_all(&configuration).unwrap();
+    fs::write(&main, &before).unwrap();
+    run("install", folder.path());
+    let load = format!("LoadModule rust_esauth_module {}/mod_rust_esauth.so\n", apxs_says("LIBEXECDIR"));
+    assert_eq!(fs::read_to_string(&main).unwrap(), before.replace(groups, &format!("{groups}{load}")));
+}
+
 #[test]
 fn a_configuration_that_the_administrator_has_changed_stays() {
     let folder = Scratch::new();

@@ -244,6 +244,7 @@ fn beside_the_stock_modules_it_is_the_same_and_as_a_provider_of_theirs_500() {
     let server = Server { load, section, ..Server::with("EsAuthMaxFailures 2/40") }.start();
     assert_eq!(guess(&server, "alice", 3), [401, 401, 500]);
     assert_eq!((server.hashes("alice"), server.lines_with(LINE)), (2, 1));
+    assert_eq!(server.lines_with(&format!("{LINE}40 seconds, answered with 500: user alice")), 1);
 }
 
 /// Their passwords are for others to judge.

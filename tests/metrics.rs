@@ -114,8 +114,6 @@ struct Case(Request, u16, Option<&'static str>);
 
 fn cases() -> Vec<Case> {
     let get = |target| request("GET", target);
-    // A group file that cannot be read is a refusal in 2.4 and an error in 2.2.
-    let unready = if Installation::get().is_22() { 500 } else { 401 };
     vec![
         Case(get("/data/file.txt").basic("alice", "secret"), 200, Some("granted")),
         Case(get("/data/file.txt").basic("bob", "secret"), 200, Some("granted")),
@@ -141,7 +139,7 @@ fn cases() -> Vec<Case> {
         Case(get("/staff/file.txt").basic("slow", "secret"), 401, Some("not_in_group")),
         Case(get("/alone/file.txt").basic("bob", "secret"), 401, Some("other_requirement")),
         Case(get("/broken/file.txt").basic("alice", "secret"), 500, Some("error")),
-        Case(get("/unready/file.txt").basic("alice", "secret"), unready, Some("error")),
+        Case(get("/unready/file.txt").basic("alice", "secret"), 500, Some("error")),
         Case(get("/open/file.txt"), 200, None),
         Case(get("/open/file.txt").basic("alice", "wrong"), 200, None),
         Case(request("OPTIONS", "/data/file.txt"), 200, None),
@@ -407,6 +405,28 @@ fn a_file_tells_what_it_holds_how_often_it_was_read_and_whether_it_can_be() {
     let page = exposition::parse(&text).unwrap();
     assert!(of(&page, "loads_total", "AuthUserFile", "other") >= 1.0);
     assert!(!text.contains("hidden") && !text.contains("alice") && !text.contains("dora"), "{text}");
+}
+
+#[test]
+fn a_htaccess_file_shows_no_metrics_by_whichever_directive() {
+    let allowed = "<Directory />\nAllowOverride All\nOptions +FollowSymLinks\n</Directory>\n";
+    let server = start(Mpm::usual(), &[], &format!("{allowed}<Location /metrics/own>\nSetHandler none\n</Location>\n"));
+    let htaccess = server.folder().join("open/.htaccess");
+    let status = |target: &str| get(&server, target).status;
+    assert_eq!(status("/open/file.txt"), 200);
+    for lines in [
+        "SetHandler rust-esauth-metrics\n",
+        "<Files file.txt>\nSetHandler rust-esauth-metrics\n</Files>\n",
+        "SetHandler RUST-ESAUTH-METRICS\n",
+    ] {
+        fs::write(&htaccess, lines).unwrap();
+        assert!(!String::from_utf8_lossy(&get(&server, "/open/file.txt").body).contains("rust_esauth_"), "{lines}");
+    }
+    fs::write(&htaccess, "SetHandler rust-esauth-metrics\n").unwrap();
+    assert_eq!(status("/open/file.txt"), 403);
+    assert!(server.lines_with("SetHandler rust-esauth-metrics counts in the server's own configuration only") > 0);
+    fs::remove_file(&htaccess).unwrap();
+    assert_eq!((status("/open/file.txt"), status("/metrics"), status("/metrics/own")), (200, 200, 404));
 }
 
 #[test]

@@ -242,6 +242,44 @@ fn without_watches_changes_still_count_at_once_and_the_operator_is_told() {
     assert_eq!(status(&server), 401);
 }
 
+/// As under a container's or a service's seccomp filter.
+#[test]
+fn where_the_system_refuses_to_leave_the_cache_out_of_core_dumps_httpd_starts_and_says_so() {
+    // Of this thread, and of what it starts.
+    refuse_madvise();
+    let server = start(None, false);
+    assert_eq!([status(&server), status(&server)], [GRANTED, GRANTED]);
+    assert_eq!(times_logged(&server, "rust_esauth: the shared cache is not left out of core dumps"), 1);
+}
+
+/// Lets madvise(2) with MADV_DONTDUMP fail with EPERM for this thread and its children.
+fn refuse_madvise() {
+    let statement = |code: u32, value: u32| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k: value };
+    let unless_equal = |value: u32, skip: u8| libc::sock_filter {
+        code: (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16,
+        jt: 0,
+        jf: skip,
+        k: value,
+    };
+    let load = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
+    // The offsets of `nr` and of the lower half of `args[2]` in `seccomp_data`, on a little-endian machine.
+    let (number, advice) = (0, 32);
+    let mut filter = [
+        statement(load, number),
+        unless_equal(libc::SYS_madvise as u32, 3),
+        statement(load, advice),
+        unless_equal(libc::MADV_DONTDUMP as u32, 1),
+        statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
+        statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
+    // SAFETY: system calls; the program lives during the call, which copies it.
+    unsafe {
+        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+        assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program), 0);
+    }
+}
+
 /// A file system of a few pages.
 struct SmallDisk(CString);
 

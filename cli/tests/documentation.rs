@@ -175,7 +175,7 @@ fn sources(folder: &Path) -> Vec<String> {
 /// What httpd says to a configuration with the paths of Debian, in which the password file has this mode.
 fn configtest(text: &str, mode: u32) -> (Option<i32>, String) {
     let installation = Installation::get();
-    let mut modules = vec!["authz_host", "proxy", "proxy_http"];
+    let mut modules = vec!["alias", "authz_host", "headers", "proxy", "proxy_http"];
     modules.retain(|module| installation.has(module));
     let is_loaded = text.contains("LoadModule rust_esauth_module");
     let ours = installation.load_ours();

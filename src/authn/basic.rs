@@ -126,7 +126,7 @@ fn ask_our_file(request: Request<'_>, credentials: &Credentials<'_>) -> AuthnSta
         Ok(file) => file,
         Err(status) => return status,
     };
-    let status = provider::judge(request, &file, credentials.user, credentials.password());
+    let status = provider::judge(request, &file, credentials.user, credentials.password(), provider::TO_CLIENTS);
     if status == AuthnStatus::Granted {
         connection::remember(request, credentials.header, &file, credentials.user);
     }
@@ -142,9 +142,7 @@ fn answer(request: Request<'_>, config: &DirConfig<'_>, user: &CStr, status: Aut
             log_request!(request, Level::Error, 0, tag("AH01617: "), b"user ", user, to, uri, why);
         }
         AuthnStatus::Overloaded => {
-            let advice = b"rust_esauth: too many password hashes are waited for, answered with 503; if these are not \
-                guesses, raise EsAuthHashSlots or lower the cost of the hashes";
-            log_request!(request, Level::Warning, 0, advice);
+            provider::log_overload(request, provider::TO_CLIENTS);
             request.err_headers_out().set(c"Retry-After", c"5");
             return HTTP_SERVICE_UNAVAILABLE as c_int;
         }

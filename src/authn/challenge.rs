@@ -4,6 +4,7 @@ use std::ffi::CStr;
 #[cfg(httpd = "2.4")]
 use std::ffi::{c_char, c_int};
 
+use crate::config::section::DirConfig;
 #[cfg(httpd = "2.4")]
 use crate::httpd::bindings::{DECLINED, OK, request_rec};
 use crate::httpd::request::Request;
@@ -20,8 +21,9 @@ pub(crate) fn is_basic(auth_type: &CStr) -> bool {
 /// Tells the client which realm wants a password.
 pub(crate) fn challenge(request: Request<'_>) {
     let name = if request.is_forward_proxy() { c"Proxy-Authenticate" } else { c"WWW-Authenticate" };
+    let charset: &[u8] = if DirConfig::of(request).names_charset() { b", charset=\"UTF-8\"" } else { b"" };
     let value = match request.auth_name() {
-        Some(realm) => request.pool().join(&[b"Basic realm=\"", realm.to_bytes(), b"\""]),
+        Some(realm) => request.pool().join(&[b"Basic realm=\"", realm.to_bytes(), b"\"", charset]),
         None => c"Basic realm=\"",
     };
     request.err_headers_out().set(name, value);

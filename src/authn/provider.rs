@@ -93,11 +93,37 @@ impl AuthnStatus {
     }
 }
 
+/// As a provider: what stock modules have no word for is an error to them, which they answer with 500.
 fn check_password(request: Request<'_>, user: &CStr, password: &CStr) -> AuthnStatus {
-    match passwords(request) {
-        Ok(file) => judge(request, &file, user, password),
-        Err(verdict) => verdict,
+    let verdict = match passwords(request) {
+        Ok(file) => judge(request, &file, user, password, TO_OTHERS),
+        Err(verdict) => return verdict,
+    };
+    if verdict == AuthnStatus::Overloaded {
+        log_overload(request, TO_OTHERS);
     }
+    verdict
+}
+
+/// The statuses that a client gets where this module's own hook answers, and where another module asks it.
+pub(crate) struct Refusals {
+    overloaded: &'static [u8],
+    locked_out: &'static [u8],
+}
+
+pub(crate) const TO_CLIENTS: &Refusals = &Refusals { overloaded: b"503", locked_out: b"429" };
+const TO_OTHERS: &Refusals = &Refusals { overloaded: b"500", locked_out: b"500" };
+
+/// Tells of a request that was refused since too many hashes were waiting.
+pub(crate) fn log_overload(request: Request<'_>, answered: &Refusals) {
+    log_request!(
+        request,
+        Level::Warning,
+        0,
+        b"rust_esauth: too many password hashes are waited for, answered with ",
+        answered.overloaded,
+        b"; if these are not guesses, raise EsAuthHashSlots or lower the cost of the hashes",
+    );
 }
 
 /// The section's password file as of now; where there is none, a verdict, of which the reason has been logged.
@@ -118,7 +144,13 @@ pub(crate) fn passwords(request: Request<'_>) -> Result<Arc<Snapshot<Passwords>>
 ///
 /// Every verdict that a connection does not recall comes through here, whoever asks: our own hook, or another module that
 /// calls us as its provider.
-pub(crate) fn judge(request: Request<'_>, file: &Passwords, user: &CStr, password: &CStr) -> AuthnStatus {
+pub(crate) fn judge(
+    request: Request<'_>,
+    file: &Passwords,
+    user: &CStr,
+    password: &CStr,
+    answered: &Refusals,
+) -> AuthnStatus {
     let config = DirConfig::of(request);
     let stored = file.stored_hash(user.to_bytes());
     let Some(cache) = verdicts::cache() else {
@@ -156,7 +188,7 @@ pub(crate) fn judge(request: Request<'_>, file: &Passwords, user: &CStr, passwor
         Verdict::Granted => AuthnStatus::Granted,
         Verdict::Denied => {
             if let Some(begins) = judgement.lockout {
-                log_lockout(request, user, &begins);
+                log_lockout(request, user, &begins, answered);
             }
             if stored.is_none() { AuthnStatus::UserNotFound } else { AuthnStatus::Denied }
         }
@@ -166,7 +198,7 @@ pub(crate) fn judge(request: Request<'_>, file: &Passwords, user: &CStr, passwor
 }
 
 /// Tells of a lockout when it begins; the requests that it refuses leave no line.
-fn log_lockout(request: Request<'_>, user: &CStr, lockout: &Lockout) {
+fn log_lockout(request: Request<'_>, user: &CStr, lockout: &Lockout, answered: &Refusals) {
     let (what, why): (&[u8], &[u8]) = match lockout.scope {
         Scope::User => (
             b"user ",
@@ -185,7 +217,9 @@ fn log_lockout(request: Request<'_>, user: &CStr, lockout: &Lockout) {
         0,
         b"rust_esauth: locked out for ",
         seconds.as_bytes(),
-        b" seconds, answered with 429: ",
+        b" seconds, answered with ",
+        answered.locked_out,
+        b": ",
         what,
         user.to_bytes(),
         b" at ",

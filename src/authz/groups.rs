@@ -19,25 +19,30 @@ pub(super) enum Membership {
     InNoGroup,
     /// The group file cannot be opened: the status that stock httpd would put in front of its line.
     Unknown(apr_status_t),
+    /// It cannot be told for another reason, which has been logged.
+    #[cfg(httpd = "2.4")]
+    Untold,
 }
 
-/// Looks the user up in the group file, then asks `is_member`. The look-up comes first, so that a user in no group is
-/// refused whatever the requirement. What keeps the user out is noted.
+/// Looks the user up in the group file, then asks `is_member`, which returns None where that cannot be told. The look-up
+/// comes first, so that a user in no group is refused whatever the requirement. What keeps the user out is noted.
 pub(super) fn membership(
     request: Request<'_>,
     path: &CStr,
     user: &CStr,
-    is_member: impl FnOnce(Memberships<'_>) -> bool,
+    is_member: impl FnOnce(Memberships<'_>) -> Option<bool>,
 ) -> Membership {
     let membership = match files::groups(request, path) {
         Err(unreadable) => Membership::Unknown(unreadable.0),
         Ok(file) => match file.of(user.to_bytes()).map(is_member) {
             None => Membership::InNoGroup,
-            Some(false) => Membership::NotMember,
-            Some(true) => return Membership::Member,
+            Some(Some(true)) => return Membership::Member,
+            #[cfg(httpd = "2.4")]
+            Some(None) => Membership::Untold,
+            Some(_) => Membership::NotMember,
         },
     };
-    let is_error = matches!(membership, Membership::Unknown(_));
+    let is_error = !matches!(membership, Membership::InNoGroup | Membership::NotMember);
     outcomes::note_unmet(request, if is_error { Outcome::Error } else { Outcome::NotInGroup });
     membership
 }

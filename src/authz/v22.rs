@@ -17,20 +17,33 @@ use crate::httpd::request::Request;
 use crate::httpd::text::c_str;
 use crate::state::outcomes::guard_request;
 
-/// The authorization hook: `Require group` and `Require file-group`.
-pub(crate) unsafe extern "C" fn check_groups(raw: *mut request_rec) -> c_int {
-    // SAFETY: httpd calls its hooks with a live request.
+/// The authorization hook: `Require group` and `Require file-group`, before mod_authz_user. The first of the two that has an
+/// opinion decides, so on which side of it groups are asked for has to be as with the stock module.
+pub(crate) unsafe extern "C" fn check_groups_before_users(raw: *mut request_rec) -> c_int {
+    // SAFETY: as httpd calls this one.
+    unsafe { check_groups(raw, true) }
+}
+
+/// The same behind mod_authz_user.
+pub(crate) unsafe extern "C" fn check_groups_after_users(raw: *mut request_rec) -> c_int {
+    // SAFETY: as httpd calls this one.
+    unsafe { check_groups(raw, false) }
+}
+
+/// # Safety
+/// `raw` is a live request, as httpd hands it to hooks.
+unsafe fn check_groups(raw: *mut request_rec, before_users: bool) -> c_int {
+    // SAFETY: as the caller promises.
     let Some(request) = (unsafe { Request::new(raw) }) else { return HTTP_INTERNAL_SERVER_ERROR as c_int };
+    if loaded::groups_come_before_users() != before_users {
+        return DECLINED;
+    }
     guard_request(request, HTTP_INTERNAL_SERVER_ERROR as c_int, || authorize(request))
 }
 
 fn authorize(request: Request<'_>) -> c_int {
     let config = DirConfig::of(request);
     let Some(path) = config.group_file else { return DECLINED };
-    // Where both are loaded and this one would decline, the stock module would do and say everything again.
-    if loaded::mod_authz_groupfile() && !config.groups_authoritative() {
-        return DECLINED;
-    }
     let Some(requirements) = group_requirements(request) else { return DECLINED };
     let Some(user) = request.user() else { return HTTP_INTERNAL_SERVER_ERROR as c_int };
     if requirements.is_empty() {
@@ -40,16 +53,16 @@ fn authorize(request: Request<'_>) -> c_int {
     let membership = groups::membership(request, path, user, |memberships| {
         for requirement in &requirements {
             match *requirement {
-                _ if requirement.is_met(request, memberships) => return true,
+                _ if requirement.is_met(request, memberships) => return Some(true),
                 // Refused, whatever the later requirements say.
                 Requirement::FileGroup(owner) if config.groups_authoritative() => {
                     reason = request.pool().join(&[b"file group '", owner.to_bytes(), b"' does not match."]).to_bytes();
-                    return false;
+                    return Some(false);
                 }
                 _ => {}
             }
         }
-        false
+        Some(false)
     });
     match membership {
         Membership::Member => return OK as c_int,

@@ -1,8 +1,11 @@
 //! `Require group` and `Require file-group`, as providers of mod_authz_core.
+//!
+//! Whatever keeps membership from being known is an error (500), not a denial: behind `Require not`, mod_authz_core takes a
+//! denial for consent.
 
 use std::ffi::{CStr, c_char, c_void};
 use std::mem::transmute;
-use std::ptr::null;
+use std::ptr::{NonNull, from_ref, null};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use esauth_engine::Memberships;
@@ -10,8 +13,8 @@ use esauth_engine::Memberships;
 use crate::authz::groups::{self, Membership, log_refusal};
 use crate::config::section::DirConfig;
 use crate::httpd::bindings::{
-    AUTHZ_DENIED, AUTHZ_DENIED_NO_USER, AUTHZ_GENERAL_ERROR, AUTHZ_GRANTED, apr_dynamic_fn_retrieve, authz_provider,
-    authz_status, cmd_parms, request_rec,
+    AUTHZ_DENIED, AUTHZ_DENIED_NO_USER, AUTHZ_GENERAL_ERROR, AUTHZ_GRANTED, ap_directive_t, apr_dynamic_fn_retrieve,
+    authz_provider, authz_status, cmd_parms, request_rec,
 };
 use crate::httpd::boundary::guard;
 use crate::httpd::command::{Command, Refusal};
@@ -30,7 +33,7 @@ pub(crate) static GROUP_PROVIDER: authz_provider =
     authz_provider { check_authorization: Some(check_group), parse_require_line: Some(parse_group) };
 
 pub(crate) static FILE_GROUP_PROVIDER: authz_provider =
-    authz_provider { check_authorization: Some(check_file_group), parse_require_line: None };
+    authz_provider { check_authorization: Some(check_file_group), parse_require_line: Some(parse_file_group) };
 
 /// What the stock module says when it denies, which differs in number and level between the two requirements.
 struct Lines {
@@ -62,7 +65,7 @@ unsafe extern "C" fn check_group(
 ) -> authz_status {
     // SAFETY: mod_authz_core calls its providers with a live request.
     let Some(request) = (unsafe { Request::new(raw) }) else { return AUTHZ_GENERAL_ERROR };
-    guard_request(request, AUTHZ_DENIED, || {
+    guard_request(request, AUTHZ_GENERAL_ERROR, || {
         // SAFETY: what `parse_group` has put there for this requirement.
         let expression = unsafe { Expression::from_ptr(parsed) };
         authorize(request, &GROUP_LINES, |memberships| {
@@ -71,7 +74,7 @@ unsafe extern "C" fn check_group(
                 Err(error) => {
                     let text = b"authz_groupfile authorize: require group: Can't evaluate require expression: ";
                     log_request!(request, Level::Error, 0, b"AH02592: ", text, error.to_bytes());
-                    return false;
+                    return None;
                 }
             };
             let member = groups::names_one_of(request, required, memberships);
@@ -79,7 +82,7 @@ unsafe extern "C" fn check_group(
                 let reason = b"user is not part of the 'require'ed group(s).";
                 log_refusal(request, Level::Debug, b"AH01667: ", reason);
             }
-            member
+            Some(member)
         })
     })
 }
@@ -88,42 +91,54 @@ unsafe extern "C" fn check_group(
 unsafe extern "C" fn check_file_group(
     raw: *mut request_rec,
     _arguments: *const c_char,
-    _parsed: *const c_void,
+    parsed: *const c_void,
 ) -> authz_status {
     // SAFETY: mod_authz_core calls its providers with a live request.
     let Some(request) = (unsafe { Request::new(raw) }) else { return AUTHZ_GENERAL_ERROR };
-    guard_request(request, AUTHZ_DENIED, || {
+    guard_request(request, AUTHZ_GENERAL_ERROR, || {
         authorize(request, &FILE_GROUP_LINES, |memberships| {
-            // Where it cannot tell, it has said why.
-            let Some(owner) = file_owner_group(request) else { return false };
+            let owner = match file_owner_group(request) {
+                Ok(Some(owner)) => owner,
+                // As for a file that does not exist: stock httpd denies. Where a denial would let in, that is no answer.
+                Ok(None) if parsed != NEGATED => return Some(false),
+                Ok(None) | Err(NotLoaded) => return None,
+            };
             let member = memberships.contains(owner.to_bytes());
             if !member {
                 let reason = b"user is not part of the 'require'ed file group.";
                 log_refusal(request, Level::Debug, b"AH01671: ", reason);
             }
-            member
+            Some(member)
         })
     })
 }
 
-fn authorize(request: Request<'_>, lines: &Lines, is_member: impl FnOnce(Memberships<'_>) -> bool) -> authz_status {
+fn authorize(
+    request: Request<'_>,
+    lines: &Lines,
+    is_member: impl FnOnce(Memberships<'_>) -> Option<bool>,
+) -> authz_status {
     let Some(user) = request.user() else { return AUTHZ_DENIED_NO_USER };
     let Some(path) = DirConfig::of(request).group_file else {
         let text = b"No group file was specified in the configuration";
         log_request!(request, Level::Error, 0, lines.no_group_file, text);
         outcomes::note_unmet(request, Outcome::Error);
-        return AUTHZ_DENIED;
+        return AUTHZ_GENERAL_ERROR;
     };
     match groups::membership(request, path, user, is_member) {
-        Membership::Member => return AUTHZ_GRANTED,
+        Membership::Member => AUTHZ_GRANTED,
         // Told where it was found out.
-        Membership::NotMember => {}
+        Membership::NotMember => AUTHZ_DENIED,
+        Membership::Untold => AUTHZ_GENERAL_ERROR,
         Membership::InNoGroup => {
             log_refusal(request, lines.in_no_group_level, lines.in_no_group, groups::in_no_group(request, path));
+            AUTHZ_DENIED
         }
-        Membership::Unknown(status) => groups::log_cannot_open(request, lines.cannot_open, path, status),
+        Membership::Unknown(status) => {
+            groups::log_cannot_open(request, lines.cannot_open, path, status);
+            AUTHZ_GENERAL_ERROR
+        }
     }
-    AUTHZ_DENIED
 }
 
 /// httpd's call for each `Require group` it reads.
@@ -148,6 +163,44 @@ unsafe extern "C" fn parse_group(
     })
 }
 
+/// What `Require file-group` has parsed where a denial may let in; null otherwise.
+static IS_NEGATED: u8 = 0;
+const NEGATED: *const c_void = from_ref(&IS_NEGATED).cast();
+
+/// httpd's call for each `Require file-group` it reads.
+unsafe extern "C" fn parse_file_group(
+    cmd: *mut cmd_parms,
+    _arguments: *const c_char,
+    parsed: *mut *const c_void,
+) -> *const c_char {
+    guard(c"rust_esauth: internal error".as_ptr(), || {
+        // SAFETY: httpd's arguments of this call; the directive is a node of the tree that is being read.
+        unsafe { parsed.write(if may_be_negated((*cmd).directive) { NEGATED } else { null() }) };
+        null()
+    })
+}
+
+/// Whether the requirement stands behind `not`, in a `<RequireNone>`, or where that cannot be told: in a section that gives
+/// it a name for others to use (`<AuthzProviderAlias>`).
+///
+/// # Safety
+/// `directive` is null or a node of a tree of httpd's.
+unsafe fn may_be_negated(directive: *const ap_directive_t) -> bool {
+    let up = |node: &NonNull<ap_directive_t>| {
+        // SAFETY: a node of the tree, whose parent is null or one, too.
+        NonNull::new(unsafe { node.as_ref().parent })
+    };
+    std::iter::successors(NonNull::new(directive.cast_mut()), up).any(|node| {
+        // SAFETY: as above; a node's texts are null or C strings that live as long.
+        let (name, arguments) = unsafe { (c_str(node.as_ref().directive), c_str(node.as_ref().args)) };
+        let (name, arguments) = (name.unwrap_or(c"").to_bytes(), arguments.unwrap_or(c"").to_bytes());
+        let first = arguments.split(u8::is_ascii_whitespace).next().unwrap_or(b"");
+        let is_require = name.eq_ignore_ascii_case(b"Require");
+        is_require && first.eq_ignore_ascii_case(b"not")
+            || [&b"<RequireNone"[..], b"<AuthzProviderAlias"].iter().any(|section| name.eq_ignore_ascii_case(section))
+    })
+}
+
 /// mod_authz_owner's function, null where that is not loaded.
 static GET_FILE_GROUP: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
 
@@ -162,7 +215,11 @@ pub(crate) unsafe extern "C" fn retrieve_optional_functions() {
     });
 }
 
-fn file_owner_group(request: Request<'_>) -> Option<&CStr> {
+/// mod_authz_owner is not loaded.
+struct NotLoaded;
+
+/// The name of the group that owns the requested file. None: there is no such file or name, and mod_authz_owner has said so.
+fn file_owner_group(request: Request<'_>) -> Result<Option<&CStr>, NotLoaded> {
     type GetFileGroup = unsafe extern "C" fn(*mut request_rec) -> *mut c_char;
     let found = GET_FILE_GROUP.load(Ordering::Relaxed);
     // SAFETY: null, or the function that mod_authz_owner registered under this name, whose type is that of its header.
@@ -171,10 +228,10 @@ fn file_owner_group(request: Request<'_>) -> Option<&CStr> {
             request,
             Level::Error,
             0,
-            b"rust_esauth: 'Require file-group' needs mod_authz_owner, which is not loaded; the request is denied",
+            b"rust_esauth: 'Require file-group' needs mod_authz_owner, which is not loaded; answered with 500",
         );
-        return None;
+        return Err(NotLoaded);
     };
     // SAFETY: called as its type says, with a live request; the name lives in the request's pool.
-    unsafe { c_str(get(request.as_ptr())) }
+    Ok(unsafe { c_str(get(request.as_ptr())) })
 }

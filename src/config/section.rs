@@ -26,6 +26,10 @@ pub(crate) struct DirConfig<'p> {
     /// `AuthBasicProvider`, in the order written. Empty: the provider `file`, which is ours.
     pub(crate) providers: &'p [Listed<'p>],
     authoritative: Option<bool>,
+    /// `EsAuthCharset`.
+    names_charset: Option<bool>,
+    /// Whether `SetHandler rust-esauth-metrics` stands here in the server's own configuration.
+    shows_metrics: Option<bool>,
     #[cfg(httpd = "2.2")]
     groups_authoritative: Option<bool>,
     #[cfg(httpd = "2.4")]
@@ -58,6 +62,16 @@ impl DirConfig<'_> {
     /// `AuthBasicAuthoritative`: whether an unknown user is refused here, rather than left to other modules.
     pub(crate) fn authoritative(&self) -> bool {
         self.authoritative.unwrap_or(true)
+    }
+
+    /// `EsAuthCharset`: whether a challenge names the character set that names and passwords are to be sent in.
+    pub(crate) fn names_charset(&self) -> bool {
+        self.names_charset.unwrap_or(false)
+    }
+
+    /// Whether the metrics may be shown here, by leave of the server's own configuration.
+    pub(crate) fn shows_metrics(&self) -> bool {
+        self.shows_metrics.unwrap_or(false)
     }
 
     /// `AuthzGroupFileAuthoritative`: whether a user outside the required groups is refused here.
@@ -106,6 +120,8 @@ unsafe impl Configuration for DirConfig<'static> {
             group_file: inner.group_file.or(outer.group_file),
             providers: if inner.providers.is_empty() { outer.providers } else { inner.providers },
             authoritative: inner.authoritative.or(outer.authoritative),
+            names_charset: inner.names_charset.or(outer.names_charset),
+            shows_metrics: inner.shows_metrics.or(outer.shows_metrics),
             fake: inner.fake.or(outer.fake),
             digest: inner.digest.or(outer.digest),
         })
@@ -126,6 +142,8 @@ unsafe impl Configuration for DirConfig<'static> {
             groups_authoritative: groups.groups_authoritative,
             providers: basic.providers,
             authoritative: basic.authoritative,
+            names_charset: inner.names_charset.or(outer.names_charset),
+            shows_metrics: inner.shows_metrics.or(outer.shows_metrics),
         })
     }
 }
@@ -137,7 +155,8 @@ impl DirConfig<'_> {
         #[cfg(httpd = "2.2")]
         let others = self.groups_authoritative.is_some();
         let files = self.user_file.is_some() || self.group_file.is_some();
-        !files && self.providers.is_empty() && self.authoritative.is_none() && !others
+        let own = self.names_charset.is_some() || self.shows_metrics.is_some();
+        !files && !own && self.providers.is_empty() && self.authoritative.is_none() && !others
     }
 }
 
@@ -170,6 +189,12 @@ pub(crate) const COMMANDS: &[command_rec] = &[
         c"Set to 'Off' to allow access control to be passed along to lower modules if the UserID is not known to this \
           module",
     ),
+    command::word::<Section>(c"EsAuthCharset", set_charset, c"character set that a challenge names: UTF-8, or Off"),
+    command::of_file_info(command::word::<Section>(
+        c"SetHandler",
+        note_handler,
+        c"a handler name that overrides any other configured handler",
+    )),
     #[cfg(httpd = "2.2")]
     command::flag::<Section>(
         c"AuthzGroupFileAuthoritative",
@@ -275,6 +300,29 @@ fn add_provider<'p>(command: Command<'p>, config: &mut DirConfig<'p>, name: &'p 
         return command.refuse(&[b"The '", text, b"' Authn provider doesn't support Basic Authentication"]);
     }
     config.providers = command.pool.list(&[config.providers, &[Listed { name, provider }]].concat());
+    Ok(())
+}
+
+/// `EsAuthCharset UTF-8|Off`: RFC 7617 knows no other value.
+fn set_charset<'p>(command: Command<'p>, config: &mut DirConfig<'p>, name: &'p CStr) -> Answer<'p> {
+    let text = name.to_bytes();
+    let is_utf8 = text.eq_ignore_ascii_case(b"UTF-8");
+    if !is_utf8 && !text.eq_ignore_ascii_case(b"Off") {
+        return command.refuse(&[b"EsAuthCharset: '", text, b"' is neither UTF-8 nor Off"]);
+    }
+    config.names_charset = Some(is_utf8);
+    Ok(())
+}
+
+/// What `SetHandler` calls the page for Prometheus.
+pub(crate) const METRICS_HANDLER: &CStr = c"rust-esauth-metrics";
+
+/// `SetHandler`, which is httpd's: here it is only noted where the server's own configuration shows the metrics, so that a
+/// .htaccess file cannot, by whichever directive it names the handler.
+fn note_handler<'p>(command: Command<'p>, config: &mut DirConfig<'p>, name: &'p CStr) -> Answer<'p> {
+    if !command.is_in_htaccess() {
+        config.shows_metrics = Some(name.to_bytes().eq_ignore_ascii_case(METRICS_HANDLER.to_bytes()));
+    }
     Ok(())
 }
 

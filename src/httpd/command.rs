@@ -8,8 +8,8 @@ use std::mem::transmute;
 use std::ptr::{NonNull, null};
 
 use crate::httpd::bindings::{
-    self, ACCESS_CONF, ESAUTH_GLOBAL_ONLY, FLAG, ITERATE, OR_AUTHCFG, RSRC_CONF, TAKE1, TAKE12, ap_check_cmd_context,
-    cmd_func, cmd_how, cmd_parms, command_rec, server_rec,
+    self, ACCESS_CONF, ESAUTH_GLOBAL_ONLY, FLAG, ITERATE, OR_AUTHCFG, OR_FILEINFO, RSRC_CONF, TAKE1, TAKE12,
+    ap_check_cmd_context, cmd_func, cmd_how, cmd_parms, command_rec, server_rec,
 };
 use crate::httpd::boundary::guard;
 use crate::httpd::configuration::{Configuration, Owner, in_vector};
@@ -119,6 +119,11 @@ pub(crate) const fn words<C: Configuration>(name: &'static CStr, set: SetWords<C
 /// The same directive, allowed in the configuration files, sections included, but not in a .htaccess file.
 pub(crate) const fn anywhere_but_htaccess(row: command_rec) -> command_rec {
     command_rec { req_override: (RSRC_CONF | ACCESS_CONF) as c_int, ..row }
+}
+
+/// The same directive, where `AllowOverride FileInfo` lets a .htaccess file have it.
+pub(crate) const fn of_file_info(row: command_rec) -> command_rec {
+    command_rec { req_override: OR_FILEINFO as c_int, ..row }
 }
 
 /// A function for httpd, in the shape that its [`cmd_how`] calls for.

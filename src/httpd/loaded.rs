@@ -4,16 +4,23 @@ use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::httpd::bindings::ap_find_linked_module;
+#[cfg(httpd = "2.2")]
+use crate::httpd::module;
 
 static MOD_AUTH_BASIC: AtomicBool = AtomicBool::new(false);
 #[cfg(httpd = "2.2")]
-static MOD_AUTHZ_GROUPFILE: AtomicBool = AtomicBool::new(false);
+static GROUPS_BEFORE_USERS: AtomicBool = AtomicBool::new(true);
 
 /// Looks at httpd's list of modules, once it is complete.
 pub(crate) fn look() {
     MOD_AUTH_BASIC.store(is_linked(c"mod_auth_basic.c"), Ordering::Relaxed);
     #[cfg(httpd = "2.2")]
-    MOD_AUTHZ_GROUPFILE.store(is_linked(c"mod_authz_groupfile.c"), Ordering::Relaxed);
+    {
+        // Where mod_authz_groupfile is not loaded, this module's line stands in its place.
+        let groups = place(c"mod_authz_groupfile.c").unwrap_or_else(module::index);
+        let before_users = place(c"mod_authz_user.c").is_none_or(|users| groups < users);
+        GROUPS_BEFORE_USERS.store(before_users, Ordering::Relaxed);
+    }
 }
 
 pub(crate) fn mod_auth_basic() -> bool {
@@ -21,8 +28,16 @@ pub(crate) fn mod_auth_basic() -> bool {
 }
 
 #[cfg(httpd = "2.2")]
-pub(crate) fn mod_authz_groupfile() -> bool {
-    MOD_AUTHZ_GROUPFILE.load(Ordering::Relaxed)
+/// Whether mod_authz_groupfile decides before mod_authz_user or, where it is not loaded, would in this module's place.
+pub(crate) fn groups_come_before_users() -> bool {
+    GROUPS_BEFORE_USERS.load(Ordering::Relaxed)
+}
+
+/// The place of a module in the order of loading.
+#[cfg(httpd = "2.2")]
+fn place(name: &CStr) -> Option<std::ffi::c_int> {
+    // SAFETY: a C string, which is only compared; null or a module, of which nothing changes now.
+    unsafe { ap_find_linked_module(name.as_ptr()).as_ref() }.map(|found| found.module_index)
 }
 
 fn is_linked(name: &CStr) -> bool {

@@ -10,25 +10,36 @@ use std::time::Duration;
 use esauth_engine::cache::{Cache, Counters, FileKind, FileReport, Look, Times, Waited};
 use esauth_engine::hash::Family;
 
-use crate::config::section::file_directive;
-use crate::httpd::bindings::{DECLINED, HTTP_METHOD_NOT_ALLOWED, HTTP_SERVICE_UNAVAILABLE, M_GET, OK, request_rec};
+use crate::config::section::{DirConfig, METRICS_HANDLER, file_directive};
+use crate::httpd::bindings::{
+    DECLINED, HTTP_FORBIDDEN, HTTP_METHOD_NOT_ALLOWED, HTTP_SERVICE_UNAVAILABLE, M_GET, OK, request_rec,
+};
 use crate::httpd::generation;
+use crate::httpd::log::{Level, log_request};
 use crate::httpd::module::VERSION;
 use crate::httpd::request::Request;
 use crate::state::outcomes::{Outcome, guard_request, reason, verdict};
 use crate::state::verdicts;
 
-const HANDLER: &CStr = c"rust-esauth-metrics";
 const CONTENT_TYPE: &CStr = c"text/plain; version=0.0.4; charset=utf-8";
 
 /// httpd's call for every request that is to be answered; DECLINED leaves it to others.
 pub(crate) unsafe extern "C" fn handler(raw: *mut request_rec) -> c_int {
     // SAFETY: httpd calls its hooks with a live request.
     let Some(request) = (unsafe { Request::new(raw) }) else { return DECLINED };
-    if request.handler() != Some(HANDLER) {
+    if request.handler() != Some(METRICS_HANDLER) {
         return DECLINED;
     }
-    guard_request(request, HTTP_SERVICE_UNAVAILABLE as c_int, || answer(request))
+    guard_request(request, HTTP_SERVICE_UNAVAILABLE as c_int, || {
+        if !DirConfig::of(request).shows_metrics() {
+            let text =
+                b"rust_esauth: SetHandler rust-esauth-metrics counts in the server's own configuration only, not in \
+                .htaccess files, AddHandler or RewriteRule";
+            log_request!(request, Level::Error, 0, text);
+            return HTTP_FORBIDDEN as c_int;
+        }
+        answer(request)
+    })
 }
 
 fn answer(request: Request<'_>) -> c_int {

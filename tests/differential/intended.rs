@@ -17,6 +17,25 @@ const FAKE_LINE: &str = "AH02457: AuthBasicFake: \"Authorization: Basic ";
 const LONG_LINE: &str = "a password line of 8191 bytes or more";
 const LAST_LINE: &str = "a group file's last line without LF";
 
+const UNKNOWN_GROUPS: &str = "500 where a group cannot be told";
+
+/// What either server logs where it cannot tell whether a user is a member.
+const UNKNOWN_GROUP_LINES: [&str; 5] = ["AH01664", "AH01665", "AH01668", "AH01669", "AH02592"];
+/// mod_authz_owner's line, which has the same effect where the requirement is negated.
+const NO_OWNER_LINE: &str = "AH01639";
+
+/// Whether the servers differ since ours takes for an error what stock takes for a denial. Nothing may be let in for that.
+pub(crate) fn is_about_unknown_groups(stock: &Outcome, ours: &Outcome, counts: &mut Counts) -> bool {
+    let logs = |outcome: &Outcome, number: &str| outcome.logged.iter().any(|line| line.number() == Some(number));
+    let mut numbers = UNKNOWN_GROUP_LINES.iter().chain([&NO_OWNER_LINE]);
+    let is = numbers.any(|number| logs(stock, number) && logs(ours, number))
+        && (ours.status == 500 || ours.status == stock.status);
+    if is {
+        *counts.entry(UNKNOWN_GROUPS).or_default() += 1;
+    }
+    is
+}
+
 /// What must be equal in the end: log lines as `[level] module: status text`.
 #[derive(PartialEq, Eq)]
 pub(crate) struct Comparable<'a> {

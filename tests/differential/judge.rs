@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::batch::{Both, OUTSIDE, Taken};
-use super::intended::{Counts, as_ours_reads_it, comparable};
+use super::intended::{Counts, as_ours_reads_it, comparable, is_about_unknown_groups};
 use super::model::Configuration;
 
 /// What a run has met.
@@ -69,6 +69,9 @@ pub(crate) fn judge(
 fn agree(asked: &Both, twin: Option<(&Both, &'static str)>, tally: &mut Tally) -> bool {
     let ours = comparable(&asked.ours, &mut tally.intended);
     if comparable(&asked.stock, &mut tally.intended) == ours {
+        return true;
+    }
+    if is_about_unknown_groups(&asked.stock, &asked.ours, &mut tally.intended) {
         return true;
     }
     let Some((twin, name)) = twin else { return false };

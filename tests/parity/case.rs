@@ -83,6 +83,9 @@ pub(crate) struct Difference {
     pub(crate) only_ours: bool,
 }
 
+/// Why ours answers with 500 where the stock modules of 2.4 deny.
+pub(crate) const UNKNOWN_GROUPS: &str = "behind `Require not`, a denial lets in; so what cannot be told is an error";
+
 /// What 2.2 lacks, and how it is recognized in a configuration.
 const MISSING_IN_22: &[(&str, &[&str])] = &[
     (

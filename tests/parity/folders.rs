@@ -1,6 +1,6 @@
 //! What depends on the folder and the file that are asked for: .htaccess, mod_access_compat, the file's own group.
 
-use super::case::{BASIC, Case, OTHER, basic, case, guarded, users};
+use super::case::{BASIC, Case, OTHER, UNKNOWN_GROUPS, basic, case, guarded, users};
 use crate::harness::client::Request;
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -124,6 +124,7 @@ fn file_group() -> Vec<Case> {
             .without("groups")
             .alice(401)
             .logs(&["AH01669"])
+            .but_ours(UNKNOWN_GROUPS, 500, &["AH01669"])
             .in_22(500, &["AH01669"]),
         case(
             "file-group-no-file",
@@ -132,7 +133,9 @@ Require file-group\n</Location>\n",
         )
         .file("users", users())
         .alice(401)
-        .logs(&["AH01668"]),
+        .logs(&["AH01668"])
+        .but_ours(UNKNOWN_GROUPS, 500, &["AH01668"])
+        .in_22(401, &[]),
         case(
             "file-group-behind-a-proxy",
             format!("ProxyPass / http://127.0.0.1:@BACKEND@/\n{}", basic("/", "Require file-group")),
@@ -141,6 +144,33 @@ Require file-group\n</Location>\n",
         .file("groups", "@GROUP@: alice\n")
         .alice(401)
         .logs(&["AH01639"]),
+        // Nobody can tell which group owns what a back end has.
+        case(
+            "file-group-not-behind-a-proxy",
+            format!(
+                "ProxyPass / http://127.0.0.1:@BACKEND@/\n{}",
+                basic("/", "<RequireAll>\nRequire valid-user\nRequire not file-group\n</RequireAll>")
+            ),
+        )
+        .file("users", users())
+        .file("groups", "@GROUP@: alice\n")
+        .alice(200)
+        .logs(&["AH01639"])
+        .but_ours(UNKNOWN_GROUPS, 500, &["AH01639"]),
+        case(
+            "file-group-none-behind-a-proxy",
+            format!(
+                "ProxyPass / http://127.0.0.1:@BACKEND@/\n{}",
+                basic(
+                    "/",
+                    "<RequireAll>\nRequire valid-user\n<RequireNone>\nRequire file-group\n</RequireNone>\n</RequireAll>"
+                )
+            ),
+        )
+        .file("users", users())
+        .file("groups", "@GROUP@: alice\n")
+        .alice(200)
+        .but_ours(UNKNOWN_GROUPS, 500, &["AH01639"]),
         plain("file-owner", "Require file-owner", "@GROUP@: alice\n").alice(401),
     ]
 }

@@ -1,6 +1,6 @@
 //! Group files with every odd line, and what `Require group` makes of them.
 
-use super::case::{Case, Oddity, SECRET, case, guarded};
+use super::case::{Case, Oddity, SECRET, UNKNOWN_GROUPS, case, guarded};
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = lines();
@@ -261,26 +261,30 @@ fn files() -> Vec<Case> {
             .anonymous(401)
             .alice(401)
             .logs(&["AH01664", "AH01631"])
+            .but_ours(UNKNOWN_GROUPS, 500, &["AH01664"])
             .in_22(401, &["no Authoritative handler"]),
         plain("group-file-missing")
             .without("groups")
             .anonymous(401)
             .alice(401)
             .logs(&["AH01665", "AH01631"])
+            .but_ours(UNKNOWN_GROUPS, 500, &["AH01665"])
             .in_22(500, &["AH01665"]),
         plain("group-file-unreadable")
             .odd("groups", Oddity::Unreadable)
             .alice(401)
             .logs(&["AH01665", "AH01631"])
+            .but_ours(UNKNOWN_GROUPS, 500, &["AH01665"])
             .in_22(500, &["AH01665"]),
         plain("group-file-is-a-folder")
             .odd("groups", Oddity::Folder)
             .alice(401)
             .logs(&["AH00554", "AH01665"])
+            .but_ours(UNKNOWN_GROUPS, 500, &["AH00554", "AH01665"])
             .in_22(500, &["AH00554", "AH01665"]),
         plain("group-file-is-a-fifo")
             .odd("groups", Oddity::Fifo)
-            .alice(401)
+            .alice(500)
             .logs(&["AH00554", "AH01665"])
             .only_ours(FIFO)
             .in_22(500, &["AH00554", "AH01665"])

@@ -1,7 +1,10 @@
 //! Sections inside sections, and requirements of every shape.
 
-use super::case::{BASIC, Case, OTHER, SECRET, basic, case, file, guarded, users};
+use super::case::{BASIC, Case, OTHER, Oddity, SECRET, UNKNOWN_GROUPS, basic, case, file, guarded, users};
 use crate::harness::client::Request;
+
+/// Whoever is banned must never get in, least of all where it cannot be told who is.
+const NOT_BANNED: &str = "<RequireAll>\nRequire valid-user\nRequire not group banned\n</RequireAll>";
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = merges();
@@ -283,6 +286,44 @@ fn requirements() -> Vec<Case> {
             .alice(200)
             .user("carol", "other", 401)
             .user("mallory", "x", 401),
+        plain("require-not-group-file-missing", NOT_BANNED)
+            .without("groups")
+            .anonymous(401)
+            .alice(200)
+            .logs(&["AH01665"])
+            .but_ours(UNKNOWN_GROUPS, 500, &["AH01665"])
+            .user("carol", "other", 200)
+            .but_ours(UNKNOWN_GROUPS, 500, &["AH01665"])
+            .user("alice", "wrong", 401),
+        plain("require-not-group-file-unreadable", NOT_BANNED)
+            .odd("groups", Oddity::Unreadable)
+            .user("carol", "other", 200)
+            .but_ours(UNKNOWN_GROUPS, 500, &["AH01665"]),
+        plain("require-not-group-file-is-a-folder", NOT_BANNED)
+            .odd("groups", Oddity::Folder)
+            .user("carol", "other", 200)
+            .but_ours(UNKNOWN_GROUPS, 500, &["AH00554", "AH01665"]),
+        case("require-not-group-file-none", basic("/", NOT_BANNED).replace("AuthGroupFile \"@DIR@/groups\"\n", ""))
+            .file("users", users())
+            .user("carol", "other", 200)
+            .logs(&["AH01664"])
+            .but_ours(UNKNOWN_GROUPS, 500, &["AH01664"]),
+        plain("require-not-group-expression-fails", &NOT_BANNED.replace("banned", "banned %{file:/nowhere/at/all}"))
+            .user("carol", "other", 200)
+            .logs(&["AH02592"])
+            .but_ours(UNKNOWN_GROUPS, 500, &["AH02592"]),
+        plain(
+            "require-none-group-file-missing",
+            "<RequireAll>\nRequire valid-user\n<RequireNone>\nRequire group banned\n</RequireNone>\n</RequireAll>",
+        )
+        .without("groups")
+        .user("carol", "other", 200)
+        .but_ours(UNKNOWN_GROUPS, 500, &["AH01665"]),
+        plain("require-group-or-user-file-missing", "Require group staff\nRequire user alice")
+            .without("groups")
+            .alice(200)
+            .but_ours(UNKNOWN_GROUPS, 500, &["AH01665"])
+            .in_22(500, &["AH01665"]),
         plain("require-not-user", "<RequireAll>\nRequire group staff\nRequire not user bob\n</RequireAll>")
             .alice(200)
             .user("bob", "secret", 401),
@@ -359,6 +400,7 @@ fn expressions() -> Vec<Case> {
         plain("group-expression-fails", "Require group staff %{file:/nowhere/at/all}")
             .alice(401)
             .logs(&["AH02592", "AH01631"])
+            .but_ours(UNKNOWN_GROUPS, 500, &["AH02592"])
             .user("carol", "other", 401)
             .logs(&["AH01666"]),
         plain("group-from-function", "Require group %{tolower:STAFF}").alice(200),

@@ -140,6 +140,11 @@ impl Cache {
         unsafe { Shared::release(memory) }
     }
 
+    /// Whether the system has refused to leave memory made since the last call out of core dumps, as a sandbox may.
+    pub fn takes_warning_of_core_dumps() -> bool {
+        shared::NOT_LEFT_OUT.swap(false, std::sync::atomic::Ordering::Relaxed)
+    }
+
     /// The shared memory, which outlives this library where it is unloaded.
     pub fn memory(&self) -> NonNull<u8> {
         self.shared.address()

@@ -4,6 +4,7 @@ use std::io;
 use std::mem::size_of;
 use std::ptr::{NonNull, null_mut};
 use std::slice;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
 use rustix::rand::{GetRandomFlags, getrandom};
@@ -18,6 +19,9 @@ use super::table::{Entry, Table, WAYS};
 /// Changes whenever what lies in the memory does: a library that was replaced while httpd ran must not read the memory
 /// of its predecessor.
 const LAYOUT: u64 = 0x6573_6175_7468_0004;
+
+/// Whether the memory made last is not left out of core dumps, although it should be.
+pub(super) static NOT_LEFT_OUT: AtomicBool = AtomicBool::new(false);
 
 /// For each entry of the grants' part, this fraction of one for denials.
 const DENIALS_FRACTION: usize = 4;
@@ -57,7 +61,8 @@ impl Shared {
         // never unmapped, so that references into it are good as long as the process.
         unsafe {
             let memory = mmap_anonymous(null_mut(), size, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED)?;
-            madvise(memory, size, Advice::LinuxDontDump)?;
+            // A sandbox may refuse it, which is no reason not to start.
+            NOT_LEFT_OUT.store(madvise(memory, size, Advice::LinuxDontDump).is_err(), Ordering::Relaxed);
             let header = memory.cast::<Header>();
             (&raw mut (*header).size).write(size as u64);
             (&raw mut (*header).grant_buckets).write(grants as u64);
