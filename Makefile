@@ -11,20 +11,23 @@ $(foreach name,APXS ES_URL DESTDIR HTTPS_PORT HTTP_PORT ES_PORT ESAUTH_MODULE,$(
 scripts := $(wildcard scripts/*.sh tests/e2e/*.sh) .ci/run
 
 .DEFAULT_GOAL := all
-.PHONY: all cli deps deps-build demo test test-backends soak sanitize models fuzz bench lint deb rpm test-packages install uninstall clean help
+.PHONY: all cli deps deps-build can-build demo test test-backends soak sanitize models fuzz bench lint deb rpm test-packages install uninstall clean help
 
-all: deps-build ## Build target/release/librust_esauth.so
+all: can-build ## Build target/release/librust_esauth.so; installs nothing on this machine
 	@cargo build --release --quiet
 
-cli: deps-build ## Build target/release/esauth, and its completions and manual pages in target/esauth/
+cli: can-build ## Build target/release/esauth, and its completions and manual pages in target/esauth/
 	@cargo build --release --quiet -p esauth_cli
 	@folder=$${CARGO_TARGET_DIR:-target} && "$$folder/release/esauth" generate "$$folder/esauth"
 
 deps: ## Install what building, demo and tests need (apt or dnf)
 	@scripts/deps.sh all
 
-deps-build:
+deps-build: ## Install what building needs
 	@scripts/deps.sh build
+
+can-build:
+	@scripts/deps.sh build --check
 
 demo: deps all cli ## A real Elasticsearch behind httpd with TLS, each promise proved (DEMO=once: stop after the proofs)
 	@scripts/demo.sh $(DEMO)
@@ -52,14 +55,14 @@ sanitize: deps all ## The integration tests with the server under Valgrind: memo
 models: ## Check the shared table's protocol in every order of events (loom)
 	@RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test --quiet --release -p esauth_engine --lib model::
 
-fuzz: deps-build ## Fuzz the parsers with cargo-fuzz; needs a nightly compiler (FUZZ=seconds for each of three targets, default 60)
+fuzz: can-build ## Fuzz the parsers with cargo-fuzz; needs a nightly compiler (FUZZ=seconds for each of three targets, default 60)
 	@scripts/fuzz.sh $(FUZZ)
 
 bench: deps all ## What authentication costs, ours and other servers', in numbers (BENCH="--quick": 3 minutes; --help: more)
 	@scripts/bench_deps.sh
 	@python3 -B benches/httpd $(BENCH)
 
-lint: deps-build ## Formatting, lints, the order of imports (xtask/src/floors.rs); warnings are errors
+lint: can-build ## Formatting, lints, the order of imports (xtask/src/floors.rs); warnings are errors
 	@cargo fmt --all --check
 	@cargo fmt --manifest-path fuzz/Cargo.toml --check
 	@cargo clippy --quiet --workspace --all-targets -- -D warnings

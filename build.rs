@@ -93,7 +93,12 @@ fn main() {
 
     let apxs = Apxs::find();
     let flags = apxs.preprocessor_flags();
-    let generation = generation(&apxs.includes().0);
+    let (httpd, apr) = apxs.includes();
+    for folder in apr.iter().chain([&httpd]) {
+        // cargo looks at every file in it.
+        println!("cargo::rerun-if-changed={}", folder.display());
+    }
+    let generation = generation(&httpd);
     println!("cargo::rustc-cfg=httpd=\"{generation}\"");
     compile_shim(&flags);
     generate_bindings(&flags);
@@ -114,12 +119,23 @@ impl Apxs {
         for program in &candidates {
             let apxs = Apxs { program: program.clone() };
             if apxs.query("INCLUDEDIR").is_some() {
-                println!("cargo::rerun-if-changed={program}");
+                if let Some(file) = apxs.file() {
+                    println!("cargo::rerun-if-changed={}", file.display());
+                }
                 return apxs;
             }
         }
         let tried = candidates.join(" and ");
         missing(&format!("apxs, httpd's build tool, does not run (tried {tried}; set APXS to name another)"))
+    }
+
+    /// Where the program is: named with its folder, or found in one of PATH's.
+    fn file(&self) -> Option<PathBuf> {
+        if self.program.contains('/') {
+            return Path::new(&self.program).canonicalize().ok();
+        }
+        let folders = env::var_os("PATH")?;
+        env::split_paths(&folders).map(|folder| folder.join(&self.program)).find(|file| file.is_file())
     }
 
     /// A value of httpd's build, `None` where apxs has none or does not run.

@@ -2,7 +2,7 @@
 # Installs what is missing: for building, for demo and tests too, or also for the tests that are left out without it; for
 # making a Debian package, or for the test of both packages.
 #
-#   scripts/deps.sh build|all|ci|deb|packages
+#   scripts/deps.sh build|all|ci|deb|packages [--check]   (with --check: only says what is missing)
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -123,6 +123,10 @@ main() {
     if have apt-get; then system=debian; elif have dnf; then system=fedora; fi
     mapfile -t packages < <(missing_packages "$purpose")
     [ "${#packages[@]}" -gt 0 ] || return 0
+    if [ "${2:-}" = --check ]; then
+        say "these packages are missing: ${packages[*]}" >&2
+        die "install them, or run 'make deps-build'; 'make deps' also installs what demo and tests need"
+    fi
     [ "$system" != other ] \
         || die "neither apt-get nor dnf is here; install by hand what these Debian packages bring: ${packages[*]}"
     become_root
