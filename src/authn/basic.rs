@@ -3,7 +3,7 @@
 use std::ffi::{CStr, c_int};
 
 use crate::authn::challenge::{challenge, is_basic};
-use crate::authn::connection;
+use crate::authn::connection_cache;
 use crate::authn::credentials::{Credentials, Missing, authorization};
 use crate::authn::digest;
 use crate::authn::provider::{self, AuthnStatus};
@@ -39,7 +39,7 @@ fn authenticate(request: Request<'_>) -> c_int {
     request.set_auth_type(shown(auth_type));
     let header = authorization(request);
     if provider::asks_only_our_file(config) {
-        if let Some(user) = header.and_then(|header| connection::recall(request, header)) {
+        if let Some(user) = header.and_then(|header| connection_cache::recall(request, header)) {
             request.set_user(user);
             outcomes::note(request, Outcome::Granted);
             return OK as c_int;
@@ -128,7 +128,7 @@ fn ask_our_file(request: Request<'_>, credentials: &Credentials<'_>) -> AuthnSta
     };
     let status = provider::judge(request, &file, credentials.user, credentials.password(), provider::TO_CLIENTS);
     if status == AuthnStatus::Granted {
-        connection::remember(request, credentials.header, &file, credentials.user);
+        connection_cache::remember(request, credentials.header, &file, credentials.user);
     }
     status
 }

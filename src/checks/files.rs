@@ -12,7 +12,7 @@ use super::check::Check;
 use super::findings::Findings;
 use super::requirements::names_group;
 use super::run_user::{ENTER, Occasion, READ, RunUser, WRITE, has_access_list};
-use super::sections::{Guarded, Kind, MAIN, Number, Section, Sections};
+use super::sections::{Guarded, MAIN, Number, Section, SectionKind, Sections};
 use super::tree::Directive;
 
 pub(super) fn check(findings: &mut Findings<'_, '_>, guarded: &[Guarded<'_>], occasion: Occasion) {
@@ -200,7 +200,7 @@ fn hides_ht_files(section: &Section<'_>) -> bool {
         let words = directive.words().join(&b' ').to_ascii_lowercase();
         directive.is("Require") && words == b"all denied" || directive.is("Deny") && words == b"from all"
     };
-    section.kind == Kind::Files
+    section.kind == SectionKind::Files
         && section.host == MAIN
         && section.argument.windows(3).any(|part| part == b".ht")
         && section.directives.iter().any(|placed| denies(placed.directive))

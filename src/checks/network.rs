@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::check::Check;
 use super::findings::Findings;
-use super::sections::{Guarded, Kind, MAIN, Number, Section, Sections};
+use super::sections::{Guarded, MAIN, Number, Section, SectionKind, Sections};
 use super::tree::Directive;
 
 pub(super) fn check(findings: &mut Findings<'_, '_>, guarded: &[Guarded<'_>]) {
@@ -199,7 +199,7 @@ impl<'t> Route<'t> {
         let words = directive.words();
         let (path, target) = match (section.kind, &words[..]) {
             (_, [_, target, ..]) if directive.is("RewriteRule") => (None, proxies(&words).then_some(*target)?),
-            (Kind::Location, [target, ..]) => ((!section.is_pattern).then_some(section.argument), *target),
+            (SectionKind::Location, [target, ..]) => ((!section.is_pattern).then_some(section.argument), *target),
             (_, [path, target, ..]) => (directive.is("ProxyPass").then_some(*path), *target),
             _ => return None,
         };
@@ -211,9 +211,9 @@ impl<'t> Route<'t> {
         let everywhere = guard.argument == b"/";
         (guard.host == self.host || guard.host == MAIN || self.host == MAIN)
             && match guard.kind {
-                Kind::Proxy => guard.is_pattern || guard.leads_to(self.target),
-                Kind::Location if number == self.section => true,
-                Kind::Location => {
+                SectionKind::Proxy => guard.is_pattern || guard.leads_to(self.target),
+                SectionKind::Location if number == self.section => true,
+                SectionKind::Location => {
                     !guard.is_pattern && (everywhere || self.path.is_some_and(|path| guard.leads_to(path)))
                 }
                 _ => false,

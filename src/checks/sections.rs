@@ -5,7 +5,7 @@ use super::tree::Directive;
 
 /// What a section is about.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum SectionKind {
     /// The main server or a virtual host: what stands in no section.
     Server,
     Directory,
@@ -16,21 +16,21 @@ pub(super) enum Kind {
     Condition,
 }
 
-impl Kind {
+impl SectionKind {
     /// Of a section whose directives hold for some of the requests, and whether its argument is a regular expression.
-    fn of(section: Directive<'_>) -> Option<(Kind, bool)> {
+    fn of(section: Directive<'_>) -> Option<(SectionKind, bool)> {
         let kinds = [
-            ("<Directory", Kind::Directory, false),
-            ("<DirectoryMatch", Kind::Directory, true),
-            ("<Files", Kind::Files, false),
-            ("<FilesMatch", Kind::Files, true),
-            ("<Location", Kind::Location, false),
-            ("<LocationMatch", Kind::Location, true),
-            ("<Proxy", Kind::Proxy, false),
-            ("<ProxyMatch", Kind::Proxy, true),
-            ("<If", Kind::Condition, true),
-            ("<ElseIf", Kind::Condition, true),
-            ("<Else", Kind::Condition, true),
+            ("<Directory", SectionKind::Directory, false),
+            ("<DirectoryMatch", SectionKind::Directory, true),
+            ("<Files", SectionKind::Files, false),
+            ("<FilesMatch", SectionKind::Files, true),
+            ("<Location", SectionKind::Location, false),
+            ("<LocationMatch", SectionKind::Location, true),
+            ("<Proxy", SectionKind::Proxy, false),
+            ("<ProxyMatch", SectionKind::Proxy, true),
+            ("<If", SectionKind::Condition, true),
+            ("<ElseIf", SectionKind::Condition, true),
+            ("<Else", SectionKind::Condition, true),
         ];
         kinds.into_iter().find(|(name, ..)| section.is(name)).map(|(_, kind, is_pattern)| (kind, is_pattern))
     }
@@ -41,7 +41,7 @@ pub(super) type Number = usize;
 pub(super) const MAIN: Number = 0;
 
 pub(super) struct Section<'t> {
-    pub(super) kind: Kind,
+    pub(super) kind: SectionKind,
     /// None: the main server.
     pub(super) opening: Option<Directive<'t>>,
     /// What requests it is for: a path, the beginning of a URL or, of several kinds, a pattern.
@@ -96,12 +96,18 @@ pub(super) struct Sections<'t>(Vec<Section<'t>>);
 impl<'t> Sections<'t> {
     pub(super) fn read(tree: impl Iterator<Item = Directive<'t>>) -> Self {
         let mut sections = Sections(Vec::new());
-        sections.open(Kind::Server, None, false, None);
+        sections.open(SectionKind::Server, None, false, None);
         sections.fill(MAIN, Surroundings::NONE, tree);
         sections
     }
 
-    fn open(&mut self, kind: Kind, opening: Option<Directive<'t>>, is_pattern: bool, outer: Option<Number>) -> Number {
+    fn open(
+        &mut self,
+        kind: SectionKind,
+        opening: Option<Directive<'t>>,
+        is_pattern: bool,
+        outer: Option<Number>,
+    ) -> Number {
         let words = opening.map(Directive::words).unwrap_or_default();
         let (is_pattern, argument) = match words[..] {
             [b"~", pattern, ..] => (true, pattern),
@@ -109,7 +115,7 @@ impl<'t> Sections<'t> {
             [] => (is_pattern, &b""[..]),
         };
         let number = self.0.len();
-        let host = outer.filter(|_| kind != Kind::Server).map_or(number, |outer| self.0[outer].host);
+        let host = outer.filter(|_| kind != SectionKind::Server).map_or(number, |outer| self.0[outer].host);
         let (directives, exceptions) = (Vec::new(), Vec::new());
         self.0.push(Section { kind, opening, argument, is_pattern, outer, host, directives, exceptions });
         number
@@ -120,9 +126,9 @@ impl<'t> Sections<'t> {
             if !directive.is_section() {
                 self.0[number].directives.push(Placed { directive, surroundings: around });
             } else if directive.is("<VirtualHost") {
-                let host = self.open(Kind::Server, Some(directive), false, Some(MAIN));
+                let host = self.open(SectionKind::Server, Some(directive), false, Some(MAIN));
                 self.fill(host, Surroundings::NONE, directive.inside());
-            } else if let Some((kind, is_pattern)) = Kind::of(directive) {
+            } else if let Some((kind, is_pattern)) = SectionKind::of(directive) {
                 let inner = self.open(kind, Some(directive), is_pattern, Some(number));
                 self.fill(inner, Surroundings::NONE, directive.inside());
             } else if directive.is("<Limit") {
@@ -193,11 +199,11 @@ impl<'t> Sections<'t> {
     /// Whether what is said in `other` holds for all requests of the section too.
     fn covers(&self, other: Number, number: Number) -> bool {
         let (outer, inner) = (&self.0[other], &self.0[number]);
-        if outer.kind == Kind::Server || !(outer.host == inner.host || outer.host == MAIN) || outer.is_pattern {
+        if outer.kind == SectionKind::Server || !(outer.host == inner.host || outer.host == MAIN) || outer.is_pattern {
             return false;
         }
         outer.kind == inner.kind && !inner.is_pattern && outer.leads_to(inner.argument)
-            || outer.kind == Kind::Location && outer.argument == b"/"
+            || outer.kind == SectionKind::Location && outer.argument == b"/"
     }
 
     /// Whether what is said in `other` may hold for the section's requests: it is known not to only where both sections are
@@ -206,7 +212,7 @@ impl<'t> Sections<'t> {
         let (outer, inner) = (&self.0[other], &self.0[number]);
         let same_host = outer.host == inner.host || outer.host == MAIN || inner.host == MAIN;
         let comparable = outer.kind == inner.kind && !outer.is_pattern && !inner.is_pattern;
-        outer.kind != Kind::Server && same_host && (!comparable || outer.leads_to(inner.argument))
+        outer.kind != SectionKind::Server && same_host && (!comparable || outer.leads_to(inner.argument))
     }
 
     /// The sections that are this module's to guard.
@@ -240,7 +246,7 @@ impl Section<'_> {
     /// Whether the section is for all of what begins with its argument, `place` included. Unless it is a pattern.
     pub(super) fn leads_to(&self, place: &[u8]) -> bool {
         let argument = self.argument;
-        if self.kind == Kind::Proxy {
+        if self.kind == SectionKind::Proxy {
             return place.starts_with(argument.strip_suffix(b"*").unwrap_or(argument));
         }
         let folder = argument.strip_suffix(b"/").unwrap_or(argument);
@@ -249,8 +255,8 @@ impl Section<'_> {
 }
 
 /// Whether the argument of a section is more than the beginning of what it is for.
-fn has_wildcards(kind: Kind, argument: &[u8]) -> bool {
-    let argument = argument.strip_suffix(b"*").filter(|_| kind == Kind::Proxy).unwrap_or(argument);
+fn has_wildcards(kind: SectionKind, argument: &[u8]) -> bool {
+    let argument = argument.strip_suffix(b"*").filter(|_| kind == SectionKind::Proxy).unwrap_or(argument);
     argument.iter().any(|byte| b"*?".contains(byte))
 }
 

@@ -75,20 +75,20 @@ fn store() -> &'static Store {
 
 /// Files by path. None is ever taken away, so to find one writes to no memory that other threads use.
 struct Files<T> {
-    buckets: [Place<T>; BUCKETS],
+    buckets: [Entry<T>; BUCKETS],
 }
 
 const BUCKETS: usize = 256;
 
 /// Where a file is, or is going to be.
-type Place<T> = OnceLock<Box<File<T>>>;
+type Entry<T> = OnceLock<Box<File<T>>>;
 
 struct File<T> {
     source: Source<T>,
     /// How many of the source's loads are in the server's counters.
     counted: AtomicU64,
     /// The next one in the same bucket.
-    next: Place<T>,
+    next: Entry<T>,
 }
 
 impl<T> Default for Files<T> {
@@ -100,15 +100,15 @@ impl<T> Default for Files<T> {
 impl<T: Parse> Files<T> {
     /// The file of `path`: no allocation once it is there.
     fn file(&self, path: &CStr, watcher: &Arc<Watcher>) -> &File<T> {
-        let mut place = &self.buckets[bucket(path)];
+        let mut entry = &self.buckets[bucket(path)];
         loop {
             let new = || Source::new(path, generation::LINE_RULES, Arc::clone(watcher));
-            let file = place
+            let file = entry
                 .get_or_init(|| Box::new(File { source: new(), counted: AtomicU64::new(0), next: OnceLock::new() }));
             if file.source.path() == path {
                 return file;
             }
-            place = &file.next;
+            entry = &file.next;
         }
     }
 }
