@@ -37,6 +37,8 @@ all npm npm npm
 ci fail2ban-regex fail2ban fail2ban-server
 ci promtool prometheus golang-github-prometheus
 ci valgrind valgrind valgrind
+ci bindfs bindfs bindfs
+ci mpm_itk libapache2-mpm-itk httpd-itk
 deb dpkg-shlibdeps dpkg-dev dpkg-dev
 packages debootstrap debootstrap debootstrap
 packages rpm rpm rpm
@@ -54,6 +56,7 @@ present() { # WHAT
         # Not on the PATH of users without rights.
         httpd) any_file "${APXS:-}" /usr/sbin/{apache2,httpd} ;;
         nginx) any_file /usr/sbin/nginx || have nginx ;;
+        mpm_itk) any_file "${APXS:-}" /usr/lib*/{apache2,httpd}/modules/{,mod_}mpm_itk.so ;;
         mod_ssl | mod_http2) any_file "${APXS:-}" /usr/lib*/{apache2,httpd}/modules/"$1".so ;;
         venv) python3 -c 'import venv, ensurepip' ;;
         java) [ -n "${ES_URL:-}" ] || find_java ;;

@@ -221,10 +221,11 @@ fn report_core_dumps(server: Option<&server_rec>, pool: Pool<'_>) {
 }
 
 /// Reads the configured files when a child starts, with its rights, so that its first request need not.
-unsafe extern "C" fn child_init(_pool: *mut apr_pool_t, _server: *mut server_rec) {
+unsafe extern "C" fn child_init(_pool: *mut apr_pool_t, server: *mut server_rec) {
     guard((), || {
-        for &(kind, path) in verdicts::named_files() {
-            files::preload(kind, path);
+        // SAFETY: httpd's main server, in the child's only thread.
+        if let Some(main) = unsafe { server.as_ref() } {
+            files::start(ServerConfig::of(main).htaccess_file_limit);
         }
     });
 }

@@ -1,5 +1,5 @@
 //! A clock that is set by a day, forward and back, while the server runs: changes of files count at once, and what the cache
-//! remembers stays.
+//! remembers stays. And minutes that pass at once: what is not used is given back.
 
 // A test that cannot go on should stop, with the reason.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -9,10 +9,12 @@ mod harness;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Mutex;
 
 use harness::client::{self, Request};
 use harness::httpd::{Httpd, Mpm, Setup, Site};
 use harness::installation::Installation;
+use harness::process::{self, Size};
 use harness::scratch::Scratch;
 
 /// `secret`, as `htpasswd -s` stores it.
@@ -22,19 +24,61 @@ const REMEMBERED: &str = "$2y$04$Ub9qVQIdR5j2PmraY4inw.hl6PDkZQ4R9.nbiAuCQLBZcEq
 
 const DAY: i64 = 24 * 3600;
 
+/// One test at a time: they set the environment that servers are started in.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// Has `start` start a server whose `clock` ($ESAUTH_CLOCK, $ESAUTH_ELAPSED) is ahead by what stands in the file.
+fn with_clock(folder: &Scratch, clock: &str, file: &Path, start: impl FnOnce() -> Httpd) -> Httpd {
+    let shim = build_shim(folder.path());
+    let _alone = ALONE.lock().unwrap();
+    // SAFETY: only these tests read or set the environment, which all do here, one after the other.
+    unsafe {
+        std::env::set_var("LD_PRELOAD", &shim);
+        std::env::set_var(clock, file);
+    }
+    let server = start();
+    // SAFETY: as above.
+    unsafe {
+        std::env::remove_var("LD_PRELOAD");
+        std::env::remove_var(clock);
+    }
+    server
+}
+
+#[test]
+fn a_file_of_a_htaccess_is_given_back_when_it_has_not_been_used_for_minutes() {
+    const MIB: u64 = 1024 * 1024;
+    let folder = Scratch::new();
+    let elapsed = folder.write("elapsed", "0");
+    let server = with_clock(&folder, "ESAUTH_ELAPSED", &elapsed, start);
+    let [htdocs, users] = ["htdocs", "large"].map(|name| server.folder().join(name));
+    fs::create_dir(&htdocs).unwrap();
+    let guard = format!("AuthUserFile {}\nRequire valid-user\n", users.display());
+    fs::write(htdocs.join(".htaccess"), format!("AuthType Basic\nAuthName realm\n{guard}")).unwrap();
+    fs::write(&users, format!("alice:{SECRET}\n")).unwrap();
+    fs::File::options().write(true).open(&users).unwrap().set_len(12 * MIB).unwrap();
+    let memory_kib = || Size::of_all(&process::children(server.parent())).memory_kib;
+    let ask = |target: &str| {
+        client::ask(server.port(), &Request::get(target).header("Host: localhost").basic("alice", "secret")).unwrap()
+    };
+    let before = memory_kib();
+    assert_eq!(ask("/htdocs/missing").status, 404);
+    let in_use = memory_kib();
+    assert!(in_use > before + 10 * 1024, "{before} -> {in_use} KiB");
+    fs::write(&elapsed, "600").unwrap();
+    // Whatever is asked next, of every child.
+    for _ in 0..50 {
+        assert_eq!(ask("/open/missing").status, 404);
+    }
+    let after = memory_kib();
+    assert!(after < before + 4 * 1024, "{before} -> {in_use} -> {after} KiB");
+}
+
 #[test]
 fn a_clock_that_is_set_by_a_day_changes_no_answer() {
     let folder = Scratch::new();
     let clock = folder.write("clock", "0");
-    let shim = build_shim(folder.path());
-    // SAFETY: this program has this test alone, and no thread that reads the environment meanwhile.
-    unsafe {
-        std::env::set_var("LD_PRELOAD", &shim);
-        std::env::set_var("ESAUTH_CLOCK", &clock);
-    }
-    let server = start();
-    // SAFETY: as above.
-    unsafe { std::env::remove_var("LD_PRELOAD") };
+    let server = with_clock(&folder, "ESAUTH_CLOCK", &clock, start);
     let write = |users: &str| fs::write(server.folder().join("users"), users).unwrap();
     let with = |user: &str| format!("{user}:{SECRET}\nkept:{REMEMBERED}\n");
     assert_eq!(status(&server, "kept"), 200);
@@ -77,8 +121,9 @@ fn start() -> Httpd {
         fs::write(site.folder.join("file.txt"), "file\n").unwrap();
         let level = if installation.is_22() { "debug" } else { "notice rust_esauth:debug" };
         format!(
-            "DocumentRoot {folder}\nLogLevel {level}\n<Location />\nAuthType Basic\nAuthName realm\n\
-             AuthUserFile {folder}/users\nRequire valid-user\n</Location>\n"
+            "DocumentRoot {folder}\nLogLevel {level}\n<Directory {folder}/htdocs>\nAllowOverride AuthConfig\n</Directory>\n\
+             <Location /file.txt>\nAuthType Basic\nAuthName realm\nAuthUserFile {folder}/users\nRequire valid-user\n\
+             </Location>\n"
         )
     };
     Httpd::start(&Setup { mpm: Mpm::usual(), load, ports: 1, configuration: &configuration })

@@ -211,6 +211,14 @@ fn rights_are_those_of_the_user_that_will_run_httpd_whoever_tests() {
 }
 
 #[test]
+fn dev_null_is_an_empty_file_and_no_other_device_is() {
+    let with =
+        |file: &str| guarded("Require valid-user").replace("AuthUserFile users", &format!("AuthUserFile {file}"));
+    warns(&with("/dev/null"), &[], &nothing);
+    warns(&with("/dev/zero"), &[("unreadable", "AuthUserFile")], &nothing);
+}
+
+#[test]
 fn a_file_that_clients_could_fetch() {
     let served = |folder: &Path| {
         for name in ["users", ".htpasswd"] {

@@ -229,6 +229,7 @@ fn without_watches_changes_still_count_at_once_and_the_operator_is_told() {
         assert_eq!(status(&server), GRANTED);
     }
     assert_eq!(times_logged(&server, "cannot be watched: Too many open files"), 1);
+    assert_eq!(times_logged(&server, "raise fs.inotify.max_user_instances, or the limit on open files"), 1);
 
     drop(holder);
     fs::write(&users, format!("alice:{SECRET}\nbob:{SECRET}\n")).unwrap();

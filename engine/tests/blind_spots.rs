@@ -44,7 +44,9 @@ impl Mounted {
             Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),
             Err(error) => error.to_string(),
         };
-        println!("left out, since {program} fails: {fails}");
+        let test = thread::current().name().unwrap_or("").to_owned();
+        // Past the harness's capture; scripts/test.sh counts these lines.
+        let _ = writeln!(std::io::stderr(), "skipped test {test}: {program} fails: {}", fails.trim());
         None
     }
 }

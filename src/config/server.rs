@@ -24,11 +24,17 @@ const DEFAULT_ENTRIES: usize = 65536;
 const DEFAULT_TTL: u64 = 1200;
 const DEFAULT_LOCKOUT: usize = 60;
 
+/// 16 MiB, and as large as any file can be.
+const DEFAULT_FILE_LIMIT: u64 = 16 * 1024 * 1024;
+const LARGEST_FILE_LIMIT: usize = u32::MAX as usize;
+
 /// What the directives of a server say. Those for the whole server stand in the main server's, and in no virtual host.
 #[derive(Clone, Copy)]
 pub(crate) struct ServerConfig<'p> {
     /// How verdicts are reached and remembered.
     pub(crate) settings: Settings,
+    /// Bytes that a file which only a `.htaccess` names may have.
+    pub(crate) htaccess_file_limit: u64,
     /// The files that the sections of this server name, the last one first.
     named: Option<&'p NamedFile<'p>>,
 }
@@ -77,7 +83,7 @@ unsafe impl Configuration for ServerConfig<'static> {
         // As many hashes at once as there are processors.
         let slots = thread::available_parallelism().map_or(1, usize::from);
         let settings = Settings { entries: DEFAULT_ENTRIES, ttl: DEFAULT_TTL, slots, max_failures: None };
-        ServerConfig { settings, named: None }
+        ServerConfig { settings, htaccess_file_limit: DEFAULT_FILE_LIMIT, named: None }
     }
 
     fn merge<'p>(_outer: &Self::In<'p>, _inner: &Self::In<'p>) -> Option<ServerConfig<'p>> {
@@ -118,6 +124,14 @@ pub(crate) const COMMANDS: &[command_rec] = &[
         c"EsAuthMaxFailures",
         set_max_failures,
         c"wrong passwords after which a client is locked out of a user's account, and within how many seconds: 10/300; or Off",
+    ),
+    command::word::<Server>(
+        c"EsAuthHtaccessFileLimit",
+        |command, config, value| {
+            config.htaccess_file_limit = number(command, value, 1, LARGEST_FILE_LIMIT, "bytes")? as u64;
+            Ok(())
+        },
+        c"largest password or group file that a .htaccess may name, in bytes; default: 16777216",
     ),
 ];
 

@@ -1,4 +1,4 @@
-//! Which of the stock modules are loaded beside this one. Found out before a configuration is read.
+//! Which other modules are loaded beside this one. Found out before a configuration is read.
 
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,6 +38,13 @@ pub(crate) fn groups_come_before_users() -> bool {
 fn place(name: &CStr) -> Option<std::ffi::c_int> {
     // SAFETY: a C string, which is only compared; null or a module, of which nothing changes now.
     unsafe { ap_find_linked_module(name.as_ptr()).as_ref() }.map(|found| found.module_index)
+}
+
+/// True where this process answers requests as one user or another: by mpm_itk, mod_ruid2 and their kin, or being root.
+pub(crate) fn changes_user() -> bool {
+    const MODULES: [&CStr; 4] = [c"mpm_itk.c", c"itk.c", c"peruser.c", c"mod_ruid2.c"];
+    // SAFETY: a system call without arguments.
+    MODULES.into_iter().any(is_linked) || unsafe { libc::geteuid() } == 0
 }
 
 fn is_linked(name: &CStr) -> bool {

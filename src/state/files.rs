@@ -1,17 +1,25 @@
 //! The files of one child process: every password and group file that a request of it has needed, in memory.
+//!
+//! Those that the server's configuration names stay for as long as the child does. Those that only a `.htaccess` names are
+//! for its author to choose, so their size is bounded, and they are given back when they are no longer used.
 
-use std::ffi::CStr;
+use std::collections::HashMap;
+use std::ffi::{CStr, CString};
+use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use esauth_engine::cache::{Contents, FileKind};
 use esauth_engine::{
     FileEvent, Groups, Parse, Passwords, ReadError, Reading, Snapshot, Source, Watcher, advice_on_watching,
 };
+use once_cell::race::OnceBox;
 
 use crate::config::section::file_directive;
 use crate::httpd::bindings::apr_status_t;
 use crate::httpd::generation;
+use crate::httpd::loaded;
 use crate::httpd::log::{Level, here, log_request, log_server};
 use crate::httpd::request::Request;
 use crate::state::verdicts;
@@ -35,23 +43,64 @@ const fn long_line(kind: FileKind) -> &'static [u8] {
     }
 }
 
+/// How long a file that only a `.htaccess` names is kept unused.
+const KEPT_UNUSED: Duration = Duration::from_secs(300);
+
+/// How many of these are kept, of each kind, however small.
+const MOST_OTHERS: usize = 1024;
+
+/// Bytes that a file which only a `.htaccess` names may have, and all of them together for each kind. Written only when a
+/// child starts.
+static LIMIT: AtomicU64 = AtomicU64::new(0);
+
 /// The content of `path` as of now. What is new about the file is logged; a failure is left to the caller to report.
 pub(crate) fn passwords(request: Request<'_>, path: &CStr) -> Result<Arc<Snapshot<Passwords>>, Unreadable> {
-    let file = store().passwords.file(path, &store().watcher);
-    report(request, FileKind::Users, path, file.current(FileKind::Users))
+    let kind = FileKind::Users;
+    let store = store();
+    store.passwords.with(store, path, |file| report(request, kind, path, file.current(kind)))
 }
 
 /// As [`passwords`], for a group file.
 pub(crate) fn groups(request: Request<'_>, path: &CStr) -> Result<Arc<Snapshot<Groups>>, Unreadable> {
-    let file = store().groups.file(path, &store().watcher);
-    report(request, FileKind::Groups, path, file.current(FileKind::Groups))
+    let kind = FileKind::Groups;
+    let store = store();
+    store.groups.with(store, path, |file| report(request, kind, path, file.current(kind)))
 }
 
-/// Reads a file ahead of the first request that needs it.
-pub(crate) fn preload(kind: FileKind, path: &CStr) {
-    match kind {
-        FileKind::Users => store().passwords.file(path, &store().watcher).preload(kind),
-        FileKind::Groups => store().groups.file(path, &store().watcher).preload(kind),
+/// A child starts: takes the limit for files that only a `.htaccess` names, and reads those of the server's configuration
+/// ahead of the first request that needs them.
+pub(crate) fn start(limit: u64) {
+    LIMIT.store(limit, Ordering::Relaxed);
+    let store = store();
+    // Whatever user a request is going to be answered as, it may not be this one.
+    if !store.proves_rights {
+        store.passwords.named.values().for_each(|file| file.preload(FileKind::Users));
+        store.groups.named.values().for_each(|file| file.preload(FileKind::Groups));
+    }
+}
+
+/// Gives back the files of `.htaccess` that have not been used for a while. Called with every request, since no other
+/// thread is there to do it; mostly has nothing to do.
+pub(crate) fn give_back_unused() {
+    let Some(store) = STORE.get() else { return };
+    let now = store.began.elapsed();
+    let due = store.looked_through.load(Ordering::Relaxed);
+    let next = (now + KEPT_UNUSED / 10).as_secs();
+    let is_mine = || store.looked_through.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+    if now.as_secs() >= due && store.process == process::id() && is_mine() {
+        let given_back = store.passwords.give_back_unused(now) + store.groups.give_back_unused(now);
+        if given_back > 0 {
+            give_back_free_memory();
+        }
+    }
+}
+
+/// Has the allocator give back what it keeps for later.
+fn give_back_free_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: touches nothing that is in use.
+    unsafe {
+        libc::malloc_trim(0);
     }
 }
 
@@ -59,65 +108,173 @@ pub(crate) fn preload(kind: FileKind, path: &CStr) {
 #[derive(Clone, Copy)]
 pub(crate) struct Unreadable(pub(crate) apr_status_t);
 
-#[derive(Default)]
 struct Store {
+    /// The process that it is of.
+    process: u32,
+    /// Whether requests may be answered with other rights than the process has now.
+    proves_rights: bool,
     passwords: Files<Passwords>,
     groups: Files<Groups>,
     watcher: Arc<Watcher>,
+    began: Instant,
+    /// When the files of `.htaccess` are to be looked through next, in seconds since the store began.
+    looked_through: AtomicU64,
+    /// The store of a process that was forked from this one.
+    forked: OnceBox<Store>,
 }
 
 /// Made when first asked for, which is after the fork; it ends with the child, like the memory it is in. (The parent,
 /// in which the library is loaded and unloaded at every restart, never asks.)
+static STORE: OnceBox<Store> = OnceBox::new();
+
+/// The store of this process. One that a fork has copied is left alone: what it holds was read with other rights, its
+/// watches are shared with the process it comes from, and its locks may be held by threads that are not here.
 fn store() -> &'static Store {
-    static STORE: OnceLock<Store> = OnceLock::new();
-    STORE.get_or_init(Store::default)
+    let process = process::id();
+    let mut store = STORE.get_or_init(|| Box::new(Store::new()));
+    while store.process != process {
+        store = store.forked.get_or_init(|| Box::new(Store::new()));
+    }
+    store
 }
 
-/// Files by path. None is ever taken away, so to find one writes to no memory that other threads use.
+impl Store {
+    fn new() -> Store {
+        let (mut passwords, mut groups) = (Files::default(), Files::default());
+        let (watcher, proves_rights) = (Arc::default(), loaded::changes_user());
+        for &(kind, path) in verdicts::named_files() {
+            match kind {
+                FileKind::Users => passwords.name(path, &watcher, proves_rights),
+                FileKind::Groups => groups.name(path, &watcher, proves_rights),
+            }
+        }
+        Store {
+            process: process::id(),
+            proves_rights,
+            passwords,
+            groups,
+            watcher,
+            began: Instant::now(),
+            looked_through: AtomicU64::new(0),
+            forked: OnceBox::new(),
+        }
+    }
+}
+
+/// Files of one kind by path.
 struct Files<T> {
-    buckets: [Entry<T>; BUCKETS],
+    /// Those that the server's configuration names. Finding one takes no lock.
+    named: HashMap<CString, File<T>>,
+    /// Those that only a `.htaccess` names.
+    others: Mutex<HashMap<CString, Kept<T>>>,
 }
-
-const BUCKETS: usize = 256;
-
-/// Where a file is, or is going to be.
-type Entry<T> = OnceLock<Box<File<T>>>;
 
 struct File<T> {
     source: Source<T>,
     /// How many of the source's loads are in the server's counters.
     counted: AtomicU64,
-    /// The next one in the same bucket.
-    next: Entry<T>,
+}
+
+/// A file, and when it was used last, since the store began.
+struct Kept<T> {
+    file: Arc<File<T>>,
+    used: Duration,
 }
 
 impl<T> Default for Files<T> {
     fn default() -> Self {
-        Files { buckets: [const { OnceLock::new() }; BUCKETS] }
+        Files { named: HashMap::new(), others: Mutex::default() }
     }
 }
 
-impl<T: Parse> Files<T> {
-    /// The file of `path`: no allocation once it is there.
-    fn file(&self, path: &CStr, watcher: &Arc<Watcher>) -> &File<T> {
-        let mut entry = &self.buckets[bucket(path)];
-        loop {
-            let new = || Source::new(path, generation::LINE_RULES, Arc::clone(watcher));
-            let file = entry
-                .get_or_init(|| Box::new(File { source: new(), counted: AtomicU64::new(0), next: OnceLock::new() }));
-            if file.source.path() == path {
-                return file;
-            }
-            entry = &file.next;
+impl<T: Parse + Measure> Files<T> {
+    /// Makes room for a file that the server's configuration names.
+    fn name(&mut self, path: &CStr, watcher: &Arc<Watcher>, proves_rights: bool) {
+        self.named.entry(path.to_owned()).or_insert_with(|| File::new(path, watcher, proves_rights, None));
+    }
+
+    /// Has `work` done with the file of `path`.
+    fn with<R>(&self, store: &Store, path: &CStr, work: impl FnOnce(&File<T>) -> R) -> R {
+        if let Some(file) = self.named.get(path) {
+            return work(file);
+        }
+        let file = self.other(store, path);
+        let loads = file.source.loads();
+        let result = work(&file);
+        if file.source.loads() != loads {
+            self.keep_within_limit(path);
+        }
+        result
+    }
+
+    fn other(&self, store: &Store, path: &CStr) -> Arc<File<T>> {
+        let mut others = self.others();
+        let now = store.began.elapsed();
+        if let Some(kept) = others.get_mut(path) {
+            kept.used = now;
+            return Arc::clone(&kept.file);
+        }
+        let limit = LIMIT.load(Ordering::Relaxed);
+        let file = Arc::new(File::new(path, &store.watcher, store.proves_rights, Some(limit)));
+        others.insert(path.to_owned(), Kept { file: Arc::clone(&file), used: now });
+        if others.len() > MOST_OTHERS {
+            drop_oldest(&mut others, path);
+        }
+        file
+    }
+
+    /// Drops those that have not been used for longest, but not that of `path`, until they are small enough together.
+    fn keep_within_limit(&self, path: &CStr) {
+        let mut others = self.others();
+        let limit = LIMIT.load(Ordering::Relaxed);
+        let is_too_much =
+            |others: &HashMap<CString, Kept<T>>| others.values().map(|kept| kept.file.size()).sum::<u64>() > limit;
+        let mut is_less = false;
+        while is_too_much(&others) && drop_oldest(&mut others, path) {
+            is_less = true;
+        }
+        if is_less {
+            give_back_free_memory();
         }
     }
+
+    /// How many were given back.
+    fn give_back_unused(&self, now: Duration) -> usize {
+        let mut others = self.others();
+        let before = others.len();
+        others.retain(|_, kept| now.saturating_sub(kept.used) < KEPT_UNUSED);
+        before - others.len()
+    }
+
+    fn others(&self) -> MutexGuard<'_, HashMap<CString, Kept<T>>> {
+        // What a panic leaves behind is whole: every change of it is one step.
+        self.others.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// The paths of a configuration are few, so a hash that is quick (FNV-1a) will do.
-fn bucket(path: &CStr) -> usize {
-    let hash =
-        path.to_bytes().iter().fold(0x811c_9dc5_u32, |hash, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    hash as usize % BUCKETS
+/// Drops the one that has not been used for longest, but not that of `path`. False where there is none.
+fn drop_oldest<T>(others: &mut HashMap<CString, Kept<T>>, path: &CStr) -> bool {
+    let candidates = others.iter().filter(|(other, _)| other.as_c_str() != path);
+    let oldest = candidates.min_by_key(|(_, kept)| kept.used).map(|(path, _)| path.clone());
+    oldest.is_some_and(|path| others.remove(&path).is_some())
+}
+
+impl<T: Parse> File<T> {
+    fn new(path: &CStr, watcher: &Arc<Watcher>, proves_rights: bool, limit: Option<u64>) -> File<T> {
+        let mut source = Source::new(path, generation::LINE_RULES, Arc::clone(watcher));
+        if proves_rights {
+            source = source.proving_rights();
+        }
+        if let Some(limit) = limit {
+            source = source.with_limit(limit);
+        }
+        File { source, counted: AtomicU64::new(0) }
+    }
+
+    /// Bytes of the file as it is in memory.
+    fn size(&self) -> u64 {
+        self.source.last_read().map_or(0, |snapshot| snapshot.file_size())
+    }
 }
 
 impl<T: Parse + Measure> File<T> {
@@ -212,6 +369,16 @@ fn report<T>(
     };
     if reading.event == Some(FileEvent::Fails) {
         let reason = error.to_string();
+        let advice: &[u8] = match error {
+            ReadError::OverLimit { .. } => {
+                b" bytes for a file that a .htaccess names. Requests that need it are refused; name it in the server's \
+                  configuration, or raise EsAuthHtaccessFileLimit"
+            }
+            _ => {
+                b". Requests that need it are refused until it can; see that it is a regular file, and that the user httpd \
+                  runs as may read it and enter its folders"
+            }
+        };
         log_request!(
             request,
             Level::Error,
@@ -222,8 +389,7 @@ fn report<T>(
             path,
             b" cannot be read: ",
             reason.as_bytes(),
-            b". Requests that need it are refused until it can; see that it is a regular file, and that the user httpd \
-              runs as may read it and enter its folders",
+            advice,
         );
     }
     Err(Unreadable(status(request, path, error)))

@@ -14,7 +14,7 @@ use crate::httpd::bindings::{DECLINED, OK, request_rec};
 use crate::httpd::boundary::guard;
 use crate::httpd::log::{Level, log_request};
 use crate::httpd::request::Request;
-use crate::state::verdicts;
+use crate::state::{files, verdicts};
 
 /// The notes for the access log: `%{esauth-verdict}n` and `%{esauth-hash-us}n`.
 const VERDICT_NOTE: &CStr = c"esauth-verdict";
@@ -88,6 +88,7 @@ pub(crate) unsafe extern "C" fn log_transaction(raw: *mut request_rec) -> c_int 
         if let Some(request) = unsafe { Request::new(raw) } {
             count(request);
         }
+        files::give_back_unused();
         OK as c_int
     })
 }

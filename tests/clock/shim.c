@@ -1,5 +1,5 @@
-/* Sets the clock of one process: adds the seconds that stand in the file $ESAUTH_CLOCK to what the system says. Loaded
- * in front of the C library with LD_PRELOAD. */
+/* Sets the clocks of one process: adds the seconds that stand in the file $ESAUTH_CLOCK to the time of day, and those in the
+ * file $ESAUTH_ELAPSED to the time that has passed. Loaded in front of the C library with LD_PRELOAD. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -8,10 +8,10 @@
 #include <time.h>
 #include <unistd.h>
 
-static long offset(void)
+static long offset(const char *name)
 {
     char text[32] = "";
-    const char *path = getenv("ESAUTH_CLOCK");
+    const char *path = getenv(name);
     int file = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
     if (file >= 0) {
         if (read(file, text, sizeof text - 1) < 0)
@@ -26,7 +26,9 @@ int clock_gettime(clockid_t clock, struct timespec *now)
     int (*real)(clockid_t, struct timespec *) = dlsym(RTLD_NEXT, "clock_gettime");
     int result = real(clock, now);
     if (result == 0 && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE))
-        now->tv_sec += offset();
+        now->tv_sec += offset("ESAUTH_CLOCK");
+    if (result == 0 && (clock == CLOCK_MONOTONIC || clock == CLOCK_MONOTONIC_COARSE))
+        now->tv_sec += offset("ESAUTH_ELAPSED");
     return result;
 }
 
@@ -35,7 +37,7 @@ int gettimeofday(struct timeval *now, void *zone)
     int (*real)(struct timeval *, void *) = dlsym(RTLD_NEXT, "gettimeofday");
     int result = real(now, zone);
     if (result == 0)
-        now->tv_sec += offset();
+        now->tv_sec += offset("ESAUTH_CLOCK");
     return result;
 }
 
