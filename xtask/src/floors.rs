@@ -23,4 +23,5 @@ pub(crate) const HOUSES: &[House] = &[
             &["finding", "outcome", "terminal"],
         ],
     },
+    House { folder: "roles/src", floors: &[&["lib"], &["decision", "judge", "rights", "roles"]] },
 ];

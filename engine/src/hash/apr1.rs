@@ -5,7 +5,8 @@
 use md5::{Digest, Md5};
 use zeroize::Zeroizing;
 
-use super::{crypt64, same};
+use super::compare::same;
+use super::crypt64;
 
 pub(super) const PREFIX: &[u8] = b"$apr1$";
 

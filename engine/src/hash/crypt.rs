@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_char, c_void};
 
 use zeroize::Zeroizing;
 
-use super::same;
+use super::compare::same;
 
 unsafe extern "C" {
     /// Of <crypt.h>: hashes `phrase` as `setting` says, within `data`; null, or a text that starts with `*`, on failure.

@@ -6,12 +6,11 @@
 
 mod apr1;
 mod bcrypt;
+mod compare;
 mod crypt;
 mod crypt64;
 mod description;
 mod sha1;
-
-use subtle::ConstantTimeEq;
 
 use crate::wipe::wipe_stack;
 
@@ -124,11 +123,6 @@ impl Family {
 /// True for a family whose hash takes less time than looking a verdict up: one round of SHA-1.
 pub fn is_cheap(stored: &[u8]) -> bool {
     stored.starts_with(sha1::PREFIX)
-}
-
-/// Equality in a time that does not depend on where two hashes differ.
-fn same(computed: &[u8], stored: &[u8]) -> bool {
-    computed.ct_eq(stored).into()
 }
 
 #[cfg(test)]

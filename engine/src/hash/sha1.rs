@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 
-use super::same;
+use super::compare::same;
 
 pub(super) const PREFIX: &[u8] = b"{SHA}";
 
