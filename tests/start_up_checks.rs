@@ -4,7 +4,19 @@
 // A test that cannot go on should stop, with the reason.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "start_up_checks/clients.rs"]
+mod clients;
+#[path = "start_up_checks/conditions.rs"]
+mod conditions;
+#[path = "start_up_checks/files.rs"]
+mod files;
 mod harness;
+#[path = "start_up_checks/network.rs"]
+mod network;
+#[path = "start_up_checks/open.rs"]
+mod open;
+#[path = "start_up_checks/routes.rs"]
+mod routes;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -20,7 +32,7 @@ const USERS: &str = "alice:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n";
 /// What a section needs besides its `Require`.
 const BASIC: &str = "AuthType Basic\nAuthName realm\nAuthUserFile users\nAuthGroupFile groups\n";
 
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 18] = [
     "served-file",
     "world-readable",
     "writable",
@@ -31,6 +43,14 @@ const NAMES: [&str; 10] = [
     "require-outside",
     "plain-http",
     "public-backend",
+    "limited-methods",
+    "no-require",
+    "open-to-all",
+    "unguarded-backend",
+    "open-proxy",
+    "stock-module-condition",
+    "remoteip-trust",
+    "shared-address",
 ];
 
 fn load() -> String {
@@ -120,129 +140,9 @@ fn guarded(more: &str) -> String {
     format!("<Location />\n{BASIC}{more}\n</Location>\n")
 }
 
-#[test]
-fn a_password_file_that_everyone_can_read() {
-    let mode = |mode| move |folder: &Path| set_mode(&folder.join("users"), mode);
-    warns(&guarded("Require valid-user"), &[("world-readable", "AuthUserFile")], &mode(0o644));
-    warns(&guarded("Require group staff"), &[("world-readable", "AuthUserFile")], &mode(0o444));
-    // Nobody gets as far as the file.
-    let hidden = guarded("Require valid-user").replace("AuthUserFile users", "AuthUserFile served/users");
-    let prepare = |folder: &Path| {
-        fs::copy(folder.join("users"), folder.join("served/users")).unwrap();
-        set_mode(&folder.join("served/users"), 0o644);
-        set_mode(&folder.join("served"), 0o750);
-    };
-    warns(&hidden, &[], &prepare);
-    // Groups are no secret.
-    warns(&guarded("Require group staff"), &[], &|folder| set_mode(&folder.join("groups"), 0o644));
-}
-
-#[test]
-fn a_file_that_others_can_write() {
-    let mode = |name: &'static str, mode| move |folder: &Path| set_mode(&folder.join(name), mode);
-    warns(&guarded("Require valid-user"), &[("writable", "AuthUserFile")], &mode("users", 0o642));
-    warns(&guarded("Require group staff"), &[("writable", "AuthGroupFile")], &mode("groups", 0o642));
-    if !installation::is_root() {
-        return Installation::get().skip("files of another user's", "the tests do not run as root");
-    }
-    warns(&guarded("Require valid-user"), &[("writable", "AuthUserFile")], &mode("users", 0o660));
-    let owned = |folder: &Path| chown(folder.join("users"), Some(run_user().0), None).unwrap();
-    warns(&guarded("Require valid-user"), &[("writable", "AuthUserFile")], &owned);
-}
-
 /// Numbers of the user that httpd runs as, and of the user's group.
 fn run_user() -> (u32, u32) {
     installation::user_ids(&installation::run_user().0)
-}
-
-#[test]
-fn a_file_that_httpd_cannot_read() {
-    let remove = |name: &'static str| move |folder: &Path| fs::remove_file(folder.join(name)).unwrap();
-    let section = guarded("Require group staff");
-    warns(&section, &[("unreadable", "AuthUserFile")], &remove("users"));
-    warns(&section, &[("unreadable", "AuthGroupFile")], &remove("groups"));
-    // It is not needed.
-    warns(&guarded("Require valid-user"), &[], &remove("groups"));
-    let folder = section.replace("AuthUserFile users", "AuthUserFile served");
-    warns(&folder, &[("unreadable", "AuthUserFile")], &nothing);
-    warns(&section, &[("unreadable", "AuthUserFile")], &|folder| set_mode(&folder.join("users"), 0o000));
-    let elsewhere = section.replace("AuthUserFile users", "AuthUserFile served/users");
-    let closed = |folder: &Path| {
-        fs::copy(folder.join("users"), folder.join("served/users")).unwrap();
-        set_mode(&folder.join("served/users"), 0o640);
-        set_mode(&folder.join("served"), 0o600);
-    };
-    warns(&elsewhere, &[("unreadable", "AuthUserFile")], &closed);
-}
-
-#[test]
-fn rights_are_those_of_the_user_that_will_run_httpd_whoever_tests() {
-    if !installation::is_root() {
-        return Installation::get().skip_this_test("it becomes other users, which takes root");
-    }
-    let said = |user, prepare: &dyn Fn(&Path)| {
-        let configuration = |site: &Site<'_>| {
-            let include = write(site.folder, &guarded("Require valid-user"));
-            prepare(site.folder);
-            include
-        };
-        // Where the module was built, others may not look.
-        let folder = harness::scratch::Scratch::new();
-        let ours = Installation::get().load_ours();
-        let built = ours.split_whitespace().last().unwrap();
-        let copy = folder.path().join("module.so");
-        fs::copy(built, &copy).unwrap();
-        let load = load().replace(built, &copy.display().to_string());
-        let setup = Setup { mpm: Mpm::usual(), load, ports: 0, configuration: &configuration };
-        let (status, said) = httpd::run(&setup, &["-t"], Some(user));
-        assert_eq!(status, Some(0), "{said}");
-        warnings(&said).into_iter().map(|(_, name)| name).collect::<Vec<_>>()
-    };
-    let told = |user: (u32, u32)| format!("User #{}\nGroup #{}\n{}", user.0, user.1, guarded("Require valid-user"));
-    let nobody = installation::user_ids("nobody");
-    assert_ne!(nobody, run_user());
-    assert!(said(nobody, &nothing).is_empty());
-    assert_eq!(said(nobody, &|folder| chown(folder.join("users"), None, Some(0)).unwrap()), ["unreadable"]);
-    warns(&told(run_user()), &[], &nothing);
-    warns(&told(nobody), &[("unreadable", "AuthUserFile")], &nothing);
-    // Where httpd runs as who starts it, that user owns the files.
-    assert!(said(run_user(), &|folder| chown(folder.join("users"), Some(run_user().0), None).unwrap()).is_empty());
-    assert_eq!(said(run_user(), &|folder| chown(folder.join("users"), None, Some(0)).unwrap()), ["unreadable"]);
-}
-
-#[test]
-fn dev_null_is_an_empty_file_and_no_other_device_is() {
-    let with =
-        |file: &str| guarded("Require valid-user").replace("AuthUserFile users", &format!("AuthUserFile {file}"));
-    warns(&with("/dev/null"), &[], &nothing);
-    warns(&with("/dev/zero"), &[("unreadable", "AuthUserFile")], &nothing);
-}
-
-#[test]
-fn a_file_that_clients_could_fetch() {
-    let served = |folder: &Path| {
-        for name in ["users", ".htpasswd"] {
-            fs::copy(folder.join("users"), folder.join("served").join(name)).unwrap();
-            set_mode(&folder.join("served").join(name), 0o640);
-        }
-        std::os::unix::fs::symlink(folder.join("served"), folder.join("link")).unwrap();
-    };
-    let section = guarded("Require valid-user").replace("AuthUserFile users", "AuthUserFile served/users");
-    let host = format!("<VirtualHost *:8080>\nDocumentRoot served\n</VirtualHost>\n{section}");
-    let found = [("served-file", "AuthUserFile")];
-    warns(&format!("DocumentRoot served\n{section}"), &found, &served);
-    warns(&host, &found, &served);
-    warns(&format!("DocumentRoot link\n{section}"), &found, &served);
-    warns(&format!("Alias /x served\n{section}"), &found, &served);
-    warns(&format!("ScriptAlias /cgi-bin/ served/\n{section}"), &found, &served);
-    warns(&format!("Alias /y served/users\n{section}"), &found, &served);
-    warns(&format!("DocumentRoot empty\nAlias /x /nowhere\n{section}"), &[], &served);
-    let denied = if Installation::get().is_22() { "Deny from all" } else { "Require all denied" };
-    let hidden = section.replace("served/users", "served/.htpasswd");
-    let hiding = format!("<FilesMatch \"^\\.ht\">\n{denied}\n</FilesMatch>\n");
-    warns(&format!("DocumentRoot served\n{hiding}{hidden}"), &[], &served);
-    warns(&format!("DocumentRoot served\n{hidden}"), &found, &served);
-    warns(&format!("DocumentRoot served\n{hiding}{section}"), &found, &served);
 }
 
 #[test]
@@ -264,7 +164,8 @@ fn a_directive_that_a_section_lacks() {
     // In one that holds elsewhere.
     let beside = outer.replace("<Location />", "<Location /c>").replace("Require", "AuthType Basic\nRequire");
     let all = ["no-auth-name", "no-user-file", "no-group-file"].map(|name| (name, "Require"));
-    assert_eq!(tested(&beside, &nothing).len(), all.len());
+    // And nothing is required there.
+    assert_eq!(tested(&beside, &nothing).len(), all.len() + 1);
     warns("<Location />\nAuthType Basic\nRequire group staff\n</Location>\n", &all, &nothing);
 }
 
@@ -283,83 +184,6 @@ fn a_requirement_that_leaves_no_method_open() {
     let limit =
         "<Limit POST>\nRequire valid-user\n</Limit>\n<LimitExcept GET POST>\nRequire group staff\n</LimitExcept>";
     warns(&guarded(limit), &[], &nothing);
-}
-
-#[test]
-fn passwords_over_plain_http() {
-    let host = |listen: &str, host: &str, more: &str| {
-        format!("{listen}\n<VirtualHost {host}>\n{more}\n{}</VirtualHost>\n", guarded("Require valid-user"))
-    };
-    let fault = [("plain-http", "<VirtualHost")];
-    warns(&host("Listen 8080", "*:8080", ""), &fault, &nothing);
-    warns(&host("Listen 192.0.2.1:8080", "*:8080", ""), &fault, &nothing);
-    warns(&host("Listen 8080", "[2001:db8::1]:8080", ""), &fault, &nothing);
-    let proxied = "RewriteEngine On\nRewriteRule ^/(.*) https://127.0.0.1:9200/$1 [P]";
-    warns(&host("Listen 8080", "*:8080", proxied), &fault, &nothing);
-    warns(&host("Listen [::]:8080", "_default_:8080", "ServerName http://example.org"), &fault, &nothing);
-    for silent in [
-        host("Listen 127.0.0.1:8080", "*:8080", ""),
-        host("Listen 8080", "127.0.0.1:8080", ""),
-        host("Listen 8080", "[::1]:8080", ""),
-        host("Listen 8080", "*:8080", "ServerName https://example.org"),
-        host("Listen 8080", "*:8080", "Redirect permanent / https://example.org/"),
-        host("Listen 8080", "*:8080", "RewriteEngine On\nRewriteRule ^ https://example.org%{REQUEST_URI} [R,L]"),
-        // Nobody listens there.
-        host("Listen 8081", "*:8080", ""),
-    ] {
-        warns(&silent, &[], &nothing);
-    }
-    // What stands outside virtual hosts.
-    let section = guarded("Require valid-user");
-    let fault = [("plain-http", "Require")];
-    warns(&format!("Listen 8080\n{section}"), &fault, &nothing);
-    warns(&format!("Listen 8080\n{section}<VirtualHost *:8080>\n</VirtualHost>\n"), &fault, &nothing);
-    let redirect = "<VirtualHost *:8080>\nRedirect / https://example.org/\n</VirtualHost>\n";
-    warns(&format!("Listen 8080\n{section}{redirect}"), &[], &nothing);
-    if !Installation::get().has("ssl") {
-        return Installation::get().skip("virtual hosts with TLS", "it has no mod_ssl");
-    }
-    let ssl = Installation::get().load(&["ssl"]);
-    warns(&(ssl.clone() + &host("Listen 443", "*:443", "SSLEngine On")), &[], &nothing);
-    warns(&(ssl.clone() + "SSLEngine On\n" + &host("Listen 8443", "*:8443", "")), &[], &nothing);
-    warns(&(ssl.clone() + &host("Listen 443", "*:443", "")), &[], &nothing);
-    warns(&(ssl + &host("Listen 443", "*:443", "SSLEngine Off")), &[("plain-http", "<VirtualHost")], &nothing);
-}
-
-#[test]
-fn a_back_end_that_everyone_can_reach() {
-    let proxy = |lines: &str| format!("{lines}\n<Proxy *>\n{BASIC}Require valid-user\n</Proxy>\n");
-    let fault = [("public-backend", "ProxyPass")];
-    warns(&proxy("ProxyPass / http://203.0.113.7:9200/"), &fault, &nothing);
-    warns(&proxy("ProxyPass /es http://[2001:db8::7]:9200 retry=0"), &fault, &nothing);
-    warns(&proxy("ProxyPassMatch ^/(.*)$ http://203.0.113.7:9200/$1"), &fault, &nothing);
-    warns(&proxy("<Location /es>\nProxyPass http://203.0.113.7:9200/\n</Location>"), &fault, &nothing);
-    warns(&format!("ProxyPass /es/x http://203.0.113.7/\n{}", guarded("Require valid-user")), &fault, &nothing);
-    let rewrite = "RewriteEngine On\nRewriteRule ^/(.*) http://203.0.113.7:9200/$1 ";
-    warns(&proxy(&format!("{rewrite}[P,L]")), &[("public-backend", "RewriteRule")], &nothing);
-    warns(&proxy(&format!("{rewrite}[R,L]")), &[], &nothing);
-    let balanced = "ProxyPass / balancer://es/\n<Proxy balancer://es>\nBalancerMember http://10.0.0.7:9200\n\
-                    BalancerMember http://203.0.113.7:9200\n</Proxy>";
-    let fault = [("public-backend", "BalancerMember http://203")];
-    warns(&proxy(balanced), &fault, &nothing);
-    for private in [
-        "http://127.0.0.1:9200/",
-        "http://localhost:9200/",
-        "http://[::1]:9200/",
-        "http://10.1.2.3:9200/",
-        "http://172.16.0.1:9200/",
-        "http://192.168.0.1:9200/",
-        "http://169.254.0.1:9200/",
-        "http://[fd00::7]:9200/",
-        // Names are not looked up.
-        "http://example.org:9200/",
-        "!",
-    ] {
-        warns(&proxy(&format!("ProxyPass / {private}")), &[], &nothing);
-    }
-    // What is guarded is something else.
-    let elsewhere = guarded("Require valid-user").replace("<Location />", "<Location /private>");
-    warns(&format!("ProxyPass /public http://203.0.113.7:9200/\n{elsewhere}"), &[], &nothing);
 }
 
 #[test]

@@ -13,10 +13,18 @@ pub(super) enum Check {
     RequireOutside,
     PlainHttp,
     PublicBackend,
+    LimitedMethods,
+    NoRequire,
+    OpenToAll,
+    UnguardedBackend,
+    OpenProxy,
+    StockModuleCondition,
+    RemoteipTrust,
+    SharedAddress,
 }
 
 impl Check {
-    pub(super) const ALL: [(Check, &str); 10] = [
+    pub(super) const ALL: [(Check, &str); 18] = [
         (Check::ServedFile, "served-file"),
         (Check::WorldReadable, "world-readable"),
         (Check::Writable, "writable"),
@@ -27,6 +35,14 @@ impl Check {
         (Check::RequireOutside, "require-outside"),
         (Check::PlainHttp, "plain-http"),
         (Check::PublicBackend, "public-backend"),
+        (Check::LimitedMethods, "limited-methods"),
+        (Check::NoRequire, "no-require"),
+        (Check::OpenToAll, "open-to-all"),
+        (Check::UnguardedBackend, "unguarded-backend"),
+        (Check::OpenProxy, "open-proxy"),
+        (Check::StockModuleCondition, "stock-module-condition"),
+        (Check::RemoteipTrust, "remoteip-trust"),
+        (Check::SharedAddress, "shared-address"),
     ];
 
     pub(super) fn named(name: &[u8]) -> Option<Check> {

@@ -1,22 +1,45 @@
 //! What the checks have found.
 
-use std::collections::HashSet;
-
 use super::check::Check;
 use super::sections::{Number, Sections};
 use super::tree::Directive;
 
-/// The faults found so far.
 pub(super) struct Findings<'f, 't> {
     pub(super) sections: &'f Sections<'t>,
-    /// What is to be said, a line each.
-    pub(super) lines: Vec<String>,
-    seen: HashSet<String>,
+    found: Vec<Finding>,
+}
+
+/// A fault, and the places where it is found: one line for all of them.
+struct Finding {
+    check: Check,
+    places: Vec<String>,
+    what: String,
+    advice: String,
+}
+
+impl Finding {
+    /// Lines of httpd's log end after some 8,000 bytes.
+    const MOST_PLACES: usize = 20;
+
+    fn line(&self) -> String {
+        let Finding { places, what, advice, .. } = self;
+        let more = places.len().saturating_sub(Finding::MOST_PLACES);
+        let mut named = places[..places.len() - more].join(", ");
+        if more > 0 {
+            named += &format!(" and {more} more places");
+        }
+        format!("rust_esauth: {named}: {what}: {advice}. To silence this: EsAuthSilence {}", self.check.name())
+    }
 }
 
 impl<'f, 't> Findings<'f, 't> {
     pub(super) fn new(sections: &'f Sections<'t>) -> Self {
-        Findings { sections, lines: Vec::new(), seen: HashSet::new() }
+        Findings { sections, found: Vec::new() }
+    }
+
+    /// The warnings.
+    pub(super) fn lines(&self) -> impl Iterator<Item = String> {
+        self.found.iter().map(Finding::line)
     }
 
     /// Adds a fault of a directive: what is wrong, what to do, and the sections of which one may have silenced the check.
@@ -31,10 +54,19 @@ impl<'f, 't> Findings<'f, 't> {
         if concerned.iter().any(|&section| self.sections.is_silenced(section, check)) {
             return;
         }
-        let (place, name) = (directive.place(), check.name());
-        let line = format!("rust_esauth: {place}: {what}: {advice}. To silence this: EsAuthSilence {name}");
-        if self.seen.insert(line.clone()) {
-            self.lines.push(line);
+        self.add_at(check, directive.place(), what, advice);
+    }
+
+    /// Adds a fault at a place that is no directive's.
+    pub(super) fn add_at(&mut self, check: Check, place: String, what: &str, advice: &str) {
+        let same = |found: &&mut Finding| found.check == check && found.what == what && found.advice == advice;
+        match self.found.iter_mut().find(same) {
+            Some(found) if found.places.contains(&place) => {}
+            Some(found) => found.places.push(place),
+            None => {
+                let (what, advice) = (what.to_owned(), advice.to_owned());
+                self.found.push(Finding { check, places: vec![place], what, advice });
+            }
         }
     }
 }

@@ -8,14 +8,23 @@
 //! * [`tree`]: the directives as httpd has read them;
 //! * [`sections`]: which of them hold where;
 //! * [`requirements`]: what is missing in a section, or stands in the wrong place;
+//! * [`open`]: sections that look guarded and are not;
+//! * [`routes`]: back ends that can be reached past the section meant for them;
+//! * [`clients`]: whose address a client has;
+//! * [`conditions`]: what stands in `<IfModule>` of a stock module that is not loaded;
 //! * [`files`]: password and group files, by the rights of the [`run_user`];
 //! * [`network`]: what others on the network can read or reach.
 
 mod check;
+mod clients;
+mod conditions;
 mod files;
 mod findings;
 mod network;
+mod open;
 mod requirements;
+mod route;
+mod routes;
 mod run_user;
 mod sections;
 mod tree;
@@ -61,14 +70,15 @@ pub(crate) unsafe fn report(occasion: Occasion, main: &server_rec, pool: Pool<'_
         // SAFETY: as the caller promises.
         let sections = Sections::read(unsafe { tree::configuration(pool) });
         let guarded = sections.guarded();
-        if guarded.is_empty() {
-            return;
-        }
         let mut findings = Findings::new(&sections);
+        conditions::check(&mut findings, main, pool);
         requirements::check(&mut findings, &guarded);
+        open::check(&mut findings, &guarded);
+        routes::check(&mut findings, &guarded);
+        clients::check(&mut findings, &guarded);
         files::check(&mut findings, &guarded, occasion);
         network::check(&mut findings, &guarded);
-        for line in findings.lines {
+        for line in findings.lines() {
             log_server(here!(), Level::Warning, 0, Some(main), pool, &[line.as_bytes()]);
         }
     });

@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::check::Check;
 use super::findings::Findings;
-use super::sections::{Guarded, MAIN, Number, Section, SectionKind, Sections};
+use super::route::{Route, balancer, members, proxies};
+use super::sections::{Guarded, MAIN, Number, Sections};
 use super::tree::Directive;
 
 pub(super) fn check(findings: &mut Findings<'_, '_>, guarded: &[Guarded<'_>]) {
@@ -115,6 +116,24 @@ fn is_plain_and_public(sections: &Sections<'_>, listeners: &[Listener], host: Nu
     })
 }
 
+/// Whether only this machine can talk to a virtual host, or the main server.
+pub(super) fn is_for_this_machine(sections: &Sections<'_>, host: Number) -> bool {
+    let listeners: Vec<_> =
+        sections.named("Listen").filter_map(|(_, listen)| Listener::parse(&listen.words())).collect();
+    let addresses: Vec<_> = match sections.get(host).opening {
+        Some(virtual_host) => virtual_host.words().into_iter().filter_map(virtual_host_address).collect(),
+        None => Vec::new(),
+    };
+    let is_loopback = |listener: &Listener| listener.address.is_loopback();
+    !listeners.is_empty() && listeners.iter().all(is_loopback)
+        || !addresses.is_empty()
+            && addresses.iter().all(|(address, port)| {
+                let on_port: Vec<_> =
+                    listeners.iter().filter(|listener| port.is_none_or(|port| port == listener.port)).collect();
+                address.is_loopback() || !on_port.is_empty() && on_port.into_iter().all(is_loopback)
+            })
+}
+
 /// `ADDRESS[:PORT]` of `<VirtualHost>`, where a port of `*` is any.
 fn virtual_host_address(word: &[u8]) -> Option<(Address, Option<u16>)> {
     let text = std::str::from_utf8(word).ok()?;
@@ -126,14 +145,14 @@ fn virtual_host_address(word: &[u8]) -> Option<(Address, Option<u16>)> {
 }
 
 /// Whether one of the modules for TLS is turned on or off; None: none of them is told.
-fn tls(sections: &Sections<'_>, host: Number) -> Option<bool> {
+pub(super) fn tls(sections: &Sections<'_>, host: Number) -> Option<bool> {
     let setting = |name| sections.setting_around(host, name);
     let (_, directive) = ["SSLEngine", "GnuTLSEnable", "NSSEngine"].into_iter().find_map(setting)?;
     Some(!directive.word(0).is_some_and(|word| word.eq_ignore_ascii_case(b"off")))
 }
 
 /// `ServerName https://…` tells httpd that something in front of it has the TLS.
-fn is_behind_tls(sections: &Sections<'_>, host: Number) -> bool {
+pub(super) fn is_behind_tls(sections: &Sections<'_>, host: Number) -> bool {
     sections.setting_around(host, "ServerName").and_then(|(_, name)| name.word(0)).is_some_and(is_https)
 }
 
@@ -142,7 +161,7 @@ fn is_https(url: &[u8]) -> bool {
 }
 
 /// Whether the host sends its clients on before any password is asked for.
-fn redirects_to_https(sections: &Sections<'_>, host: Number) -> bool {
+pub(super) fn redirects_to_https(sections: &Sections<'_>, host: Number) -> bool {
     sections.get(host).directives.iter().map(|placed| placed.directive).any(|directive| {
         let words = directive.words();
         let redirects = directive.is("Redirect") || directive.is("RedirectPermanent");
@@ -151,18 +170,10 @@ fn redirects_to_https(sections: &Sections<'_>, host: Number) -> bool {
     })
 }
 
-/// Whether the words of a `RewriteRule` end in flags with `P` among them.
-fn proxies(words: &[&[u8]]) -> bool {
-    let flags = words.get(2).and_then(|flags| flags.strip_prefix(b"[")?.strip_suffix(b"]"));
-    let is_proxy = |flag: &[u8]| flag.eq_ignore_ascii_case(b"P") || flag.eq_ignore_ascii_case(b"proxy");
-    flags.is_some_and(|flags| flags.split(|&byte| byte == b',').any(|flag| is_proxy(flag.trim_ascii())))
-}
-
 fn public_backends(findings: &mut Findings<'_, '_>, guarded: &[Guarded<'_>]) {
     let sections = findings.sections;
-    let proxied = ["ProxyPass", "ProxyPassMatch", "RewriteRule"].into_iter().flat_map(|name| sections.named(name));
-    for (section, directive) in proxied {
-        let Some(route) = Route::of(sections, section, directive) else { continue };
+    for route in Route::all(sections) {
+        let (section, directive) = (route.section, route.directive);
         let guards = guarded.iter().map(|guard| guard.section).filter(|&guard| route.is_guarded_by(sections, guard));
         let mut concerned: Vec<_> = guards.collect();
         if concerned.is_empty() {
@@ -181,73 +192,19 @@ fn public_backends(findings: &mut Findings<'_, '_>, guarded: &[Guarded<'_>]) {
     }
 }
 
-/// Where requests for a path are sent.
-struct Route<'t> {
-    host: Number,
-    /// The section that the directive stands in.
-    section: Number,
-    /// None: whatever matches a regular expression.
-    path: Option<&'t [u8]>,
-    target: &'t [u8],
-}
-
-impl<'t> Route<'t> {
-    /// `ProxyPass [PATH] URL [KEY=VALUE …]`, where the path is that of the `<Location>` around it, if there is one; or
-    /// `RewriteRule PATTERN URL [FLAGS]`.
-    fn of(sections: &Sections<'t>, number: Number, directive: Directive<'t>) -> Option<Route<'t>> {
-        let section = sections.get(number);
-        let words = directive.words();
-        let (path, target) = match (section.kind, &words[..]) {
-            (_, [_, target, ..]) if directive.is("RewriteRule") => (None, proxies(&words).then_some(*target)?),
-            (SectionKind::Location, [target, ..]) => ((!section.is_pattern).then_some(section.argument), *target),
-            (_, [path, target, ..]) => (directive.is("ProxyPass").then_some(*path), *target),
-            _ => return None,
-        };
-        Some(Route { host: section.host, section: number, path, target })
-    }
-
-    fn is_guarded_by(&self, sections: &Sections<'_>, number: Number) -> bool {
-        let guard: &Section<'_> = sections.get(number);
-        let everywhere = guard.argument == b"/";
-        (guard.host == self.host || guard.host == MAIN || self.host == MAIN)
-            && match guard.kind {
-                SectionKind::Proxy => guard.is_pattern || guard.leads_to(self.target),
-                SectionKind::Location if number == self.section => true,
-                SectionKind::Location => {
-                    !guard.is_pattern && (everywhere || self.path.is_some_and(|path| guard.leads_to(path)))
-                }
-                _ => false,
-            }
-    }
-}
-
-/// The name in `balancer://NAME/…`.
-fn balancer(url: &[u8]) -> Option<&[u8]> {
-    let (scheme, rest) = url.split_at_checked(b"balancer://".len())?;
-    let is_balancer = scheme.eq_ignore_ascii_case(b"balancer://");
-    is_balancer.then(|| rest.split(|&byte| byte == b'/').next().unwrap_or(rest))
-}
-
-/// The members of a balancer: `BalancerMember URL` in its `<Proxy>` section, or `BalancerMember balancer://NAME URL`.
-fn members<'t>(sections: &Sections<'t>, name: &[u8]) -> Vec<(Number, Directive<'t>, &'t [u8])> {
-    let members = sections.named("BalancerMember").filter_map(|(number, member)| {
-        let (of, url) = match member.words()[..] {
-            [of, url, ..] if balancer(of).is_some() => (of, url),
-            [url, ..] => (sections.get(number).argument, url),
-            [] => return None,
-        };
-        (balancer(of) == Some(name)).then_some((number, member, url))
-    });
-    members.collect()
-}
-
 fn backend(findings: &mut Findings<'_, '_>, directive: Directive<'_>, url: &[u8], concerned: &[Number]) {
-    let Some(ip) = host(url).filter(|&ip| is_public(ip)) else { return };
+    // One that speaks TLS is likely to have a security of its own.
+    let is_plain = !["https:", "wss:"].iter().any(|scheme| starts_with_scheme(url, scheme));
+    let Some(ip) = host(url).filter(|&ip| is_plain && is_public(ip)) else { return };
     let text = directive.text();
     let what =
         format!("{text} leads to the public address {ip}, where everybody can ask the back end past this server");
     let advice = "bind the back end to a private address, or let a firewall admit this server only";
     findings.add(Check::PublicBackend, directive, concerned, &what, advice);
+}
+
+fn starts_with_scheme(url: &[u8], scheme: &str) -> bool {
+    url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme.as_bytes()))
 }
 
 /// The address in a URL. Names are not looked up: that may take long, and tell something else next time.

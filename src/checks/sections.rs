@@ -54,6 +54,8 @@ pub(super) struct Section<'t> {
     pub(super) directives: Vec<Placed<'t>>,
     /// The `<LimitExcept>` sections that stand in it.
     pub(super) exceptions: Vec<Directive<'t>>,
+    /// The `<Limit>` sections.
+    pub(super) limits: Vec<Directive<'t>>,
 }
 
 /// A directive and what surrounds it within its section.
@@ -67,7 +69,7 @@ pub(super) struct Placed<'t> {
 #[derive(Clone, Copy)]
 pub(super) struct Surroundings {
     pub(super) methods: Methods,
-    /// It stands in `<RequireAll>` or its kin.
+    /// It stands in `<RequireAll>` or `<RequireNone>`.
     pub(super) combined: bool,
 }
 
@@ -78,8 +80,8 @@ impl Surroundings {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Methods {
     All,
-    /// In `<Limit>`.
-    Some,
+    /// In this one of the section's [`limits`](Section::limits).
+    Limit(usize),
     /// In this one of the section's [`exceptions`](Section::exceptions).
     Except(usize),
 }
@@ -116,8 +118,8 @@ impl<'t> Sections<'t> {
         };
         let number = self.0.len();
         let host = outer.filter(|_| kind != SectionKind::Server).map_or(number, |outer| self.0[outer].host);
-        let (directives, exceptions) = (Vec::new(), Vec::new());
-        self.0.push(Section { kind, opening, argument, is_pattern, outer, host, directives, exceptions });
+        let (directives, exceptions, limits) = (Vec::new(), Vec::new(), Vec::new());
+        self.0.push(Section { kind, opening, argument, is_pattern, outer, host, directives, exceptions, limits });
         number
     }
 
@@ -132,13 +134,19 @@ impl<'t> Sections<'t> {
                 let inner = self.open(kind, Some(directive), is_pattern, Some(number));
                 self.fill(inner, Surroundings::NONE, directive.inside());
             } else if directive.is("<Limit") {
-                self.fill(number, Surroundings { methods: Methods::Some, ..around }, directive.inside());
+                let limits = &mut self.0[number].limits;
+                limits.push(directive);
+                let methods = Methods::Limit(limits.len() - 1);
+                self.fill(number, Surroundings { methods, ..around }, directive.inside());
             } else if directive.is("<LimitExcept") {
                 let exceptions = &mut self.0[number].exceptions;
                 exceptions.push(directive);
                 let methods = Methods::Except(exceptions.len() - 1);
                 self.fill(number, Surroundings { methods, ..around }, directive.inside());
-            } else if ["<RequireAll", "<RequireAny", "<RequireNone"].iter().any(|name| directive.is(name)) {
+            } else if directive.is("<RequireAny") {
+                // As what stands in no such section.
+                self.fill(number, around, directive.inside());
+            } else if directive.is("<RequireAll") || directive.is("<RequireNone") {
                 self.fill(number, Surroundings { combined: true, ..around }, directive.inside());
             }
             // What is in other sections, such as <AuthnProviderAlias>, holds for no request by itself.
@@ -166,6 +174,17 @@ impl<'t> Sections<'t> {
         })
     }
 
+    /// The numbers of all sections.
+    pub(super) fn numbers(&self) -> std::ops::Range<Number> {
+        0..self.0.len()
+    }
+
+    /// Whether what holds in one of two hosts may hold in the other.
+    pub(super) fn are_related(&self, one: Number, other: Number) -> bool {
+        let (one, other) = (self.0[one].host, self.0[other].host);
+        one == other || one == MAIN || other == MAIN
+    }
+
     /// The section and those around it.
     fn outward(&self, number: Number) -> impl Iterator<Item = Number> {
         std::iter::successors(Some(number), |&number| self.0[number].outer)
@@ -185,7 +204,7 @@ impl<'t> Sections<'t> {
         self.outward(number).find_map(|number| self.own_setting(number, name))
     }
 
-    fn own_setting(&self, number: Number, name: &str) -> Option<(Number, Directive<'t>)> {
+    pub(super) fn own_setting(&self, number: Number, name: &str) -> Option<(Number, Directive<'t>)> {
         let directives = self.0[number].directives.iter().rev().map(|placed| placed.directive);
         directives.into_iter().find(|directive| directive.is(name)).map(|directive| (number, directive))
     }
@@ -208,7 +227,7 @@ impl<'t> Sections<'t> {
 
     /// Whether what is said in `other` may hold for the section's requests: it is known not to only where both sections are
     /// of one kind, for other places.
-    fn may_cover(&self, other: Number, number: Number) -> bool {
+    pub(super) fn may_cover(&self, other: Number, number: Number) -> bool {
         let (outer, inner) = (&self.0[other], &self.0[number]);
         let same_host = outer.host == inner.host || outer.host == MAIN || inner.host == MAIN;
         let comparable = outer.kind == inner.kind && !outer.is_pattern && !inner.is_pattern;
@@ -226,7 +245,7 @@ impl<'t> Sections<'t> {
         guarded.collect()
     }
 
-    fn is_ours(&self, section: Number) -> bool {
+    pub(super) fn is_ours(&self, section: Number) -> bool {
         let auth_type = self.setting(section, "AuthType").and_then(|(_, directive)| directive.word(0));
         let providers = self.setting(section, "AuthBasicProvider").map(|(_, directive)| directive.words());
         let is_ours = |name: &&[u8]| *name == b"file" || *name == b"esauth";
@@ -243,6 +262,11 @@ impl<'t> Sections<'t> {
 }
 
 impl Section<'_> {
+    /// Whether anything in it keeps somebody out.
+    pub(super) fn restricts(&self) -> bool {
+        self.directives.iter().any(|placed| restricts(placed.directive))
+    }
+
     /// Whether the section is for all of what begins with its argument, `place` included. Unless it is a pattern.
     pub(super) fn leads_to(&self, place: &[u8]) -> bool {
         let argument = self.argument;
@@ -258,6 +282,17 @@ impl Section<'_> {
 fn has_wildcards(kind: SectionKind, argument: &[u8]) -> bool {
     let argument = argument.strip_suffix(b"*").filter(|_| kind == SectionKind::Proxy).unwrap_or(argument);
     argument.iter().any(|byte| b"*?".contains(byte))
+}
+
+/// Whether a directive keeps somebody out.
+pub(super) fn restricts(directive: Directive<'_>) -> bool {
+    directive.is("Require") && !grants_to_all(directive) || directive.is("Deny")
+}
+
+/// `Require all granted`
+pub(super) fn grants_to_all(directive: Directive<'_>) -> bool {
+    let is = |index, wanted: &[u8]| directive.word(index).is_some_and(|word| word.eq_ignore_ascii_case(wanted));
+    cfg!(httpd = "2.4") && directive.is("Require") && is(0, b"all") && is(1, b"granted")
 }
 
 /// Whether only somebody who is known can meet a requirement.

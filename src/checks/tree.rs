@@ -89,6 +89,12 @@ impl<'t> Directive<'t> {
         format!("{}:{}", lossy(file.to_bytes()), self.raw.line_num)
     }
 
+    /// The file alone.
+    pub(super) fn file(self) -> &'t [u8] {
+        // SAFETY: as for the name.
+        unsafe { c_str(self.raw.filename) }.unwrap_or(c"").to_bytes()
+    }
+
     pub(super) fn line(self) -> i32 {
         self.raw.line_num
     }

@@ -47,7 +47,8 @@ pub(crate) fn changes_user() -> bool {
     MODULES.into_iter().any(is_linked) || unsafe { libc::geteuid() } == 0
 }
 
-fn is_linked(name: &CStr) -> bool {
+/// Whether a module is loaded, by the name of its file: `mod_auth_basic.c`.
+pub(crate) fn is_linked(name: &CStr) -> bool {
     // SAFETY: a C string, which is only compared.
     !unsafe { ap_find_linked_module(name.as_ptr()) }.is_null()
 }
