@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+use crate::action::{Action, Actions, Scope};
+use crate::body::BodyJudge;
+use crate::names::clean;
+
 /// The verdict on the head of a request.
 pub enum Decision {
     /// To be sent.
@@ -19,8 +23,6 @@ pub struct Pass {
     pub target: Option<Vec<u8>>,
     /// For the log.
     pub facts: Facts,
-    /// The answer has an id of this kind, which should be remembered as this user's.
-    pub gives: Option<IdKind>,
 }
 
 /// What was judged, for an audit trail.
@@ -36,15 +38,24 @@ pub struct Facts {
 impl Facts {
     /// More names than this are not kept.
     pub const MOST_INDICES: usize = 64;
-}
 
-/// A kind of id that lets its owner go on with what they began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum IdKind {
-    /// `_scroll_id` of a search.
-    Scroll,
-    /// `id` of a point in time.
-    PointInTime,
+    /// Notes that these actions are asked for on these names.
+    pub(crate) fn note<'a>(&mut self, actions: Actions, names: impl Iterator<Item = &'a str>) {
+        for action in actions.iter() {
+            if !self.actions.contains(&action.name()) {
+                self.actions.push(action.name());
+            }
+        }
+        for name in names {
+            if self.indices.len() == Facts::MOST_INDICES {
+                break;
+            }
+            let name = clean(name);
+            if !self.indices.contains(&name) {
+                self.indices.push(name);
+            }
+        }
+    }
 }
 
 /// Why a request is refused: a label of bounded variety, for metrics.
@@ -72,13 +83,11 @@ pub enum Reason {
     TooLarge,
     /// A query that reads from elsewhere, in a way that is not judged here.
     Query,
-    /// An id that was not given to this user.
-    Id,
 }
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Reason; 12] = [
+    pub const ALL: [Reason; 11] = [
         Reason::NoRole,
         Reason::Privilege,
         Reason::Target,
@@ -90,7 +99,6 @@ impl Reason {
         Reason::Body,
         Reason::TooLarge,
         Reason::Query,
-        Reason::Id,
     ];
 
     /// A word for metrics and logs, such as `privilege`.
@@ -107,7 +115,6 @@ impl Reason {
             Reason::Body => "body",
             Reason::TooLarge => "too_large",
             Reason::Query => "query",
-            Reason::Id => "id",
         }
     }
 
@@ -129,7 +136,7 @@ pub struct Refusal {
     /// The whole reason in English, for the log and the client: one line, without control characters.
     pub text: String,
     /// The transport action that is not allowed, where one is known.
-    pub action: Option<&'static str>,
+    pub(crate) action: Option<Action>,
     /// The names that it is not allowed on. Without control characters.
     pub indices: Vec<String>,
 }
@@ -139,6 +146,16 @@ impl Refusal {
         Refusal { reason, text, action: None, indices: Vec::new() }
     }
 
+    /// Of an action that no role allows on these names, or on the cluster where there are none.
+    pub(crate) fn of_action(reason: Reason, action: Action, indices: Vec<String>) -> Refusal {
+        let indices: Vec<String> = indices.iter().map(|name| clean(name)).collect();
+        let text = match &indices[..] {
+            [] => format!("no role allows [{}] on the cluster", action.name()),
+            names => format!("no role allows [{}] on [{}]", action.name(), names.join(",")),
+        };
+        Refusal { reason, text, action: Some(action), indices }
+    }
+
     /// The HTTP status: 403, 413 or 415.
     pub fn status(&self) -> u16 {
         self.reason.status()
@@ -146,52 +163,55 @@ impl Refusal {
 
     /// The answer's body (`application/json`) in Elasticsearch's own shape, for `user` with the roles of these names.
     pub fn json<'a>(&self, user: &[u8], roles: impl Iterator<Item = &'a str>) -> Vec<u8> {
-        let _ = (user, roles);
-        Vec::new()
+        let user = clean(&String::from_utf8_lossy(user));
+        let roles: Vec<&str> = roles.collect();
+        let reason = match self.action {
+            Some(action) => {
+                let (on, kind) = match action.scope() {
+                    Scope::Cluster => (String::new(), "cluster"),
+                    Scope::Index => (format!(" on indices [{}]", self.indices.join(",")), "index"),
+                };
+                let granting: Vec<&str> = action.scope().granting(action).collect();
+                format!(
+                    "action [{}] is unauthorized for user [{user}] with effective roles [{}]{on}, this action is granted by the \
+                     {kind} privileges [{}]",
+                    action.name(),
+                    roles.join(","),
+                    granting.join(",")
+                )
+            }
+            None => format!(
+                "this request of user [{user}] with effective roles [{}] is not allowed: {}",
+                roles.join(","),
+                self.text
+            ),
+        };
+        let kind = match self.reason {
+            Reason::MediaType => "media_type_header_exception",
+            Reason::TooLarge => "content_too_long_exception",
+            _ => "security_exception",
+        };
+        let cause = serde_json::json!({ "type": kind, "reason": reason });
+        let answer = serde_json::json!({
+            "error": { "root_cause": [cause], "type": kind, "reason": reason },
+            "status": self.status(),
+        });
+        answer.to_string().into_bytes()
+    }
+
+    /// The transport action that is not allowed, where one is known, such as `indices:data/read/search`.
+    pub fn action(&self) -> Option<&'static str> {
+        self.action.map(Action::name)
+    }
+
+    /// The names of the privileges that allow the action, from the one that allows least.
+    pub fn granting(&self) -> impl Iterator<Item = &'static str> {
+        self.action.into_iter().flat_map(|action| action.scope().granting(action))
     }
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
-    }
-}
-
-/// Judges a body as it arrives.
-///
-/// The caller holds back what it has fed until it is told that it may be sent: a sum of bytes, counted from the first. What
-/// is held back stays below [`Limits::document`](crate::Limits::document) for bodies that have to be read as a whole, and
-/// below a megabyte for `_bulk`.
-pub struct BodyJudge {
-    pass: Pass,
-}
-
-impl BodyJudge {
-    /// What to send in place of the target, as in [`Pass::target`].
-    pub fn target(&self) -> Option<&[u8]> {
-        self.pass.target.as_deref()
-    }
-
-    /// Judges the next bytes of the body, as they are going to be sent. How many more bytes of all that was fed may be sent
-    /// now: zero or more, not counting those of earlier answers. After a refusal the request is to be given up; feeding goes
-    /// on being refused.
-    pub fn feed(&mut self, bytes: &[u8]) -> Result<usize, Box<Refusal>> {
-        let _ = bytes;
-        Err(Box::new(Refusal::new(Reason::Body, "bodies are not judged yet".into())))
-    }
-
-    /// The body is complete. How many more bytes may be sent now: all that were held back.
-    pub fn finish(&mut self) -> Result<usize, Box<Refusal>> {
-        Err(Box::new(Refusal::new(Reason::Body, "bodies are not judged yet".into())))
-    }
-
-    /// For the log: what has been judged until now.
-    pub fn facts(&self) -> &Facts {
-        &self.pass.facts
-    }
-
-    /// The answer has an id of this kind, which should be remembered as this user's.
-    pub fn gives(&self) -> Option<IdKind> {
-        self.pass.gives
     }
 }

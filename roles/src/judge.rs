@@ -1,7 +1,14 @@
 //! The verdict on one request.
 
-use crate::decision::{Decision, IdKind, Reason, Refusal};
+use std::sync::Arc;
+
+use crate::action::{Action, Actions};
+use crate::body::{BodyJudge, Scope};
+use crate::decision::{Decision, Pass, Reason, Refusal};
+use crate::endpoints::{self, Body, Endpoint, Names};
+use crate::names::{Expression, Verdict, clean};
 use crate::rights::Rights;
+use crate::target::{Target, encode};
 
 /// What is known of a request before its body arrives. All of it exactly as it is going to be sent to the back end.
 #[derive(Clone, Copy)]
@@ -36,24 +43,263 @@ impl Default for Limits {
     }
 }
 
-/// Tells whether an id that carries authority (of a scroll, a point in time, an asynchronous search) was given to the user
-/// whose request is judged.
-pub trait Ids {
-    /// True where this user was given the id.
-    fn are_own(&self, kind: IdKind, id: &[u8]) -> bool;
+/// Decides about a request of a user with these rights. Never fails: what is in doubt is refused.
+pub fn judge(rights: &Arc<Rights>, request: &RequestHead<'_>, limits: &Limits) -> Decision {
+    decide(rights, request, limits).unwrap_or_else(|refusal| Decision::Refuse(Box::new(refusal)))
 }
 
-/// Nobody's id is known: only users who may read everything can use one.
-pub struct NoIds;
+fn decide(rights: &Arc<Rights>, request: &RequestHead<'_>, limits: &Limits) -> Result<Decision, Refusal> {
+    if request.method == b"OPTIONS" {
+        return if request.has_body {
+            Err(Refusal::new(Reason::Body, "OPTIONS has a body".into()))
+        } else {
+            Ok(Decision::Pass(Pass::default()))
+        };
+    }
+    if rights.is_empty() {
+        return Err(Refusal::new(Reason::NoRole, "the user has no role that allows anything".into()));
+    }
+    if rights.are_unbounded() {
+        return Ok(Decision::Pass(Pass::default()));
+    }
+    let target = Target::parse(request.target)?;
+    let Some(endpoint) = endpoints::find(request.method, &target.segments) else {
+        return Err(Refusal::new(Reason::Endpoint, "this method and path are not known here".into()));
+    };
+    if let Some((name, _)) = target.parameters.iter().find(|(name, _)| !is_allowed(endpoint, name)) {
+        return Err(Refusal::new(Reason::Parameter, format!("parameter [{}] is not passed on here", clean(name))));
+    }
+    let mut pass = Pass::default();
+    let actions = needed(endpoint, &target)?;
+    pass.facts.note(endpoint.on_cluster | actions, std::iter::empty());
+    if let Some(action) = rights.missing_on_cluster(endpoint.on_cluster) {
+        return Err(Refusal::of_action(Reason::Privilege, action, Vec::new()));
+    }
+    let names = judge_names(rights, endpoint, &target, actions, &mut pass)?;
+    if !request.has_body || endpoint.body == Body::Any {
+        // Without a body, what has to be named in it is not.
+        return match endpoint.names {
+            Names::InBody | Names::InBodyOr(_) => Err(Refusal::new(Reason::Body, "the body is missing".into())),
+            _ => Ok(Decision::Pass(pass)),
+        };
+    }
+    if endpoint.body == Body::Without {
+        return Err(Refusal::new(Reason::Body, "this request has no body in Elasticsearch".into()));
+    }
+    let is_lines = matches!(endpoint.body, Body::Bulk | Body::MultiSearch | Body::MultiTemplate);
+    media_type(request.content_type, is_lines)?;
+    let is_gzip = encoding(request.content_encoding)?;
+    let scope = Scope { rights: Arc::clone(rights), limits: *limits, grammar: endpoint.body, actions, names };
+    Ok(Decision::Body(Box::new(BodyJudge::new(pass, scope, is_gzip))))
+}
 
-impl Ids for NoIds {
-    fn are_own(&self, _: IdKind, _: &[u8]) -> bool {
-        false
+fn is_allowed(endpoint: &Endpoint, name: &str) -> bool {
+    match name {
+        // A table, a level or a detail that shows other indices.
+        "level" | "detailed" | "metric" => false,
+        "keep_alive" => false,
+        "scroll" => endpoint.body == Body::Query,
+        "refresh" | "op_type" => true,
+        _ => endpoints::is_known_parameter(name),
     }
 }
 
-/// Decides about a request of a user with these rights. Never fails: what is in doubt is refused.
-pub fn judge(rights: &std::sync::Arc<Rights>, request: &RequestHead<'_>, limits: &Limits, ids: &dyn Ids) -> Decision {
-    let _ = (rights, request, limits, ids);
-    Decision::Refuse(Box::new(Refusal::new(Reason::Endpoint, "not known here".into())))
+/// The actions that are needed on the names, by what the parameters say.
+fn needed(endpoint: &Endpoint, target: &Target<'_>) -> Result<Actions, Refusal> {
+    let mut actions = endpoint.on_names;
+    if let Some(op_type) = target.parameter("op_type") {
+        let index = Actions::of(&[Action::Index]);
+        let create = Actions::of(&[Action::CreateDocument]);
+        actions = match op_type {
+            "create" if actions.overlaps(index | create) => actions.without(index) | create,
+            "index" if actions.overlaps(index | create) => actions.without(create) | index,
+            _ => return Err(Refusal::new(Reason::Parameter, "parameter [op_type] is neither index nor create".into())),
+        };
+    }
+    let is_by_query = actions.overlaps(Actions::of(&[Action::DeleteByQuery, Action::UpdateByQuery, Action::Reindex]));
+    if is_by_query && target.parameter("refresh").is_some_and(|refresh| refresh != "false") {
+        actions = actions | Actions::of(&[Action::Refresh]);
+    }
+    let makes_missing = actions.overlaps(Actions::of(&[Action::Delete]));
+    if makes_missing && target.parameter("version_type").is_some() {
+        actions = actions | Actions::of(&[Action::AutoCreate]);
+    }
+    if actions.overlaps(Actions::of(&[Action::Search])) && target.parameter("scroll").is_some() {
+        actions = actions | Actions::of(&[Action::Scroll]);
+    }
+    Ok(actions)
+}
+
+/// Judges the names in the path, and writes the target anew where they are narrowed. The names, as they are sent.
+fn judge_names(
+    rights: &Rights,
+    endpoint: &Endpoint,
+    target: &Target<'_>,
+    actions: Actions,
+    pass: &mut Pass,
+) -> Result<Option<Expression>, Refusal> {
+    let mut sent = None;
+    let mut replaced: Vec<(usize, String)> = Vec::new();
+    for (number, part) in endpoint.parts().enumerate() {
+        let text = &target.segments[number].text;
+        match part {
+            "{index}" | "{alias}" => {
+                let names = Expression::parse(text)?;
+                pass.facts.note(Actions::NONE, names.texts());
+                if endpoint.names == Names::Known {
+                    known(rights, &names)?;
+                    sent = Some(names);
+                    continue;
+                }
+                let may_narrow = matches!(endpoint.names, Names::Narrow | Names::Missing(_));
+                let names = match names.judge(rights, actions, may_narrow)? {
+                    Verdict::Allowed => names,
+                    Verdict::Narrowed(text) => {
+                        let names = Expression::parse(&text)?;
+                        replaced.push((number, text));
+                        names
+                    }
+                };
+                if part == "{index}" {
+                    sent = Some(names);
+                }
+            }
+            "{new}" => {
+                let names = Expression::parse(text)?;
+                pass.facts.note(Actions::NONE, names.texts());
+                if !names.is_one_name() {
+                    return Err(Refusal::new(Reason::Name, format!("[{}] is not the name of one index", clean(text))));
+                }
+                names.judge(rights, actions | Actions::of(&[Action::CreateIndex]), false)?;
+                sent = Some(names);
+            }
+            _ => {}
+        }
+    }
+    match endpoint.names {
+        Names::Missing(path) | Names::InBodyOr(path) => {
+            let everything = Expression::all();
+            let text = match everything.judge(rights, actions, true) {
+                Ok(Verdict::Narrowed(text)) => text,
+                Ok(Verdict::Allowed) => {
+                    pass.facts.note(Actions::NONE, everything.texts());
+                    return Ok(Some(everything));
+                }
+                // The body may still name what is allowed.
+                Err(_) if matches!(endpoint.names, Names::InBodyOr(_)) => return Ok(None),
+                Err(refusal) => return Err(refusal),
+            };
+            let names = Expression::parse(&text)?;
+            pass.facts.note(Actions::NONE, names.texts());
+            pass.target = Some(write_target(path, endpoint, target, &text, &replaced)?);
+            Ok(Some(names))
+        }
+        Names::Everything => {
+            let everything = Expression::all();
+            pass.facts.note(Actions::NONE, everything.texts());
+            everything.judge(rights, actions, false)?;
+            Ok(Some(everything))
+        }
+        _ => {
+            if !replaced.is_empty() {
+                pass.target = Some(write_target(endpoint.path, endpoint, target, "", &replaced)?);
+            }
+            Ok(sent)
+        }
+    }
+}
+
+fn known(rights: &Rights, names: &Expression) -> Result<(), Refusal> {
+    match names.texts().find(|name| !rights.know(name)) {
+        Some(name) => Err(Refusal::of_action(Reason::Privilege, Action::Stats, vec![name.into()])),
+        None => Ok(()),
+    }
+}
+
+/// The longest target that is written: Elasticsearch takes lines of 4096 bytes, with the method and the version.
+const LONGEST: usize = 4000;
+
+/// The target with `path` for its path, of which `{index}` is `names` unless the endpoint's own path has it.
+fn write_target(
+    path: &str,
+    endpoint: &Endpoint,
+    target: &Target<'_>,
+    names: &str,
+    replaced: &[(usize, String)],
+) -> Result<Vec<u8>, Refusal> {
+    let mut written = String::new();
+    let mut leaves_out = false;
+    for part in path.split('/').skip(1) {
+        written.push('/');
+        let own = endpoint.parts().position(|own| own == part);
+        match own {
+            _ if !part.starts_with('{') => written.push_str(part),
+            Some(number) => match replaced.iter().find(|(other, _)| *other == number) {
+                Some((_, text)) => {
+                    leaves_out |= has_plain_name(text);
+                    written.push_str(&encode(text));
+                }
+                None => written.push_str(target.segments[number].raw),
+            },
+            None => {
+                leaves_out |= has_plain_name(names);
+                written.push_str(&encode(names));
+            }
+        }
+    }
+    let mut mark = '?';
+    if let Some(query) = target.query.filter(|query| !query.is_empty()) {
+        written.push(mark);
+        written.push_str(query);
+        mark = '&';
+    }
+    // A pattern that is replaced with a name must not fail where there is no such index.
+    let is_lenient =
+        !path.starts_with("/_cat/") && !path.starts_with("/_data_stream") && !path.starts_with("/_resolve");
+    if leaves_out && is_lenient && target.parameter("ignore_unavailable").is_none() {
+        written.push(mark);
+        written.push_str("ignore_unavailable=true");
+    }
+    if written.len() > LONGEST {
+        return Err(Refusal::new(
+            Reason::Wildcard,
+            "the target would be too long when it is narrowed; name the indices".into(),
+        ));
+    }
+    Ok(written.into_bytes())
+}
+
+fn has_plain_name(names: &str) -> bool {
+    names.split(',').any(|name| !name.contains('*'))
+}
+
+/// JSON or lines of JSON in UTF-8, and nothing else.
+fn media_type(value: Option<&[u8]>, is_lines: bool) -> Result<(), Refusal> {
+    let refuse = || {
+        let allowed = if is_lines { "application/x-ndjson or application/json" } else { "application/json" };
+        Err(Refusal::new(Reason::MediaType, format!("the body's media type has to be {allowed}, in UTF-8")))
+    };
+    let Some(value) = value.and_then(|value| std::str::from_utf8(value).ok()) else { return refuse() };
+    let value = value.to_ascii_lowercase();
+    let mut parts = value.split(';').map(|part| part.trim_matches([' ', '\t']));
+    let is_json = match parts.next() {
+        Some("application/json" | "application/vnd.elasticsearch+json") => true,
+        Some("application/x-ndjson" | "application/vnd.elasticsearch+x-ndjson") => is_lines,
+        _ => false,
+    };
+    let is_harmless = |part: &str| {
+        let version = part.strip_prefix("compatible-with=");
+        matches!(part, "charset=utf-8" | "charset=\"utf-8\"" | "charset=utf8")
+            || version.is_some_and(|version| matches!(version.as_bytes(), [b'0'..=b'9'] | [b'0'..=b'9', b'0'..=b'9']))
+    };
+    if is_json && parts.all(is_harmless) { Ok(()) } else { refuse() }
+}
+
+/// True for gzip, false for none.
+fn encoding(value: Option<&[u8]>) -> Result<bool, Refusal> {
+    match value.map(|value| value.trim_ascii().to_ascii_lowercase()).as_deref() {
+        None | Some(b"" | b"identity") => Ok(false),
+        Some(b"gzip") => Ok(true),
+        _ => Err(Refusal::new(Reason::MediaType, "the body's encoding has to be gzip, or none".into())),
+    }
 }

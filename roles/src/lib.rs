@@ -9,12 +9,21 @@
 //!
 //! No type of httpd's appears here, and nothing here logs.
 
+mod action;
+mod body;
 mod decision;
+mod endpoints;
+mod json;
 mod judge;
+mod names;
+mod pattern;
 mod rights;
 mod roles;
+mod target;
+mod yaml;
 
-pub use decision::{BodyJudge, Decision, Facts, IdKind, Pass, Reason, Refusal};
-pub use judge::{Ids, Limits, NoIds, RequestHead, judge};
+pub use body::BodyJudge;
+pub use decision::{Decision, Facts, Pass, Reason, Refusal};
+pub use judge::{Limits, RequestHead, judge};
 pub use rights::{Rights, RightsCache};
-pub use roles::{Fault, Roles, RolesFile};
+pub use roles::{Fault, Role, Roles, RolesFile};

@@ -1,22 +1,57 @@
 //! What the roles of one user add up to.
 
-use std::sync::Arc;
+use std::ptr;
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use esauth_engine::{Groups, Snapshot};
+use hashbrown::HashMap;
 
+use crate::action::{Action, Actions};
+use crate::pattern::Patterns;
 use crate::roles::{Roles, RolesFile};
 
 /// What a user may do, by all of their roles together. Immutable, and shared by the requests of that user.
 #[derive(Default)]
 pub struct Rights {
     roles: Box<[Box<str>]>,
+    cluster: Actions,
+    grants: Box<[Allowed]>,
+}
+
+/// What is allowed on the same actions.
+struct Allowed {
+    actions: Actions,
+    patterns: Patterns,
+    /// Those patterns that begin with a dot. No other one gives names that do.
+    dotted: Patterns,
+}
+
+impl Allowed {
+    fn contains(&self, name: &str) -> bool {
+        if name.starts_with('.') { self.dotted.contain(name) } else { self.patterns.contain(name) }
+    }
 }
 
 impl Rights {
     /// What the roles with these names (compared by exact bytes) add up to. Names without a role count for nothing.
     pub fn of<'a>(roles: &Roles, names: impl Iterator<Item = &'a [u8]>) -> Rights {
-        let _ = (roles, names);
-        Rights::default()
+        let mut held: Vec<_> = names.filter_map(|name| roles.role(name)).collect();
+        held.sort_unstable_by_key(|role| role.line());
+        held.dedup_by_key(|role| role.line());
+        let mut cluster = Actions::NONE;
+        let mut by_actions: HashMap<Actions, Vec<&str>> = HashMap::new();
+        for role in &held {
+            cluster = cluster | role.cluster;
+            for grant in role.grants.iter().filter(|grant| !grant.actions.is_empty()) {
+                by_actions.entry(grant.actions).or_default().extend(grant.patterns.iter().map(|pattern| &**pattern));
+            }
+        }
+        let grants = by_actions.into_iter().map(|(actions, patterns)| Allowed {
+            actions,
+            patterns: Patterns::new(patterns.iter().copied()),
+            dotted: Patterns::new(patterns.iter().copied().filter(|pattern| pattern.starts_with('.'))),
+        });
+        Rights { roles: held.iter().map(|role| role.name().into()).collect(), cluster, grants: grants.collect() }
     }
 
     /// The names of the user's roles that the roles file has, in the order of the file.
@@ -26,24 +61,153 @@ impl Rights {
 
     /// True where no role gives anything.
     pub fn is_empty(&self) -> bool {
-        true
+        self.cluster.is_empty() && self.grants.is_empty()
+    }
+
+    /// True where everything is allowed on every index and on the cluster: such requests are not read.
+    pub(crate) fn are_unbounded(&self) -> bool {
+        let mut all = self.cluster;
+        for grant in self.grants.iter().filter(|grant| grant.patterns.contain("*")) {
+            all = all | grant.actions;
+        }
+        Action::ALL.iter().all(|&action| all.contains(action))
+    }
+
+    /// The first of the actions that is not allowed on the cluster.
+    pub(crate) fn missing_on_cluster(&self, actions: Actions) -> Option<Action> {
+        actions.iter().find(|&action| !self.cluster.contains(action))
+    }
+
+    /// The first of the actions that is not allowed on every name that `name` (with `*` or without) stands for.
+    pub(crate) fn missing_on(&self, name: &str, actions: Actions) -> Option<Action> {
+        let missing = self.grants.iter().fold(actions, |missing, grant| {
+            if missing.overlaps(grant.actions) && grant.contains(name) {
+                missing.without(grant.actions)
+            } else {
+                missing
+            }
+        });
+        missing.iter().next()
+    }
+
+    /// True where anything is allowed on every name that `name` stands for.
+    pub(crate) fn know(&self, name: &str) -> bool {
+        self.grants.iter().any(|grant| grant.contains(name))
+    }
+
+    /// The patterns on which all of the actions are allowed, without those that others of them contain; at most as many.
+    /// `None` where there are more.
+    pub(crate) fn patterns_for(&self, actions: Actions, most: usize) -> Option<Vec<&str>> {
+        let mut patterns: Vec<&str> = Vec::new();
+        for grant in self.grants.iter().filter(|grant| grant.actions.overlaps(actions)) {
+            for pattern in grant.patterns.widest() {
+                if self.missing_on(pattern, actions).is_none() {
+                    patterns.push(pattern);
+                    if patterns.len() > most {
+                        return None;
+                    }
+                }
+            }
+        }
+        patterns.sort_unstable();
+        patterns.dedup();
+        let all = patterns.clone();
+        patterns
+            .retain(|pattern| !all.iter().any(|other| other != pattern && crate::pattern::is_within(pattern, other)));
+        Some(patterns)
     }
 }
 
 /// The rights of the users who came lately, remembered for as long as neither file has changed. Shared by the threads of a
 /// process. A user who is remembered costs one look-up, whatever the number of their roles.
-pub struct RightsCache {}
+pub struct RightsCache {
+    users: usize,
+    remembered: RwLock<HashMap<Box<[u8]>, Remembered>>,
+}
+
+struct Remembered {
+    /// The snapshots that they are of. As long as these are held, no other snapshot is in their place.
+    roles: Weak<Snapshot<RolesFile>>,
+    groups: Weak<Snapshot<Groups>>,
+    rights: Arc<Rights>,
+}
 
 impl RightsCache {
     /// An empty cache with room for as many users.
     pub fn new(users: usize) -> RightsCache {
-        let _ = users;
-        RightsCache {}
+        RightsCache { users: users.max(1), remembered: RwLock::default() }
     }
 
     /// The rights of `user`, who is in the roles that `groups` names, by `roles`. A file with faults gives none.
     pub fn rights(&self, roles: &Arc<Snapshot<RolesFile>>, groups: &Arc<Snapshot<Groups>>, user: &[u8]) -> Arc<Rights> {
-        let _ = (roles, groups, user);
-        Arc::default()
+        let is_of_these = |known: &&Remembered| {
+            ptr::eq(known.roles.as_ptr(), Arc::as_ptr(roles)) && ptr::eq(known.groups.as_ptr(), Arc::as_ptr(groups))
+        };
+        // A panic while the lock was held leaves nothing half done.
+        let remembered = self.remembered.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = remembered.get(user).filter(is_of_these) {
+            return Arc::clone(&known.rights);
+        }
+        drop(remembered);
+        let rights = match (roles.roles(), groups.of(user)) {
+            (Ok(roles), Some(memberships)) => Rights::of(roles, memberships.names()),
+            _ => Rights::default(),
+        };
+        let rights = Arc::new(rights);
+        let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
+        if remembered.len() >= self.users && !remembered.contains_key(user) {
+            remembered.clear();
+        }
+        let (roles, groups) = (Arc::downgrade(roles), Arc::downgrade(groups));
+        remembered.insert(user.into(), Remembered { roles, groups, rights: Arc::clone(&rights) });
+        rights
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rights(text: &str, names: &[&str]) -> Rights {
+        Rights::of(&Roles::parse(text.as_bytes()).unwrap_or_default(), names.iter().map(|name| name.as_bytes()))
+    }
+
+    const TWO: &str = "a:\n  indices:\n  - names: ['x-*', 'plain']\n    privileges: [read]\n\
+                       b:\n  cluster: [monitor]\n  indices:\n  - names: ['x-*', 'y*']\n    privileges: [monitor]\n";
+
+    #[test]
+    fn each_action_may_be_allowed_by_another_role() {
+        let both = Actions::of(&[Action::Search, Action::Stats]);
+        assert_eq!(rights(TWO, &["a", "b", "none"]).missing_on("x-1", both), None);
+        assert_eq!(rights(TWO, &["a"]).missing_on("x-1", both), Some(Action::Stats));
+        assert_eq!(rights(TWO, &["b"]).missing_on("x-1", both), Some(Action::Search));
+        assert!(rights(TWO, &["A"]).is_empty());
+    }
+
+    #[test]
+    fn names_that_begin_with_a_dot_need_a_pattern_that_does() {
+        let text = "a:\n  indices:\n  - names: ['*', '.own-*']\n    privileges: [all]\n";
+        let rights = rights(text, &["a"]);
+        let search = Actions::of(&[Action::Search]);
+        assert_eq!(rights.missing_on(".own-1", search), None);
+        assert_eq!(rights.missing_on(".ds-x", search), Some(Action::Search));
+        assert_eq!(rights.missing_on("x", search), None);
+        assert!(!rights.are_unbounded());
+    }
+
+    #[test]
+    fn narrowing_leaves_the_widest_patterns_that_allow_all_of_it() {
+        let rights = rights(TWO, &["a", "b"]);
+        assert_eq!(rights.patterns_for(Actions::of(&[Action::Search]), 9), Some(vec!["plain", "x-*"]));
+        assert_eq!(rights.patterns_for(Actions::of(&[Action::Search, Action::Stats]), 9), Some(vec!["x-*"]));
+        assert_eq!(rights.patterns_for(Actions::of(&[Action::Search]), 1), None);
+    }
+
+    #[test]
+    fn only_all_of_everything_is_unbounded() {
+        let all = "a:\n  cluster: [all]\n  indices:\n  - names: '*'\n    privileges: [all]\n";
+        assert!(rights(all, &["a"]).are_unbounded());
+        let most = "a:\n  cluster: [all]\n  indices:\n  - names: '*'\n    privileges: [manage, read, delete]\n";
+        assert!(!rights(most, &["a"]).are_unbounded());
     }
 }

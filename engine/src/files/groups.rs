@@ -73,6 +73,12 @@ impl Memberships<'_> {
         let same = |offset| c_string(text, offset).eq_ignore_ascii_case(group);
         group_names.find(hash_folded(keys, group), same).is_some_and(|id| self.ids.binary_search(&id).is_ok())
     }
+
+    /// The groups' names, each as the file spells it first.
+    pub fn names(&self) -> impl Iterator<Item = &[u8]> {
+        let Groups { text, group_names, .. } = self.groups;
+        self.ids.iter().map(|&id| c_string(text, group_names.offsets[id as usize]))
+    }
 }
 
 impl Parse for Groups {

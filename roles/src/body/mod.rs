@@ -1,0 +1,187 @@
+//! Bodies: judged as they arrive, and sent on no sooner than they have been judged.
+
+mod bulk;
+mod document;
+mod gzip;
+mod query;
+
+use std::sync::Arc;
+
+use crate::action::{Action, Actions};
+use crate::decision::{Facts, Pass, Reason, Refusal};
+use crate::endpoints::Body;
+use crate::judge::Limits;
+use crate::names::{Expression, Verdict, clean};
+use crate::rights::Rights;
+use bulk::Bulk;
+use gzip::Gzip;
+
+/// Judges a body as it arrives.
+///
+/// The caller holds back what it has fed until it is told that it may be sent: a number of bytes, counted on from what may
+/// be sent already. What is held back stays below [`Limits::document`](crate::Limits::document) for bodies that have to be
+/// read as a whole, and below a megabyte for `_bulk`.
+pub struct BodyJudge {
+    pass: Pass,
+    scope: Scope,
+    reader: Reader,
+    gzip: Option<Gzip>,
+    /// Bytes that were fed, and of those the ones that may be sent.
+    fed: usize,
+    released: usize,
+    refused: Option<Box<Refusal>>,
+}
+
+/// What a body's names are judged by.
+pub(crate) struct Scope {
+    pub(crate) rights: Arc<Rights>,
+    pub(crate) limits: Limits,
+    pub(crate) grammar: Body,
+    /// Needed on each of the names that a body has beside its target.
+    pub(crate) actions: Actions,
+    /// The target's names. `None` where it has none.
+    pub(crate) names: Option<Expression>,
+}
+
+enum Reader {
+    Bulk(Bulk),
+    Whole(Vec<u8>),
+}
+
+impl BodyJudge {
+    pub(crate) fn new(pass: Pass, scope: Scope, is_gzip: bool) -> BodyJudge {
+        let reader = match scope.grammar {
+            Body::Bulk => Reader::Bulk(Bulk::default()),
+            _ => Reader::Whole(Vec::new()),
+        };
+        BodyJudge { pass, scope, reader, gzip: is_gzip.then(Gzip::default), fed: 0, released: 0, refused: None }
+    }
+
+    /// What to send in place of the target, as in [`Pass::target`].
+    pub fn target(&self) -> Option<&[u8]> {
+        self.pass.target.as_deref()
+    }
+
+    /// Judges the next bytes of the body, as they are going to be sent. How many more bytes of all that was fed may be sent
+    /// now: zero or more, not counting those of earlier answers. After a refusal the request is to be given up; feeding goes
+    /// on being refused.
+    pub fn feed(&mut self, bytes: &[u8]) -> Result<usize, Box<Refusal>> {
+        self.attempt(|judge| {
+            judge.fed += bytes.len();
+            let Some(mut gzip) = judge.gzip.take() else {
+                let all_judged = judge.read(bytes)?;
+                return Ok(if all_judged { judge.fed } else { judge.released.max(judge.fed - judge.pending()) });
+            };
+            let mut judged = judge.released;
+            for piece in bytes.chunks(gzip::PIECE) {
+                let plain = gzip.expand(piece)?;
+                if judge.read(plain)? {
+                    judged = gzip.consumed();
+                }
+            }
+            judge.gzip = Some(gzip);
+            Ok(judged)
+        })
+    }
+
+    /// The body is complete. How many more bytes may be sent now: all that were held back.
+    pub fn finish(&mut self) -> Result<usize, Box<Refusal>> {
+        self.attempt(|judge| {
+            if let Some(gzip) = judge.gzip.as_mut() {
+                gzip.finish()?;
+            }
+            match &mut judge.reader {
+                Reader::Bulk(bulk) => bulk.finish(&judge.scope, &mut judge.pass.facts)?,
+                Reader::Whole(text) => {
+                    let text = std::mem::take(text);
+                    document::judge(&text, &judge.scope, &mut judge.pass.facts)?;
+                }
+            }
+            Ok(judge.fed)
+        })
+    }
+
+    /// For the log: what has been judged until now.
+    pub fn facts(&self) -> &Facts {
+        &self.pass.facts
+    }
+
+    fn attempt(&mut self, step: impl FnOnce(&mut Self) -> Result<usize, Refusal>) -> Result<usize, Box<Refusal>> {
+        if let Some(refusal) = &self.refused {
+            return Err(refusal.clone());
+        }
+        match step(self) {
+            Ok(sendable) => {
+                let more = sendable.saturating_sub(self.released);
+                self.released += more;
+                Ok(more)
+            }
+            Err(refusal) => {
+                let refusal = Box::new(refusal);
+                self.refused = Some(refusal.clone());
+                Err(refusal)
+            }
+        }
+    }
+
+    /// True where everything up to here has been judged.
+    fn read(&mut self, plain: &[u8]) -> Result<bool, Refusal> {
+        match &mut self.reader {
+            Reader::Bulk(bulk) => bulk.feed(plain, &self.scope, &mut self.pass.facts),
+            Reader::Whole(text) => {
+                if text.len() + plain.len() > self.scope.limits.document {
+                    let most = self.scope.limits.document;
+                    return Err(Refusal::new(Reason::TooLarge, format!("the body is larger than {most} bytes")));
+                }
+                text.extend_from_slice(plain);
+                Ok(text.is_empty())
+            }
+        }
+    }
+
+    /// Bytes at the end of what was read that have not been judged.
+    fn pending(&self) -> usize {
+        match &self.reader {
+            Reader::Bulk(bulk) => bulk.pending(),
+            Reader::Whole(text) => text.len(),
+        }
+    }
+}
+
+impl Scope {
+    /// Judges an expression for names that a body has, without narrowing it.
+    pub(crate) fn names(&self, text: &str, actions: Actions, facts: &mut Facts) -> Result<(), Refusal> {
+        let names = Expression::parse(text)?;
+        facts.note(actions, names.texts());
+        match names.judge(&self.rights, actions, false)? {
+            Verdict::Allowed => Ok(()),
+            Verdict::Narrowed(_) => Err(Refusal::new(Reason::Wildcard, "a body's names cannot be narrowed".into())),
+        }
+    }
+
+    /// Judges what has to be the name of one index.
+    pub(crate) fn one_name(&self, text: &str, actions: Actions, facts: &mut Facts) -> Result<(), Refusal> {
+        if !Expression::parse(text)?.is_one_name() {
+            return Err(Refusal::new(Reason::Name, format!("[{}] is not the name of one index", clean(text))));
+        }
+        self.names(text, actions, facts)
+    }
+
+    /// Judges the actions on the target's own names, which an item of the body leaves to it.
+    pub(crate) fn own_names(&self, actions: Actions, facts: &mut Facts) -> Result<(), Refusal> {
+        let Some(names) = &self.names else { return Err(malformed("an item names no index, nor does the target")) };
+        facts.note(actions, names.texts());
+        match names.judge(&self.rights, actions, false)? {
+            Verdict::Allowed => Ok(()),
+            Verdict::Narrowed(_) => Err(Refusal::new(Reason::Wildcard, "these names cannot be narrowed".into())),
+        }
+    }
+}
+
+/// What a query may read from elsewhere.
+pub(crate) const LOOK_UP: Actions =
+    Actions::of(&[Action::Search, Action::Get, Action::MultiGet, Action::TermVectors, Action::MultiTermVectors]);
+
+pub(crate) fn malformed(text: impl Into<String>) -> Refusal {
+    Refusal::new(Reason::Body, text.into())
+}

@@ -1,0 +1,125 @@
+//! JSON without any doubt: no name twice in an object, nothing behind the value.
+
+use std::fmt;
+
+use hashbrown::HashSet;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+/// A value.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Json {
+    Null,
+    /// A truth value or a number.
+    Plain,
+    Text(String),
+    List(Vec<Json>),
+    Map(Vec<(String, Json)>),
+}
+
+/// The one value of a text.
+pub(crate) fn parse(text: &[u8]) -> Result<Json, String> {
+    serde_json::from_slice(text).map_err(|error| error.to_string())
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Values)
+    }
+}
+
+struct Values;
+
+impl<'de> Visitor<'de> for Values {
+    type Value = Json;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Json, E> {
+        Ok(Json::Plain)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Json, E> {
+        Ok(Json::Plain)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Json, E> {
+        Ok(Json::Plain)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Json, E> {
+        Ok(Json::Plain)
+    }
+
+    fn visit_unit<E>(self) -> Result<Json, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Json, E> {
+        Ok(Json::Text(text.into()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Json, A::Error> {
+        let mut list = Vec::new();
+        while let Some(value) = seq.next_element()? {
+            list.push(value);
+        }
+        Ok(Json::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
+        const FEW: usize = 16;
+        let mut entries: Vec<(String, Json)> = Vec::new();
+        let mut names: HashSet<String> = HashSet::new();
+        while let Some(name) = map.next_key::<String>()? {
+            let is_repeated = if entries.len() < FEW {
+                entries.iter().any(|(known, _)| *known == name)
+            } else {
+                if names.is_empty() {
+                    names.extend(entries.iter().map(|(name, _)| name.clone()));
+                }
+                !names.insert(name.clone())
+            };
+            if is_repeated {
+                return Err(A::Error::custom("an object has a name twice"));
+            }
+            let value = map.next_value()?;
+            entries.push((name, value));
+        }
+        Ok(Json::Map(entries))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_strict_json_is_read() {
+        for text in [
+            "{\"a\":1,\"\\u0061\":2}",
+            "{} {}",
+            "{}x",
+            "\u{feff}{}",
+            "{/* */}",
+            "{'a':1}",
+            "[1,]",
+            "{a:1}",
+            "",
+            "NaN",
+            "\"\\ud800\"",
+        ] {
+            assert!(parse(text.as_bytes()).is_err(), "{text}");
+        }
+        assert!(parse(b"\"\xff\"").is_err());
+        assert!(parse(&[b"[".repeat(1000), b"]".repeat(1000)].concat()).is_err());
+        assert_eq!(
+            parse(b" {\"\\u0061\":[1,null,\"x\"]} "),
+            Ok(Json::Map(vec![("a".into(), Json::List(vec![Json::Plain, Json::Null, Json::Text("x".into())]))]))
+        );
+        let many: Vec<String> = (0..40).map(|n| format!("\"k{n}\":1")).collect();
+        assert!(parse(format!("{{{}}}", many.join(",")).as_bytes()).is_ok());
+        assert!(parse(format!("{{{},\"k3\":2}}", many.join(",")).as_bytes()).is_err());
+    }
+}

@@ -1,0 +1,217 @@
+//! Expressions for names of indices: what Elasticsearch takes in place of one name.
+
+use crate::action::Actions;
+use crate::decision::{Reason, Refusal};
+use crate::rights::Rights;
+
+/// A list of names and patterns, as one part of a path or a body has it.
+#[derive(Debug)]
+pub(crate) struct Expression {
+    parts: Vec<Part>,
+}
+
+#[derive(Debug)]
+struct Part {
+    /// As it stands.
+    text: String,
+    /// What it stands for: a name, or a pattern with `*`.
+    pattern: String,
+    /// It only takes away.
+    is_exclusion: bool,
+}
+
+/// What becomes of an expression.
+pub(crate) enum Verdict {
+    /// As it is.
+    Allowed,
+    /// It has to be replaced with this.
+    Narrowed(String),
+}
+
+impl Expression {
+    /// Of names that are separated by commas.
+    pub(crate) fn parse(text: &str) -> Result<Expression, Refusal> {
+        let mut parts: Vec<Part> = Vec::new();
+        for text in text.split(',') {
+            let has_wildcard = parts.iter().any(|part| !part.is_exclusion && part.pattern.contains('*'));
+            let is_exclusion = has_wildcard && text.starts_with('-');
+            let pattern = part(if is_exclusion { &text[1..] } else { text })?;
+            parts.push(Part { text: text.into(), pattern, is_exclusion });
+        }
+        if parts.len() > 1 && parts.iter().any(|part| part.text.trim_start_matches('-') == "_all") {
+            return Err(Refusal::new(Reason::Name, "[_all] stands in a list".into()));
+        }
+        Ok(Expression { parts })
+    }
+
+    /// Everything.
+    pub(crate) fn all() -> Expression {
+        Expression { parts: vec![Part { text: "*".into(), pattern: "*".into(), is_exclusion: false }] }
+    }
+
+    /// What it names, without what it takes away.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter(|part| !part.is_exclusion).map(|part| part.text.as_str())
+    }
+
+    /// True where it is one name without a wildcard.
+    pub(crate) fn is_one_name(&self) -> bool {
+        self.parts.len() == 1 && !self.parts[0].pattern.contains('*')
+    }
+
+    /// Whether all of the actions are allowed on all of it. With `may_narrow`, patterns that reach further are replaced with
+    /// those of the rights that lie inside.
+    pub(crate) fn judge(&self, rights: &Rights, actions: Actions, may_narrow: bool) -> Result<Verdict, Refusal> {
+        let mut kept: Vec<String> = Vec::new();
+        let mut is_narrowed = false;
+        for part in &self.parts {
+            let missing = if part.is_exclusion { None } else { rights.missing_on(&part.pattern, actions) };
+            let Some(action) = missing else {
+                kept.push(part.text.clone());
+                continue;
+            };
+            let is_wildcard = part.pattern.contains('*') && !part.text.starts_with('<');
+            let reason = if is_wildcard { Reason::Wildcard } else { Reason::Privilege };
+            let mut refusal = Refusal::of_action(reason, action, vec![part.text.clone()]);
+            if !is_wildcard || !may_narrow {
+                return Err(refusal);
+            }
+            match inside(rights, actions, &part.pattern) {
+                Ok(inside) => kept.extend(inside),
+                Err(why) => {
+                    refusal.text = format!("{}; {why}", refusal.text);
+                    return Err(refusal);
+                }
+            }
+            is_narrowed = true;
+        }
+        Ok(if is_narrowed { Verdict::Narrowed(kept.join(",")) } else { Verdict::Allowed })
+    }
+}
+
+/// The most patterns that a request is narrowed to: their line has to be one that Elasticsearch takes.
+const MOST_PATTERNS: usize = 256;
+
+/// The patterns that lie inside `asked` and on which all of the actions are allowed: at least one.
+fn inside(rights: &Rights, actions: Actions, asked: &str) -> Result<Vec<String>, &'static str> {
+    let Some(patterns) = rights.patterns_for(actions, MOST_PATTERNS) else {
+        return Err("the roles have too many patterns to narrow it to");
+    };
+    let mut inside = Vec::new();
+    for pattern in patterns {
+        // Elasticsearch's `*` leaves out names that begin with a dot.
+        if pattern.starts_with('.') && !asked.starts_with('.') {
+            continue;
+        }
+        if crate::pattern::is_within(pattern, asked) {
+            if pattern.contains('?') {
+                return Err("it cannot be narrowed to a pattern with '?'");
+            }
+            inside.push(pattern.to_owned());
+        } else if crate::pattern::may_overlap(pattern, asked) {
+            return Err("it and a pattern of the roles overlap, and neither contains the other");
+        }
+    }
+    if inside.is_empty() { Err("no pattern of the roles lies inside it") } else { Ok(inside) }
+}
+
+/// What one name, pattern or date-math expression stands for.
+fn part(text: &str) -> Result<String, Refusal> {
+    let refuse = |what: &str| {
+        Err(Refusal {
+            indices: vec![clean(text)],
+            ..Refusal::new(Reason::Name, format!("name [{}] {what}", clean(text)))
+        })
+    };
+    if text == "_all" {
+        return Ok("*".into());
+    }
+    if text.is_empty() {
+        return refuse("is empty");
+    }
+    let name = match text.strip_prefix('<') {
+        None => text,
+        Some(rest) => {
+            let Some(inner) = rest.strip_suffix('>') else {
+                return refuse("begins with '<' and does not end with '>'");
+            };
+            inner.split_once('{').map_or(inner, |(before, _)| before)
+        }
+    };
+    if name.starts_with(['_', '-', '+']) {
+        return refuse("begins with '_', '-' or '+'");
+    }
+    let is_wrong = |letter: char| {
+        letter.is_control()
+            || letter.is_whitespace()
+            || matches!(letter, '\\' | '/' | '?' | '"' | '<' | '>' | '|' | '#' | ':')
+    };
+    if name.contains(is_wrong) || text.contains('\\') {
+        return refuse("has a character that is not judged here");
+    }
+    if name.contains(['{', '}']) {
+        return refuse("has braces");
+    }
+    if name.is_empty() && !text.starts_with('<') || matches!(name, "." | "..") {
+        return refuse("is not a name");
+    }
+    Ok(if text.starts_with('<') { format!("{name}*") } else { name.into() })
+}
+
+/// The text without control characters, and not too long for a log.
+pub(crate) fn clean(text: &str) -> String {
+    const MOST: usize = 255;
+    text.chars().take(MOST).map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::Action;
+    use crate::roles::Roles;
+
+    fn judge(text: &str) -> String {
+        let roles = "r:\n  indices:\n  - names: ['shopa-*', 'logs', '.own-*', '*-eu']\n    privileges: [read]\n";
+        let rights = Rights::of(&Roles::parse(roles.as_bytes()).unwrap_or_default(), [&b"r"[..]].into_iter());
+        match Expression::parse(text).and_then(|names| names.judge(&rights, Actions::of(&[Action::Search]), true)) {
+            Ok(Verdict::Allowed) => "allowed".into(),
+            Ok(Verdict::Narrowed(names)) => names,
+            Err(refusal) => refusal.reason.word().into(),
+        }
+    }
+
+    #[test]
+    fn names_pass_inside_the_patterns_and_wildcards_are_narrowed() {
+        for (text, expected) in [
+            ("shopa-1", "allowed"),
+            ("shopa-1,logs", "allowed"),
+            ("shopa-*,-shopa-1", "allowed"),
+            ("shopa-*,-shopb", "allowed"),
+            ("shopb-1", "privilege"),
+            ("shopa-1,shopb-1", "privilege"),
+            ("-shopa-1", "name"),
+            ("shopa-1,-shopb-1", "name"),
+            ("*", "*-eu,logs,shopa-*"),
+            ("_all", "*-eu,logs,shopa-*"),
+            ("*,-shopa-1", "*-eu,logs,shopa-*,-shopa-1"),
+            ("lo*", "wildcard"),
+            ("_all,shopa-1", "name"),
+            ("_search", "name"),
+            ("shopa-1,", "name"),
+            ("shopa-?", "name"),
+            ("remote:shopa-1", "name"),
+            ("<shopa-{now/d}>", "allowed"),
+            ("<shop{now/d}>", "privilege"),
+            ("<shopa-1", "name"),
+            ("<{now}>", "privilege"),
+            ("shopa-1,<shopb-{now}>", "privilege"),
+            (".own-1", "allowed"),
+            (".security", "privilege"),
+            (".*", "wildcard"),
+            (".own*", "wildcard"),
+            ("shopa-1::failures", "name"),
+        ] {
+            assert_eq!(judge(text), expected, "{text}");
+        }
+    }
+}
