@@ -197,13 +197,16 @@ fn item(entries: &[(String, Json)], scope: &Scope, facts: &mut Facts) -> Judged 
 
 /// One name or a list of them.
 fn texts(value: &Json) -> Result<Vec<&str>, Refusal> {
-    let text = |value| match value {
-        &Json::Text(ref text) => Ok(text.as_str()),
-        _ => Err(malformed("a name is not text")),
-    };
     match value {
         Json::List(values) if !values.is_empty() => values.iter().map(text).collect(),
         value => Ok(vec![text(value)?]),
+    }
+}
+
+fn text(value: &Json) -> Result<&str, Refusal> {
+    match value {
+        Json::Text(text) => Ok(text),
+        _ => Err(malformed("a name is not text")),
     }
 }
 
