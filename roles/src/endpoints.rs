@@ -25,6 +25,8 @@ pub(crate) enum Names {
     Without,
     /// They are refused.
     Strict,
+    /// They are refused, and so is anything but one name.
+    One,
     /// They are narrowed.
     Narrow,
     /// There are none in the path, which means all: they are narrowed, into this path.
@@ -96,7 +98,7 @@ const fn both(
     Endpoint { methods, path, on_names, on_cluster, names, body: Body::Any }
 }
 
-use Names::{Everything, InBody, InBodyOr, Known, Missing, Narrow, Strict};
+use Names::{Everything, InBody, InBodyOr, Known, Missing, Narrow, One, Strict};
 
 /// All of them. Where a word and a name both fit a segment, the word comes first, as in Elasticsearch.
 pub(crate) const ENDPOINTS: &[Endpoint] = &[
@@ -126,26 +128,26 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
     index(&["GET", "POST", "DELETE"], "/_search/scroll", Everything, &[Search, Scroll, ClearScroll], Body::Scroll),
     index(READ, "/_validate/query", Missing("/{index}/_validate/query"), &[ValidateQuery], Body::Query),
     index(READ, "/{index}/_validate/query", Narrow, &[ValidateQuery], Body::Query),
-    index(READ, "/{index}/_explain/{id}", Strict, &[Explain], Body::Query),
+    index(READ, "/{index}/_explain/{id}", One, &[Explain], Body::Query),
     index(READ, "/_field_caps", Missing("/{index}/_field_caps"), &[FieldCapabilities], Body::Query),
     index(READ, "/{index}/_field_caps", Narrow, &[FieldCapabilities], Body::Query),
     index(READ, "/{index}/_search_shards", Narrow, &[SearchShards], Body::Without),
     // Documents.
-    index(GET, "/{index}/_doc/{id}", Strict, &[Get], Body::Without),
-    index(GET, "/{index}/_source/{id}", Strict, &[Get], Body::Without),
+    index(GET, "/{index}/_doc/{id}", One, &[Get], Body::Without),
+    index(GET, "/{index}/_source/{id}", One, &[Get], Body::Without),
     index(READ, "/_mget", InBody, &[MultiGet, Get], Body::MultiGet),
-    index(READ, "/{index}/_mget", Strict, &[MultiGet, Get], Body::MultiGet),
-    index(READ, "/{index}/_termvectors/{id}", Strict, &[TermVectors], Body::TermVectors),
-    index(READ, "/{index}/_termvectors", Strict, &[TermVectors], Body::TermVectors),
+    index(READ, "/{index}/_mget", One, &[MultiGet, Get], Body::MultiGet),
+    index(READ, "/{index}/_termvectors/{id}", One, &[TermVectors], Body::TermVectors),
+    index(READ, "/{index}/_termvectors", One, &[TermVectors], Body::TermVectors),
     index(READ, "/_mtermvectors", InBody, &[MultiTermVectors, TermVectors], Body::MultiTermVectors),
-    index(READ, "/{index}/_mtermvectors", Strict, &[MultiTermVectors, TermVectors], Body::MultiTermVectors),
-    index(PUT, "/{index}/_doc/{id}", Strict, &[Index, Bulk, AutoCreate], Body::Any),
-    index(POST, "/{index}/_doc", Strict, &[CreateDocument, Bulk, AutoCreate], Body::Any),
-    index(PUT, "/{index}/_create/{id}", Strict, &[CreateDocument, Bulk, AutoCreate], Body::Any),
-    index(DELETE, "/{index}/_doc/{id}", Strict, &[Delete, Bulk], Body::Without),
-    index(POST, "/{index}/_update/{id}", Strict, &[Update, Bulk, AutoCreate], Body::Any),
+    index(READ, "/{index}/_mtermvectors", One, &[MultiTermVectors, TermVectors], Body::MultiTermVectors),
+    index(PUT, "/{index}/_doc/{id}", One, &[Index, Bulk, AutoCreate], Body::Any),
+    index(POST, "/{index}/_doc", One, &[CreateDocument, Bulk, AutoCreate], Body::Any),
+    index(PUT, "/{index}/_create/{id}", One, &[CreateDocument, Bulk, AutoCreate], Body::Any),
+    index(DELETE, "/{index}/_doc/{id}", One, &[Delete, Bulk], Body::Without),
+    index(POST, "/{index}/_update/{id}", One, &[Update, Bulk, AutoCreate], Body::Any),
     index(PUT, "/_bulk", InBody, &[Bulk], Body::Bulk),
-    index(PUT, "/{index}/_bulk", Strict, &[Bulk], Body::Bulk),
+    index(PUT, "/{index}/_bulk", One, &[Bulk], Body::Bulk),
     index(
         POST,
         "/{index}/_delete_by_query",
@@ -162,7 +164,7 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
     ),
     index(POST, "/_reindex", InBody, &[Reindex], Body::Reindex),
     // Indices, aliases, data streams.
-    index(ONLY_PUT, "/{index}", Strict, &[CreateIndex], Body::CreateIndex),
+    index(ONLY_PUT, "/{index}", One, &[CreateIndex], Body::CreateIndex),
     index(GET, "/{index}", Narrow, &[GetIndex], Body::Without),
     index(DELETE, "/{index}", Strict, &[DeleteIndex], Body::Without),
     index(POST, "/{index}/_open", Strict, &[OpenIndex], Body::Without),
@@ -192,16 +194,16 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
     index(GET, "/{index}/_alias/{alias}", Narrow, &[GetAliases], Body::Without),
     index(PUT, "/{index}/_alias/{alias}", Strict, &[ChangeAliases], Body::Alias),
     index(DELETE, "/{index}/_alias/{alias}", Strict, &[ChangeAliases], Body::Without),
-    index(PUT, "/{index}/_clone/{new}", Strict, &[Resize], Body::Resize),
-    index(PUT, "/{index}/_shrink/{new}", Strict, &[Resize], Body::Resize),
-    index(PUT, "/{index}/_split/{new}", Strict, &[Resize], Body::Resize),
-    index(POST, "/{index}/_rollover", Strict, &[Rollover], Body::Rollover),
-    index(POST, "/{index}/_rollover/{new}", Strict, &[Rollover], Body::Rollover),
-    index(READ, "/{index}/_analyze", Strict, &[AnalyzeText], Body::Any),
+    index(PUT, "/{index}/_clone/{new}", One, &[Resize], Body::Resize),
+    index(PUT, "/{index}/_shrink/{new}", One, &[Resize], Body::Resize),
+    index(PUT, "/{index}/_split/{new}", One, &[Resize], Body::Resize),
+    index(POST, "/{index}/_rollover", One, &[Rollover], Body::Rollover),
+    index(POST, "/{index}/_rollover/{new}", One, &[Rollover], Body::Rollover),
+    index(READ, "/{index}/_analyze", One, &[AnalyzeText], Body::Any),
     index(&["GET"], "/{index}/_ilm/explain", Narrow, &[ExplainLifecycle], Body::Without),
     index(&["GET"], "/_data_stream", Missing("/_data_stream/{index}"), &[GetDataStream], Body::Without),
     index(&["GET"], "/_data_stream/{index}", Narrow, &[GetDataStream], Body::Without),
-    index(ONLY_PUT, "/_data_stream/{index}", Strict, &[CreateDataStream], Body::Without),
+    index(ONLY_PUT, "/_data_stream/{index}", One, &[CreateDataStream], Body::Without),
     index(DELETE, "/_data_stream/{index}", Strict, &[DeleteDataStream], Body::Without),
     index(&["GET"], "/_data_stream/{index}/_stats", Narrow, &[DataStreamStats], Body::Without),
     index(&["GET"], "/_resolve/index/{index}", Narrow, &[ResolveIndex], Body::Without),

@@ -151,6 +151,9 @@ fn judge_names(
                     sent = Some(names);
                     continue;
                 }
+                if endpoint.names == Names::One && !names.is_one_name() {
+                    return Err(not_one(text));
+                }
                 let may_narrow = matches!(endpoint.names, Names::Narrow | Names::Missing(_));
                 let names = match names.judge(rights, actions, may_narrow)? {
                     Verdict::Allowed => names,
@@ -160,17 +163,26 @@ fn judge_names(
                         names
                     }
                 };
-                if part == "{index}" {
-                    sent = Some(names);
+                match &sent {
+                    Some(indices) if part == "{alias}" => {
+                        if adds_alias(endpoint) {
+                            indices.gains_nothing_as(&names, rights)?;
+                        }
+                    }
+                    _ if part == "{index}" => sent = Some(names),
+                    _ => {}
                 }
             }
             "{new}" => {
                 let names = Expression::parse(text)?;
                 pass.facts.note(Actions::NONE, names.texts());
                 if !names.is_one_name() {
-                    return Err(Refusal::new(Reason::Name, format!("[{}] is not the name of one index", clean(text))));
+                    return Err(not_one(text));
                 }
                 names.judge(rights, actions | Actions::of(&[Action::CreateIndex]), false)?;
+                if let Some(source) = &sent {
+                    source.gains_nothing_as(&names, rights)?;
+                }
                 sent = Some(names);
             }
             _ => {}
@@ -207,6 +219,14 @@ fn judge_names(
             Ok(sent)
         }
     }
+}
+
+fn adds_alias(endpoint: &Endpoint) -> bool {
+    endpoint.body == Body::Alias
+}
+
+fn not_one(text: &str) -> Refusal {
+    Refusal::new(Reason::Name, format!("[{}] is not the name of one index", clean(text)))
 }
 
 fn known(rights: &Rights, names: &Expression) -> Result<(), Refusal> {

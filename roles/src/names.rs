@@ -54,9 +54,23 @@ impl Expression {
         self.parts.iter().filter(|part| !part.is_exclusion).map(|part| part.text.as_str())
     }
 
-    /// True where it is one name without a wildcard.
+    /// Refuses `new` as another name of what this stands for, or as a copy's, where more is allowed on it.
+    pub(crate) fn gains_nothing_as(&self, new: &Expression, rights: &Rights) -> Result<(), Refusal> {
+        for new in &new.parts {
+            for old in self.parts.iter().filter(|part| !part.is_exclusion) {
+                if let Some(action) = rights.gained(&new.pattern, &old.pattern) {
+                    let mut refusal = Refusal::of_action(Reason::Privilege, action, vec![old.text.clone()]);
+                    refusal.text = format!("{}, and [{}] would allow it", refusal.text, clean(&new.text));
+                    return Err(refusal);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// True where it is one name without a wildcard, or a date that becomes part of one.
     pub(crate) fn is_one_name(&self) -> bool {
-        self.parts.len() == 1 && !self.parts[0].pattern.contains('*')
+        self.parts.len() == 1 && !self.parts[0].text.contains('*') && self.parts[0].text != "_all"
     }
 
     /// Whether all of the actions are allowed on all of it. With `may_narrow`, patterns that reach further are replaced with

@@ -90,6 +90,16 @@ impl Rights {
         missing.iter().next()
     }
 
+    /// An action that is allowed on the name `new` and not on everything that `old` stands for. Who gives `old` the name
+    /// `new` too, or copies it there, would be allowed it.
+    pub(crate) fn gained(&self, new: &str, old: &str) -> Option<Action> {
+        let on = |name: &str| {
+            let grants = self.grants.iter().filter(|grant| grant.contains(name));
+            grants.fold(Actions::NONE, |sum, grant| sum | grant.actions)
+        };
+        on(new).without(on(old)).iter().next()
+    }
+
     /// True where anything is allowed on every name that `name` stands for.
     pub(crate) fn know(&self, name: &str) -> bool {
         self.grants.iter().any(|grant| grant.contains(name))

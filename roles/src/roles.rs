@@ -213,9 +213,15 @@ impl Reader {
     fn privileges(&mut self, node: Node, scope: Scope) -> Actions {
         let mut sum = Actions::NONE;
         let what = if scope == Scope::Cluster { "'cluster'" } else { "'privileges'" };
-        for node in self.list(node, what, false) {
+        let nodes = self.list(node, what, false);
+        let is_alone = nodes.len() == 1;
+        for node in nodes {
             let line = node.line;
             let Some(text) = self.text(node, "a privilege") else { continue };
+            if text.eq_ignore_ascii_case("none") && !is_alone {
+                // Elasticsearch may take away with it what the others give.
+                self.fault(line, "privilege \"none\" stands alone; remove it, or the others".into());
+            }
             match scope.actions(&text.to_ascii_lowercase()) {
                 Some(actions) => sum = sum | actions,
                 None => {
@@ -402,6 +408,7 @@ mod tests {
             ("a: &x\n  cluster: [all]\n", "line 1: anchors"),
             ("a: *x\n", "line 1: "),
             ("a: !!map {}\n", "line 1: tags"),
+            ("a:\n  cluster: [ none, all ]\n", "line 2: privilege \"none\" stands alone"),
             ("a:\n", "line 1: a role is a mapping"),
             ("1: {}\n", "line 1: the name of a role is text: put \"1\" in quotes"),
             ("- a\n", "line 1: a roles file is a mapping"),

@@ -6,6 +6,7 @@ use crate::action::{Action, Actions};
 use crate::decision::{Facts, Reason, Refusal};
 use crate::endpoints::Body;
 use crate::json::{self, Json};
+use crate::names::Expression;
 
 type Judged = Result<(), Refusal>;
 
@@ -225,16 +226,14 @@ fn alias_changes(entries: &[(String, Json)], scope: &Scope, facts: &mut Facts) -
             "remove_index" => (Actions::of(&[Action::ChangeAliases, Action::DeleteIndex]), false),
             word => return Err(unknown(word, "[actions]")),
         };
-        let (mut is_named, mut is_aliased) = (false, !has_alias);
+        let (mut indices, mut aliases) = (Vec::new(), Vec::new());
         for (name, value) in settings {
             match name.as_str() {
                 "index" | "indices" => {
-                    texts(value)?.into_iter().try_for_each(|text| scope.names(text, needed, facts))?;
-                    is_named = true;
+                    indices.extend(texts(value)?);
                 }
                 "alias" | "aliases" if has_alias => {
-                    texts(value)?.into_iter().try_for_each(|text| scope.names(text, needed, facts))?;
-                    is_aliased = true;
+                    aliases.extend(texts(value)?);
                 }
                 "filter" => walk(value, scope, facts)?,
                 "routing" | "index_routing" | "indexRouting" | "search_routing" | "searchRouting"
@@ -242,8 +241,14 @@ fn alias_changes(entries: &[(String, Json)], scope: &Scope, facts: &mut Facts) -
                 name => return Err(unknown(name, "an action")),
             }
         }
-        if !is_named || !is_aliased {
+        if indices.is_empty() || aliases.is_empty() == has_alias {
             return Err(malformed("an action names no index, or no alias"));
+        }
+        indices.iter().chain(&aliases).try_for_each(|text| scope.names(text, needed, facts))?;
+        if word == "add" {
+            for (index, alias) in indices.iter().flat_map(|index| aliases.iter().map(move |alias| (index, alias))) {
+                Expression::parse(index)?.gains_nothing_as(&Expression::parse(alias)?, &scope.rights)?;
+            }
         }
     }
     Ok(())
@@ -259,6 +264,9 @@ fn creation(entries: &[(String, Json)], harmless: &[&str], scope: &Scope, facts:
                 }
                 for (alias, settings) in aliases {
                     scope.one_name(alias, change, facts)?;
+                    if let Some(index) = &scope.names {
+                        index.gains_nothing_as(&Expression::parse(alias)?, &scope.rights)?;
+                    }
                     walk(settings, scope, facts)?;
                 }
             }

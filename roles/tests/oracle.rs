@@ -1,0 +1,269 @@
+//! Elasticsearch's own security as the oracle: what it refuses is never passed on by us, and what an open server would show
+//! of other people's indices to a request that we pass is nothing that it does not show to that user.
+//!
+//! `scripts/oracle.sh` starts a server and sets `ESAUTH_ORACLE` (host:port) and `ESAUTH_ORACLE_CONFIG` (its folder of users and
+//! roles). Without them there is nothing to compare with. `ESAUTH_ROLES_FILES` and `ESAUTH_REQUESTS` (for each) say how long, `ESAUTH_SEED` which.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
+
+mod oracle {
+    pub(crate) mod generate;
+    pub(crate) mod http;
+}
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use esauth_roles::{Decision, Limits, RequestHead, Rights, Roles, judge};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use oracle::generate::{ALIASES, Dice, INDICES, Request, Role};
+use oracle::http::{Answer, Client, Sent};
+
+/// What comes of a request in front of the server: the target to send, or the reason for refusing it.
+fn ours(
+    rights: &Arc<Rights>,
+    request: &Request,
+    body: Option<&[u8]>,
+    dice: &mut Dice,
+) -> Result<Vec<u8>, &'static str> {
+    let target = request.target();
+    let head = RequestHead {
+        method: request.method.as_bytes(),
+        target: target.as_bytes(),
+        content_type: body.map(|_| request.content_type.as_bytes()),
+        content_encoding: request.is_gzip.then_some(b"gzip"),
+        has_body: body.is_some_and(|body| !body.is_empty()),
+    };
+    match judge(rights, &head, &Limits::default()) {
+        Decision::Pass(pass) => Ok(pass.target.unwrap_or(target.into_bytes())),
+        Decision::Refuse(refusal) => Err(refusal.reason.word()),
+        Decision::Body(mut judge) => {
+            let (mut rest, mut sent) = (body.unwrap_or_default(), 0);
+            let whole = rest.len();
+            while !rest.is_empty() {
+                let (piece, after) = rest.split_at(1 + dice.below(rest.len()));
+                sent += judge.feed(piece).map_err(|refusal| refusal.reason.word())?;
+                assert!(sent <= whole - after.len(), "more is sent than there is");
+                rest = after;
+            }
+            sent += judge.finish().map_err(|refusal| refusal.reason.word())?;
+            assert_eq!(sent, whole, "all of a body that passes is sent");
+            Ok(judge.target().map_or(target.into_bytes(), <[u8]>::to_vec))
+        }
+    }
+}
+
+struct Server {
+    client: Client,
+}
+
+impl Server {
+    fn send(&mut self, request: &Request, target: &[u8], user: Option<&str>, body: Option<&[u8]>) -> Answer {
+        let mut headers = Vec::new();
+        if body.is_some() {
+            headers.push(("Content-Type", request.content_type.to_owned()));
+        }
+        if request.is_gzip {
+            headers.push(("Content-Encoding", "gzip".into()));
+        }
+        self.client.send(&Sent { method: request.method, target, user, headers: &headers, body })
+    }
+
+    fn administer(&mut self, method: &str, target: &str, body: &str) -> Answer {
+        let headers = [("Content-Type", "application/json".to_owned())];
+        let body = (!body.is_empty()).then_some(body.as_bytes());
+        self.client.send(&Sent { method, target: target.as_bytes(), user: None, headers: &headers, body })
+    }
+
+    /// Indices, aliases and documents to ask for.
+    fn set_up(&mut self) {
+        self.administer("DELETE", "/*,-.*", "");
+        self.administer("DELETE", "/_template/t", "");
+        let mut lines = String::new();
+        for index in INDICES {
+            let settings = r#"{"settings":{"number_of_replicas":0,"index.translog.durability":"async"},"mappings":{"properties":{"text":{"type":"text"},"owner":{"type":"keyword"}}}}"#;
+            let answer = self.administer("PUT", &format!("/{index}"), settings);
+            assert_eq!(answer.status, 200, "{}", answer.body);
+            lines += &format!(
+                "{{\"index\":{{\"_index\":\"{index}\",\"_id\":\"1\"}}}}\n{{\"text\":\"x\",\"owner\":\"secret-{index}\"}}\n"
+            );
+        }
+        for (alias, index) in ALIASES {
+            self.administer("PUT", &format!("/{index}/_alias/{alias}"), "");
+        }
+        let answer = self.administer("POST", "/_bulk?refresh=true", &lines);
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+
+    /// Gives the server these files, as an operator does, and waits until it has read them.
+    fn configure(&mut self, folder: &Path, roles: &str, users: &str, users_roles: &str, last: &str) {
+        // Of "secret".
+        let root = "root:$2y$05$HOV6x4X5rNNMQGIgrwEKXeqe4orHR15caxe1Ru8ueuYdLl3TVuG5C\n";
+        std::fs::write(folder.join("roles.yml"), roles).unwrap();
+        std::fs::write(folder.join("users"), format!("{root}{users}")).unwrap();
+        std::fs::write(folder.join("users_roles"), format!("superuser:root\n{users_roles}")).unwrap();
+        let began = Instant::now();
+        let target = b"/_security/_authenticate";
+        loop {
+            let answer = self.client.send(&Sent { method: "GET", target, user: Some(last), headers: &[], body: None });
+            if answer.status == 200 && answer.body.contains(&format!("{last}_1")) {
+                // The roles are read by another watcher, which may be a little later.
+                return std::thread::sleep(Duration::from_secs(1));
+            }
+            assert!(began.elapsed() < Duration::from_secs(60), "the server does not read its files: {}", answer.body);
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+fn is_refused(answer: &Answer) -> bool {
+    matches!(answer.status, 401 | 403) || answer.body.contains("\"security_exception\"")
+}
+
+/// What is wrong with how we treat a request, or how it was treated.
+enum Finding {
+    Hole(String),
+    Agreed,
+    Stricter(&'static str),
+}
+
+fn compare(server: &mut Server, rights: &Arc<Rights>, user: &str, request: &Request, dice: &mut Dice) -> Finding {
+    let body = request.body.as_ref().map(|body| compressed(body.as_bytes(), request.is_gzip));
+    let body = body.as_deref();
+    match ours(rights, request, body, dice) {
+        Err(reason) => {
+            let answer = server.send(request, request.target().as_bytes(), Some(user), body);
+            if (200..300).contains(&answer.status) && !is_refused(&answer) {
+                Finding::Stricter(reason)
+            } else {
+                Finding::Agreed
+            }
+        }
+        Ok(target) => {
+            let answer = server.send(request, &target, Some(user), body);
+            let sent = String::from_utf8_lossy(&target).into_owned();
+            if is_refused(&answer) {
+                return Finding::Hole(format!(
+                    "passed as {sent}, and Elasticsearch says {}: {}",
+                    answer.status, answer.body
+                ));
+            }
+            let is_reading = request.method == "GET"
+                || ["_search", "_msearch", "_count", "_mget"].iter().any(|word| sent.contains(word));
+            if !is_reading || request.path.starts_with("/_nodes") || request.path.starts_with("/_cluster") {
+                return Finding::Agreed;
+            }
+            let open = server.send(request, &target, None, body);
+            let asked = format!("{sent} {}", request.body.as_deref().unwrap_or_default());
+            let shown = INDICES
+                .iter()
+                .find(|&&name| open.body.contains(name) && !answer.body.contains(name) && !asked.contains(name));
+            match shown {
+                Some(name) => {
+                    Finding::Hole(format!("passed as {sent}, and an open server shows {name}: {}", open.body))
+                }
+                None => Finding::Agreed,
+            }
+        }
+    }
+}
+
+fn compressed(body: &[u8], is_gzip: bool) -> Vec<u8> {
+    if !is_gzip {
+        return body.to_vec();
+    }
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(body).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn number(name: &str, default: usize) -> usize {
+    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
+}
+
+#[test]
+fn nothing_passes_that_elasticsearch_refuses() {
+    let Ok(address) = std::env::var("ESAUTH_ORACLE") else {
+        println!("skipped: ESAUTH_ORACLE names no Elasticsearch with security (scripts/oracle.sh starts one)");
+        return;
+    };
+    let folder = std::env::var("ESAUTH_ORACLE_CONFIG").expect("ESAUTH_ORACLE_CONFIG is the server's config folder");
+    let (files, requests, seed) =
+        (number("ESAUTH_ROLES_FILES", 8), number("ESAUTH_REQUESTS", 400), number("ESAUTH_SEED", 1));
+    let mut server = Server { client: Client::new(&address) };
+    let user = |file: usize| format!("s{seed}u{file}");
+    let mut texts = Vec::new();
+    let (mut users, mut users_roles) = (String::new(), String::new());
+    for file in 0..files {
+        let mut dice = Dice::new((seed * 2_000_003 + file) as u64);
+        let user = user(file);
+        let names = [format!("{user}_0"), format!("{user}_1")];
+        texts.push(names.each_ref().map(|name| Role::generate(&mut dice).yaml(name)).concat());
+        users += &format!("{user}:$2y$05$HOV6x4X5rNNMQGIgrwEKXeqe4orHR15caxe1Ru8ueuYdLl3TVuG5C\n");
+        users_roles += &names.map(|name| format!("{name}:{user}\n")).concat();
+    }
+    let whole = texts.concat();
+    server.configure(Path::new(&folder), &whole, &users, &users_roles, &user(files - 1));
+    let parsed = Roles::parse(whole.as_bytes()).unwrap_or_else(|faults| panic!("{faults:?}"));
+    let mut stricter: BTreeMap<&str, (usize, String)> = BTreeMap::new();
+    let (mut judged, mut holes, mut kinds) = (0, Vec::new(), BTreeMap::new());
+    for file in 0..files {
+        let mut dice = Dice::new((seed * 1_000_003 + file) as u64);
+        // What requests of before have left is as good to ask for, as long as it is enough.
+        if file % 4 == 0 {
+            server.set_up();
+        }
+        let (user, text) = (user(file), &texts[file]);
+        let names = [format!("{user}_0"), format!("{user}_1")];
+        let rights = Arc::new(Rights::of(&parsed, names.iter().map(|name| name.as_bytes())));
+        for _ in 0..requests {
+            let request = Request::generate(&mut dice);
+            judged += 1;
+            match compare(&mut server, &rights, &user, &request, &mut dice) {
+                Finding::Agreed => {}
+                Finding::Stricter(reason) => {
+                    let example = || format!("{} {} {:?}", request.method, request.target(), request.body);
+                    stricter.entry(reason).or_insert_with(|| (0, example())).0 += 1;
+                }
+                Finding::Hole(what) => {
+                    let (request, what) = shrink(&mut server, &rights, &user, request, what, &mut dice);
+                    let kind = format!("{} {}", request.method, request.path.rsplit('/').next().unwrap_or_default());
+                    *kinds.entry(kind).or_insert(0) += 1;
+                    holes.push(format!("{request:?}\n  {what}\n{text}"));
+                }
+            }
+        }
+    }
+    println!("{judged} requests over {files} roles files, seed {seed}; stricter than Elasticsearch, by reason:");
+    for (reason, (count, example)) in stricter {
+        println!("  {reason}: {count}, such as {example}");
+    }
+    let first: Vec<&str> = holes.iter().take(number("ESAUTH_HOLES", 3)).map(String::as_str).collect();
+    assert!(holes.is_empty(), "{} holes, {kinds:?}, such as\n{}", holes.len(), first.join("\n\n"));
+}
+
+/// A smaller request in which the same is wrong.
+fn shrink(
+    server: &mut Server,
+    rights: &Arc<Rights>,
+    user: &str,
+    request: Request,
+    what: String,
+    dice: &mut Dice,
+) -> (Request, String) {
+    let (mut request, mut what) = (request, what);
+    'smaller: loop {
+        for smaller in request.smaller() {
+            if let Finding::Hole(still) = compare(server, rights, user, &smaller, dice) {
+                (request, what) = (smaller, still);
+                continue 'smaller;
+            }
+        }
+        return (request, what);
+    }
+}
