@@ -163,14 +163,10 @@ fn judge_names(
                         names
                     }
                 };
-                match &sent {
-                    Some(indices) if part == "{alias}" => {
-                        if adds_alias(endpoint) {
-                            indices.gains_nothing_as(&names, rights)?;
-                        }
-                    }
-                    _ if part == "{index}" => sent = Some(names),
-                    _ => {}
+                if part == "{index}" {
+                    sent = Some(names);
+                } else if let Some(indices) = sent.as_ref().filter(|_| endpoint.body == Body::Alias) {
+                    indices.gains_nothing_as(&names, rights)?;
                 }
             }
             "{new}" => {
@@ -219,10 +215,6 @@ fn judge_names(
             Ok(sent)
         }
     }
-}
-
-fn adds_alias(endpoint: &Endpoint) -> bool {
-    endpoint.body == Body::Alias
 }
 
 fn not_one(text: &str) -> Refusal {

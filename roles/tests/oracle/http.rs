@@ -86,7 +86,10 @@ fn read_answer(connection: &mut BufReader<TcpStream>, is_head: bool) -> std::io:
         }
     }
     let mut body = Vec::new();
-    while !is_head {
+    if is_head {
+        return Ok(Answer { status, body: String::new() });
+    }
+    loop {
         if is_chunked {
             line.clear();
             connection.read_line(&mut line)?;
