@@ -23,5 +23,4 @@ pub(crate) const HOUSES: &[House] = &[
             &["finding", "outcome", "terminal"],
         ],
     },
-    House { folder: "roles/src", floors: &[&["lib"], &["decision", "judge", "rights", "roles"]] },
 ];
