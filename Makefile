@@ -34,6 +34,7 @@ demo: deps all cli ## A real Elasticsearch behind httpd with TLS, each promise p
 
 test: deps all cli ## Unit, integration and end-to-end tests
 	@scripts/test.sh
+	@scripts/oracle.sh elasticsearch-7
 	@scripts/e2e.sh elasticsearch-7
 
 test-backends: deps all cli ## The end-to-end tests on Elasticsearch 8 and OpenSearch 2
@@ -47,6 +48,9 @@ soak: deps all ## What takes long: generated configurations (SOAK=2000: how many
 	@ESAUTH_REWRITES=1000 cargo test --release --quiet --test rewrites -- --nocapture
 	@ESAUTH_KILLS=500 cargo test --release --quiet --test cache survives
 	@ESAUTH_REQUESTS=10000000 cargo test --release --quiet --test memory flat -- --nocapture
+	@for kind in elasticsearch-7 elasticsearch-8; do \
+	    env -u ES_URL ESAUTH_ROLES_FILES=500 ESAUTH_REQUESTS=400 ESAUTH_SEED=$${ESAUTH_SEED:-$$(date +%s)} scripts/oracle.sh $$kind || exit; \
+	done
 
 sanitize: deps all ## The integration tests with the server under Valgrind: memory misused or lost (SANITIZE="cache parity": only these)
 	@scripts/deps.sh ci

@@ -5,7 +5,9 @@
 #   backend_start KIND FOLDER   starts it; sets backend_url
 #   backend_stop
 #
-# KIND is one of those of backend_artifact. Where ES_URL is set, that server is used and nothing is started.
+# KIND is one of those of backend_artifact. Where ES_URL is set, that server is used and nothing is started. Where
+# backend_secured is set, Elasticsearch's own security is on, with the user "root" and the password "secret"; backend_config is
+# its folder of users and roles.
 
 backend_pid=''
 
@@ -50,7 +52,20 @@ http.port: $2
 transport.port: $3
 cluster.routing.allocation.disk.threshold_enabled: false
 SETTINGS
-    if [ "$1" = elasticsearch-8 ]; then say 'xpack.security.enabled: false'; fi
+    if [ -n "${backend_secured:-}" ]; then
+        say 'xpack.security.enabled: true'
+        say 'resource.reload.interval.high: 100ms'
+        if [ "$1" = elasticsearch-8 ]; then say 'xpack.security.autoconfiguration.enabled: false'; fi
+    elif [ "$1" = elasticsearch-8 ]; then
+        say 'xpack.security.enabled: false'
+    fi
+}
+
+# Files of users and roles that the test may write.
+backend_users() { # FOLDER
+    # Of "secret".
+    say 'root:$2y$05$HOV6x4X5rNNMQGIgrwEKXeqe4orHR15caxe1Ru8ueuYdLl3TVuG5C' >"$1/users"
+    say 'superuser:root' >"$1/users_roles"
 }
 
 backend_start() { # KIND FOLDER
@@ -70,6 +85,8 @@ backend_start() { # KIND FOLDER
     unzip -q -o "$archive" -d "$folder" || die "$archive is damaged; remove it, and it is fetched again"
     home=$(compgen -G "$folder/*search-*")
     backend_settings "$kind" "$port" "$transport_port" >"$home/config/${kind%-*}.yml"
+    backend_config=$home/config
+    if [ -n "${backend_secured:-}" ]; then backend_users "$backend_config"; fi
     if [ "$(id -u)" -eq 0 ]; then chown -R "nobody:$(id -gn nobody)" "$folder"; fi
 
     backend_url=http://127.0.0.1:$port
@@ -88,9 +105,10 @@ backend_start() { # KIND FOLDER
 }
 
 backend_wait() {
-    local second
+    local second login=()
+    if [ -n "${backend_secured:-}" ]; then login=(-u root:secret); fi
     for second in $(seq 120); do
-        if curl -fsS -o /dev/null --max-time 2 "$backend_url/_cluster/health" 2>/dev/null; then
+        if curl -fsS "${login[@]}" -o /dev/null --max-time 2 "$backend_url/_cluster/health" 2>/dev/null; then
             printf ' up\n'
             return
         fi

@@ -254,7 +254,6 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
     cluster(ONLY_PUT, "/_cluster/settings", &[UpdateClusterSettings]),
     cluster(&["GET"], "/_cluster/pending_tasks", &[PendingTasks]),
     cluster(&["GET"], "/_nodes", &[NodesInfo]),
-    cluster(&["GET"], "/_nodes/{any}", &[NodesInfo, NodesStats]),
     cluster(&["GET"], "/_nodes/stats", &[NodesStats]),
     cluster(&["GET"], "/_nodes/_local", &[NodesInfo]),
     cluster(&["GET"], "/_nodes/_local/stats", &[NodesStats]),
@@ -338,4 +337,75 @@ impl Endpoint {
 pub(crate) fn find(method: &[u8], segments: &[Segment<'_>]) -> Option<&'static Endpoint> {
     let allows = |endpoint: &&Endpoint| endpoint.methods.iter().any(|known| known.as_bytes() == method);
     ENDPOINTS.iter().filter(allows).find(|endpoint| endpoint.fits(segments))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All paths that the makers' own lists have, which are facts about Elasticsearch 7.10 and 8.19.
+    const LISTED: &str = include_str!("../tests/endpoints.txt");
+
+    fn segments(path: &str) -> Vec<Segment<'_>> {
+        let parts = path.split('/').skip(1).filter(|part| !part.is_empty());
+        // A brace stands for any name here.
+        let raw = parts.map(|part| if part.starts_with('{') { "name" } else { part });
+        raw.map(|raw| Segment { raw, text: raw.into() }).collect()
+    }
+
+    #[test]
+    fn every_listed_path_is_in_the_table_as_itself_or_refused() {
+        let (mut known, mut refused) = (0, 0);
+        for line in LISTED.lines().filter(|line| !line.starts_with('#')) {
+            let (methods, path) = line.rsplit_once(' ').unwrap_or_default();
+            for method in methods.split(' ') {
+                let Some(endpoint) = find(method.as_bytes(), &segments(path)) else {
+                    refused += 1;
+                    continue;
+                };
+                known += 1;
+                let listed = path.split('/').skip(1).filter(|part| !part.is_empty());
+                let is_same = listed.zip(endpoint.parts()).all(|(listed, own)| {
+                    listed.starts_with('{') == own.starts_with('{') && (own.starts_with('{') || listed == own)
+                });
+                assert!(is_same, "{method} {path} is taken for {}", endpoint.path);
+            }
+        }
+        assert!(known > 100 && refused > 400, "{known} known, {refused} refused");
+    }
+
+    #[test]
+    fn parameters_are_sorted_and_none_is_part_of_a_path() {
+        assert!(PARAMETERS.is_sorted());
+        for line in LISTED.lines() {
+            for part in line.split('/').filter(|part| part.starts_with('{')) {
+                let name = part.trim_matches(['{', '}']);
+                // Names of fields are harmless wherever they stand.
+                assert!(!is_known_parameter(name) || name == "fields", "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_word_counts_only_as_it_is_spelled() {
+        let escaped = [Segment { raw: "%5fsearch", text: "_search".into() }];
+        assert!(find(b"GET", &escaped).is_some_and(|endpoint| endpoint.path == "/{index}"));
+        for (method, path) in [
+            ("GET", "/_Search"),
+            ("get", "/_search"),
+            ("GET", "/shop/_doc/_search"),
+            ("POST", "/_sql"),
+            ("PUT", "/_doc"),
+            ("GET", "/shop/_async_search"),
+            ("POST", "/_snapshot/a/b/_restore"),
+            ("PATCH", "/shop"),
+            ("TRACE", "/"),
+            ("POST", "/shop/_eql/search"),
+            ("POST", "/_query"),
+            ("POST", "/_security/user/x"),
+            ("GET", "/_tasks"),
+        ] {
+            assert!(find(method.as_bytes(), &segments(path)).is_none(), "{method} {path}");
+        }
+    }
 }

@@ -196,7 +196,7 @@ fn nothing_passes_that_elasticsearch_refuses() {
     };
     let folder = std::env::var("ESAUTH_ORACLE_CONFIG").expect("ESAUTH_ORACLE_CONFIG is the server's config folder");
     let (files, requests, seed) =
-        (number("ESAUTH_ROLES_FILES", 8), number("ESAUTH_REQUESTS", 400), number("ESAUTH_SEED", 1));
+        (number("ESAUTH_ROLES_FILES", 6), number("ESAUTH_REQUESTS", 300), number("ESAUTH_SEED", 1));
     let mut server = Server { client: Client::new(&address) };
     let user = |file: usize| format!("s{seed}u{file}");
     let mut texts = Vec::new();

@@ -1,0 +1,175 @@
+//! Attempts of one role on the index of another, as data in `probes.txt`.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
+use std::sync::Arc;
+
+use esauth_roles::{Decision, Limits, RequestHead, Rights, Roles, judge};
+
+const PROBES: &str = include_str!("probes.txt");
+const ROLES: &str =
+    "shop-a:\n  cluster: [ monitor ]\n  indices:\n    - names: [ 'shopa-*' ]\n      privileges: [ all ]\n";
+
+struct Probe {
+    method: String,
+    target: Vec<u8>,
+    media_type: Option<String>,
+    body: Option<Vec<u8>>,
+}
+
+fn unescape(text: &str) -> String {
+    let mut plain = String::new();
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        match (letter, letter == '\\') {
+            (_, true) => match letters.next() {
+                Some('n') => plain.push('\n'),
+                Some('r') => plain.push('\r'),
+                Some('t') => plain.push('\t'),
+                Some('\\') => plain.push('\\'),
+                Some(other) => plain.extend(['\\', other]),
+                None => plain.push('\\'),
+            },
+            (letter, false) => plain.push(letter),
+        }
+    }
+    plain
+}
+
+fn probes() -> Vec<Probe> {
+    let lines = PROBES.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    lines
+        .map(|line| {
+            let fields: Vec<&str> = line.split('\t').collect();
+            let [_, method, target, media_type, body] = fields[..] else {
+                panic!("{line:?} does not have five fields")
+            };
+            Probe {
+                method: method.into(),
+                target: unescape(target).into_bytes(),
+                media_type: (media_type != "-").then(|| media_type.into()),
+                body: (body != "-").then(|| unescape(body).into_bytes()),
+            }
+        })
+        .collect()
+}
+
+fn rights() -> Arc<Rights> {
+    let roles = Roles::parse(ROLES.as_bytes()).unwrap();
+    Arc::new(Rights::of(&roles, [&b"shop-a"[..]].into_iter()))
+}
+
+/// The target that is sent, or nothing where the request is refused.
+fn sent(rights: &Arc<Rights>, probe: &Probe, piece: usize) -> Option<Vec<u8>> {
+    let head = RequestHead {
+        method: probe.method.as_bytes(),
+        target: &probe.target,
+        content_type: probe.media_type.as_deref().map(str::as_bytes),
+        content_encoding: None,
+        has_body: probe.body.is_some(),
+    };
+    match judge(rights, &head, &Limits::default()) {
+        Decision::Refuse(_) => None,
+        Decision::Pass(pass) => Some(pass.target.unwrap_or_else(|| probe.target.clone())),
+        Decision::Body(mut judge) => {
+            for piece in probe.body.as_deref().unwrap_or_default().chunks(piece) {
+                judge.feed(piece).ok()?;
+            }
+            judge.finish().ok()?;
+            Some(judge.target().map_or_else(|| probe.target.clone(), <[u8]>::to_vec))
+        }
+    }
+}
+
+#[test]
+fn no_attempt_on_another_index_passes() {
+    let (rights, probes) = (rights(), probes());
+    assert!(probes.len() >= 150, "{} probes", probes.len());
+    let mut passed = Vec::new();
+    for probe in &probes {
+        for piece in [1, 7, 1 << 20] {
+            if let Some(target) = sent(&rights, probe, piece) {
+                let body = probe.body.as_deref().map(String::from_utf8_lossy);
+                passed.push(format!("{} {} {body:?}", probe.method, String::from_utf8_lossy(&target)));
+                break;
+            }
+        }
+    }
+    assert!(passed.is_empty(), "{} of {} pass:\n{}", passed.len(), probes.len(), passed.join("\n"));
+}
+
+#[test]
+fn the_same_on_its_own_index_passes() {
+    let rights = rights();
+    let own = |text: &str| text.replace("shopb", "shopa");
+    let mut passed = 0;
+    for probe in probes() {
+        let body = probe.body.as_ref().map(|body| own(&String::from_utf8_lossy(body)).into_bytes());
+        let target = own(&String::from_utf8_lossy(&probe.target)).into_bytes();
+        passed += usize::from(sent(&rights, &Probe { target, body, ..probe }, 16).is_some());
+    }
+    // The others are refused for what they are, not for whose index it is.
+    assert!(passed >= 60, "{passed}");
+}
+
+#[test]
+fn what_shops_do_passes() {
+    let rights = rights();
+    for (method, target, media_type, body, expected) in [
+        ("HEAD", "/", None, None, "/"),
+        ("HEAD", "/shopa-1", None, None, "/shopa-1"),
+        ("GET", "/shopa-1/_stats/docs", None, None, "/shopa-1/_stats/docs"),
+        ("GET", "/_alias/shopa-now", None, None, "/shopa-*/_alias/shopa-now"),
+        ("POST", "/_refresh", None, None, "/shopa-*/_refresh"),
+        ("GET", "/_cat/indices?format=json", None, None, "/_cat/indices/shopa-*?format=json"),
+        ("GET", "/_stats", None, None, "/shopa-*/_stats"),
+        ("GET", "/shop*/_search?q=x", None, None, "/shopa-*/_search?q=x"),
+        (
+            "POST",
+            "/_search?size=1",
+            Some("application/json"),
+            Some("{\"query\":{\"term\":{\"a\":\"b\"}}}"),
+            "/shopa-*/_search?size=1",
+        ),
+        (
+            "POST",
+            "/_msearch",
+            Some("application/x-ndjson"),
+            Some("{\"index\":\"shopa-1\"}\n{}\n{}\n{}\n"),
+            "/shopa-*/_msearch",
+        ),
+        (
+            "POST",
+            "/_bulk",
+            Some("application/vnd.elasticsearch+x-ndjson; compatible-with=8"),
+            Some(
+                "{\"index\":{\"_index\":\"shopa-1\",\"_id\":\"1\"}}\n{\"delete\":{\"_index\":\"shopb-1\"}}\n{\"delete\":{\"_index\":\"shopa-1\",\"_id\":\"1\"}}\n",
+            ),
+            "/_bulk",
+        ),
+        (
+            "POST",
+            "/_aliases",
+            Some("application/json"),
+            Some("{\"actions\":[{\"add\":{\"index\":\"shopa-1\",\"alias\":\"shopa-now\"}}]}"),
+            "/_aliases",
+        ),
+        (
+            "PUT",
+            "/shopa-2",
+            Some("application/json"),
+            Some("{\"settings\":{},\"mappings\":{\"properties\":{\"index\":{\"type\":\"keyword\",\"index\":false}}}}"),
+            "/shopa-2",
+        ),
+        ("OPTIONS", "/anything", None, None, "/anything"),
+    ] {
+        let probe = Probe {
+            method: method.into(),
+            target: target.into(),
+            media_type: media_type.map(Into::into),
+            body: body.map(|body: &str| body.into()),
+        };
+        let sent = sent(&rights, &probe, 5).map(|target| String::from_utf8_lossy(&target).into_owned());
+        assert_eq!(sent.as_deref(), Some(expected), "{method} {target}");
+    }
+}

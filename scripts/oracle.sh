@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# EsAuthRoles compared with Elasticsearch's own security, by generated roles files and requests.
+#
+#   scripts/oracle.sh elasticsearch-7|elasticsearch-8
+#
+# ESAUTH_ROLES_FILES, ESAUTH_REQUESTS (for each file) and ESAUTH_SEED say how long and which.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/backend.sh"
+
+scratch=$(scratch_folder oracle)
+clean_up() {
+    trap - EXIT
+    trap '' INT TERM HUP
+    backend_stop
+    rm -rf "$scratch"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+trap 'exit 129' HUP
+
+if [ -n "${ES_URL:-}" ]; then
+    say "skipped: the comparison with Elasticsearch's security starts a server of its own, and ES_URL is set"
+    exit
+fi
+backend_secured=1
+backend_start "${1:-elasticsearch-7}" "$scratch"
+cd "$root"
+ESAUTH_ORACLE=${backend_url#http://} ESAUTH_ORACLE_CONFIG=$backend_config \
+    cargo test --release --quiet -p esauth_roles --test oracle -- --nocapture
