@@ -59,7 +59,7 @@ sanitize: deps all ## The integration tests with the server under Valgrind: memo
 models: ## Check the shared table's protocol in every order of events (loom)
 	@RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test --quiet --release -p esauth_engine --lib model::
 
-fuzz: can-build ## Fuzz the parsers with cargo-fuzz; needs a nightly compiler (FUZZ=seconds for each of three targets, default 60)
+fuzz: can-build ## Fuzz the parsers with cargo-fuzz; needs a nightly compiler (FUZZ=seconds for each of six targets, default 60)
 	@scripts/fuzz.sh $(FUZZ)
 
 bench: deps all ## What authentication costs, ours and other servers', in numbers (BENCH="--quick": 3 minutes; --help: more)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fuzzes the engine, each target for as many seconds. What is found anew beside fuzz/corpus is kept in fuzz/target/corpus.
+# Fuzzes what reads files and requests, each target for as many seconds. What is found anew beside fuzz/corpus is kept in fuzz/target/corpus.
 #
 #   scripts/fuzz.sh [SECONDS]
 set -euo pipefail
@@ -26,7 +26,7 @@ fuzz() { # LOG COMMAND...
 mkdir -p target
 printf 'building '
 fuzz target/build.log build
-for target in password_file group_file stored_hash; do
+for target in password_file group_file stored_hash roles_file request_target request_body; do
     mkdir -p "target/corpus/$target"
     printf '%s ' "$target"
     # Nothing that is asked takes near as long as the timeout: what does is a finding.

@@ -142,7 +142,12 @@ impl Actions {
     }
 
     pub(crate) fn iter(self) -> impl Iterator<Item = Action> {
-        Action::ALL.iter().copied().filter(move |&action| self.contains(action))
+        let mut rest = self.0;
+        std::iter::from_fn(move || {
+            let action = Action::ALL.get(rest.trailing_zeros() as usize)?;
+            rest &= rest - 1;
+            Some(*action)
+        })
     }
 
     /// Those whose name matches one of the patterns, a `*` at whose end stands for anything.

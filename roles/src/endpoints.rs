@@ -16,6 +16,8 @@ pub(crate) struct Endpoint {
     pub(crate) on_cluster: Actions,
     pub(crate) names: Names,
     pub(crate) body: Body,
+    /// Segments of the path.
+    length: usize,
 }
 
 /// What becomes of names that reach further than the rights.
@@ -79,12 +81,12 @@ const fn index(
     actions: &'static [Action],
     body: Body,
 ) -> Endpoint {
-    Endpoint { methods, path, on_names: Actions::of(actions), on_cluster: Actions::NONE, names, body }
+    let (on_names, on_cluster, length) = (Actions::of(actions), Actions::NONE, length(path));
+    Endpoint { methods, path, on_names, on_cluster, names, body, length }
 }
 
 const fn cluster(methods: &'static [&'static str], path: &'static str, actions: &'static [Action]) -> Endpoint {
-    let on_cluster = Actions::of(actions);
-    Endpoint { methods, path, on_names: Actions::NONE, on_cluster, names: Names::Without, body: Body::Any }
+    both(methods, path, Names::Without, &[], actions)
 }
 
 const fn both(
@@ -94,14 +96,24 @@ const fn both(
     actions: &'static [Action],
     on_cluster: &'static [Action],
 ) -> Endpoint {
-    let (on_names, on_cluster) = (Actions::of(actions), Actions::of(on_cluster));
-    Endpoint { methods, path, on_names, on_cluster, names, body: Body::Any }
+    let (on_names, on_cluster, length) = (Actions::of(actions), Actions::of(on_cluster), length(path));
+    Endpoint { methods, path, on_names, on_cluster, names, body: Body::Any, length }
+}
+
+const fn length(path: &str) -> usize {
+    let path = path.as_bytes();
+    let (mut length, mut next) = (0, 0);
+    while next < path.len() {
+        length += (path[next] == b'/' && path.len() > 1) as usize;
+        next += 1;
+    }
+    length
 }
 
 use Names::{Everything, InBody, InBodyOr, Known, Missing, Narrow, One, Strict};
 
 /// All of them. Where a word and a name both fit a segment, the word comes first, as in Elasticsearch.
-pub(crate) const ENDPOINTS: &[Endpoint] = &[
+static ENDPOINTS: &[Endpoint] = &[
     // Searching.
     index(READ, "/_search", Missing("/{index}/_search"), &[Search], Body::Query),
     index(READ, "/{index}/_search", Narrow, &[Search], Body::Query),
@@ -335,7 +347,9 @@ impl Endpoint {
 
 /// The endpoint of a method and path.
 pub(crate) fn find(method: &[u8], segments: &[Segment<'_>]) -> Option<&'static Endpoint> {
-    let allows = |endpoint: &&Endpoint| endpoint.methods.iter().any(|known| known.as_bytes() == method);
+    let allows = |endpoint: &&Endpoint| {
+        endpoint.length == segments.len() && endpoint.methods.iter().any(|known| known.as_bytes() == method)
+    };
     ENDPOINTS.iter().filter(allows).find(|endpoint| endpoint.fits(segments))
 }
 

@@ -140,7 +140,7 @@ impl Patterns {
     }
 
     /// All of them, without those that others contain; sorted.
-    pub(crate) fn widest(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn widest(&self) -> impl ExactSizeIterator<Item = &str> {
         self.widest.iter().map(AsRef::as_ref)
     }
 }

@@ -16,6 +16,7 @@ pub struct Rights {
     roles: Box<[Box<str>]>,
     cluster: Actions,
     grants: Box<[Allowed]>,
+    is_unbounded: bool,
 }
 
 /// What is allowed on the same actions.
@@ -51,7 +52,10 @@ impl Rights {
             patterns: Patterns::new(patterns.iter().copied()),
             dotted: Patterns::new(patterns.iter().copied().filter(|pattern| pattern.starts_with('.'))),
         });
-        Rights { roles: held.iter().map(|role| role.name().into()).collect(), cluster, grants: grants.collect() }
+        let roles = held.iter().map(|role| role.name().into()).collect();
+        let mut rights = Rights { roles, cluster, grants: grants.collect(), is_unbounded: false };
+        rights.is_unbounded = rights.find_unbounded();
+        rights
     }
 
     /// The names of the user's roles that the roles file has, in the order of the file.
@@ -66,6 +70,10 @@ impl Rights {
 
     /// True where everything is allowed on every index and on the cluster: such requests are not read.
     pub(crate) fn are_unbounded(&self) -> bool {
+        self.is_unbounded
+    }
+
+    fn find_unbounded(&self) -> bool {
         let mut all = self.cluster;
         for grant in self.grants.iter().filter(|grant| grant.patterns.contain("*")) {
             all = all | grant.actions;
@@ -108,6 +116,10 @@ impl Rights {
     /// The patterns on which all of the actions are allowed, without those that others of them contain; at most as many.
     /// `None` where there are more.
     pub(crate) fn patterns_for(&self, actions: Actions, most: usize) -> Option<Vec<&str>> {
+        let allow_all = self.grants.iter().filter(|grant| actions.without(grant.actions).is_empty());
+        if allow_all.map(|grant| grant.patterns.widest().len()).any(|count| count > most) {
+            return None;
+        }
         let mut patterns: Vec<&str> = Vec::new();
         for grant in self.grants.iter().filter(|grant| grant.actions.overlaps(actions)) {
             for pattern in grant.patterns.widest() {
