@@ -10,6 +10,9 @@ use crate::finding::Code;
 const STATUS: &str = "Exit status: 0 where all is well, 1 where something was found, 2 where it could not be looked \
                       (wrong usage, a file that cannot be read).";
 
+const EXPLAINED: &str = "Exit status: 0 where the request passes, 1 where it is refused, 2 where it could not be judged (wrong \
+                         usage, a file that cannot be read or has faults).";
+
 /// Looks at what rust_esauth, Apache httpd's module for HTTP Basic authentication, works with.
 #[derive(Parser)]
 #[command(name = "esauth", version, after_help = STATUS, disable_help_subcommand = true)]
@@ -26,6 +29,8 @@ pub(crate) enum Command {
     Verify(VerifyOptions),
     #[command(after_help = STATUS)]
     Status(StatusOptions),
+    #[command(after_help = EXPLAINED)]
+    Explain(ExplainOptions),
     /// Writes shell completions and manual pages into a folder.
     #[command(hide = true)]
     Generate {
@@ -158,6 +163,43 @@ pub(crate) struct StatusOptions {
     /// A file whose first line is the user's password. Without it: ESAUTH_PASSWORD in the environment, or the terminal.
     #[arg(long, value_name = "FILE", requires = "user")]
     pub(crate) user_password: Option<PathBuf>,
+}
+
+/// Says what EsAuthRoles decides about a request, and why.
+///
+/// The request is judged as the module judges it: by the same code.
+#[derive(Args)]
+pub(crate) struct ExplainOptions {
+    /// Method and target as Elasticsearch gets them, such as 'GET /logs-*/_search'.
+    pub(crate) request: String,
+
+    /// The roles file (EsAuthRoles).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) roles: PathBuf,
+
+    /// The user.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user: String,
+
+    /// A group file (AuthGroupFile): the groups that the user is in are their roles.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) groups: Vec<PathBuf>,
+
+    /// A role of the user, beside those of the group file.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) role: Vec<String>,
+
+    /// A file with the request's body.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) body: Option<PathBuf>,
+
+    /// The body's media type.
+    #[arg(long, value_name = "TYPE", default_value = "application/json")]
+    pub(crate) content_type: String,
+
+    /// Prints JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// How a server is reached.

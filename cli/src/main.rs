@@ -2,6 +2,7 @@
 
 mod arguments;
 mod check;
+mod explain;
 mod finding;
 mod generate;
 mod outcome;
@@ -20,6 +21,7 @@ use outcome::Outcome;
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Check(options) => check::run(&options),
+        Command::Explain(options) => explain::run(&options),
         Command::Verify(options) => verify::run(&options),
         Command::Status(options) => status::run(&options),
         Command::Generate { folder } => generate::run(&folder),

@@ -308,6 +308,12 @@ fn shown_runs(is_json: bool) -> BTreeMap<&'static str, Run> {
     let mut check = esauth(&check);
     check.output = check.output.replace(&format!("{}/", folder.path().display()), "");
 
+    let text = "shop-a:\n  indices:\n    - names: [ 'shopa-*' ]\n      privileges: [ read ]\n";
+    let (roles, shops) = (folder.write("roles.yml", text), folder.write("shops", "shop-a: alice\n"));
+    let (roles, shops) = (roles.to_str().unwrap(), shops.to_str().unwrap());
+    let request = ["--user", "alice", "GET /_search?q=shoes"];
+    let explain = esauth(&[&["explain", "--roles", roles, "--groups", shops], &request[..]].concat());
+
     let server = documented_server();
     let verify = ["--outsider", "bob", "--outsider-password", "bob.password"];
     let verify = if is_json {
@@ -315,7 +321,7 @@ fn shown_runs(is_json: bool) -> BTreeMap<&'static str, Run> {
     } else {
         server.verify_as_text(&verify, &[])
     };
-    BTreeMap::from([("check", check), ("verify", verify)])
+    BTreeMap::from([("check", check), ("explain", explain), ("verify", verify)])
 }
 
 #[test]
@@ -331,7 +337,7 @@ fn esauth_prints_what_is_shown() {
         let name = command.split_whitespace().nth(2).unwrap();
         // Of what is found on the way of a request, addresses and times are other ones here.
         let is_same: fn(&str) -> String =
-            if name == "check" { without_times } else { |line| line.chars().take(19).collect() };
+            if name == "verify" { |line| line.chars().take(19).collect() } else { without_times };
         let comparable = |text: &str| -> Vec<String> {
             let lines = text.trim().lines().filter(|line| !line.starts_with("https://"));
             lines.map(is_same).collect()

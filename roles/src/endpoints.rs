@@ -157,7 +157,8 @@ static ENDPOINTS: &[Endpoint] = &[
     index(POST, "/{index}/_doc", One, &[CreateDocument, Bulk, AutoCreate], Body::Any),
     index(PUT, "/{index}/_create/{id}", One, &[CreateDocument, Bulk, AutoCreate], Body::Any),
     index(DELETE, "/{index}/_doc/{id}", One, &[Delete, Bulk], Body::Without),
-    index(POST, "/{index}/_update/{id}", One, &[Update, Bulk, AutoCreate], Body::Any),
+    // A missing index is made by the request itself, not as by the other ones.
+    index(POST, "/{index}/_update/{id}", One, &[Update, Bulk, AutoCreate, CreateIndex], Body::Any),
     index(PUT, "/_bulk", InBody, &[Bulk], Body::Bulk),
     index(PUT, "/{index}/_bulk", One, &[Bulk], Body::Bulk),
     index(

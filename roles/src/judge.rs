@@ -151,6 +151,11 @@ fn judge_names(
                     sent = Some(names);
                     continue;
                 }
+                let expands = target.parameter("expand_wildcards").is_none_or(|states| !states.contains("none"));
+                if names.has_exclusions() && !expands {
+                    let text = format!("[{}] takes names away, and expand_wildcards is none", clean(text));
+                    return Err(Refusal::new(Reason::Name, text));
+                }
                 if endpoint.names == Names::One && !names.is_one_name() {
                     return Err(not_one(text));
                 }

@@ -49,6 +49,11 @@ impl Expression {
         Expression { parts: vec![Part { text: "*".into(), pattern: "*".into(), is_exclusion: false }] }
     }
 
+    /// True where something is taken away. With `expand_wildcards=none` Elasticsearch reads that as one more name.
+    pub(crate) fn has_exclusions(&self) -> bool {
+        self.parts.iter().any(|part| part.is_exclusion)
+    }
+
     /// What it names, without what it takes away.
     pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().filter(|part| !part.is_exclusion).map(|part| part.text.as_str())

@@ -87,13 +87,20 @@ fn searches(text: &[u8], scope: &Scope, facts: &mut Facts) -> Judged {
 
 fn search_header(header: &[(String, Json)], scope: &Scope, facts: &mut Facts) -> Judged {
     let mut is_named = false;
+    let has_states = header.iter().any(|(name, _)| name == "expand_wildcards");
+    let judge = |text: &str, facts: &mut Facts| {
+        if has_states && Expression::parse(text)?.has_exclusions() {
+            return Err(malformed("a header of _msearch has expand_wildcards, and takes names away"));
+        }
+        scope.names(text, scope.actions, facts)
+    };
     for (name, value) in header {
         match (name.as_str(), value) {
             ("index" | "indices", _) if is_named => {
                 return Err(malformed("a header of _msearch names its indices twice"));
             }
             ("index" | "indices", Json::Text(text)) => {
-                scope.names(text, scope.actions, facts)?;
+                judge(text, facts)?;
                 is_named = true;
             }
             ("index" | "indices", Json::List(values)) if !values.is_empty() => {
@@ -104,7 +111,7 @@ fn search_header(header: &[(String, Json)], scope: &Scope, facts: &mut Facts) ->
                         _ => return Err(malformed("a header of _msearch has something else than names")),
                     }
                 }
-                scope.names(&names.join(","), scope.actions, facts)?;
+                judge(&names.join(","), facts)?;
                 is_named = true;
             }
             (name, _) if HARMLESS_IN_HEADER.contains(&name) => {}
