@@ -39,18 +39,22 @@ pub(crate) enum Command {
     },
 }
 
-/// Looks for faults in password and group files.
+/// Looks for faults in password, group and roles files.
 ///
 /// Every line is judged as the module judges it: by the same code.
 #[derive(Args)]
 pub(crate) struct CheckOptions {
     /// Password files (AuthUserFile), as htpasswd makes them.
-    #[arg(value_name = "FILE", required_unless_present = "groups")]
+    #[arg(value_name = "FILE", required_unless_present_any = ["groups", "roles"])]
     pub(crate) files: Vec<PathBuf>,
 
     /// A group file (AuthGroupFile). Its members are looked up in the password files, and their users in it.
     #[arg(long, value_name = "FILE")]
     pub(crate) groups: Vec<PathBuf>,
+
+    /// A roles file (EsAuthRoles). Its roles are looked up in the group files, and their groups in it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) roles: Vec<PathBuf>,
 
     /// Whose rules for joining lines apply.
     #[arg(long, value_name = "VERSION", default_value = "2.4")]

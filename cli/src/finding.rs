@@ -39,6 +39,14 @@ pub(crate) enum Code {
     UnknownMember,
     /// A user who is in no group.
     NoGroup,
+    /// A roles file that cannot be enforced: all is refused.
+    RolesFault,
+    /// A role that nobody has.
+    UnusedRole,
+    /// A group without a role of its name.
+    NoRole,
+    /// Patterns of two roles share names.
+    OverlappingPatterns,
 }
 
 impl Code {

@@ -1,4 +1,4 @@
-//! `esauth explain` says what EsAuthRoles decides.
+//! `esauth explain` says what EsAuthRoles decides, and `esauth check` what is wrong with a roles file.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
@@ -49,4 +49,33 @@ fn the_faults_of_a_roles_file_are_told_by_line() {
     let run = explain("shop-a:\n  cluster: [ moniter ]\n", "GET /", "");
     assert_eq!(run.status, 2);
     assert!(run.errors.contains("roles.yml: line 2: cluster privilege \"moniter\" is not known"), "{}", run.errors);
+}
+
+#[test]
+fn roles_and_groups_are_held_against_each_other() {
+    let folder = std::env::temp_dir().join(format!("esauth-check-roles-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let grant =
+        |name: &str, pattern: &str| format!("{name}:\n  indices:\n  - names: ['{pattern}']\n    privileges: [read]\n");
+    let text = [grant("shop", "shop-*"), grant("shop-eu", "shop-eu-*"), grant("all", "*")].concat();
+    fs::write(folder.join("roles.yml"), text).unwrap();
+    fs::write(folder.join("groups"), "shop: alice\nall: root\nold: bob\nshop-eu:\n").unwrap();
+    let path = |name: &str| folder.join(name).display().to_string();
+    let run = esauth(&[
+        "check",
+        "--json",
+        "--allow",
+        "empty-group",
+        "--roles",
+        &path("roles.yml"),
+        "--groups",
+        &path("groups"),
+    ]);
+    fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(run.status, 1, "{}{}", run.output, run.errors);
+    let findings = run.json["files"][1]["findings"].as_array().unwrap();
+    let mut found: Vec<_> =
+        findings.iter().map(|one| (one["kind"].as_str().unwrap(), one["name"].as_str().unwrap())).collect();
+    found.sort_unstable();
+    assert_eq!(found, [("no-role", "old"), ("overlapping-patterns", "shop-eu"), ("unused-role", "shop-eu")]);
 }

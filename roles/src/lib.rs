@@ -25,5 +25,6 @@ mod yaml;
 pub use body::BodyJudge;
 pub use decision::{Decision, Facts, Pass, Reason, Refusal};
 pub use judge::{Limits, RequestHead, judge};
+pub use pattern::may_overlap;
 pub use rights::{Rights, RightsCache};
 pub use roles::{Fault, Role, Roles, RolesFile};

@@ -36,8 +36,8 @@ pub(crate) fn is_within(asked: &str, granted: &str) -> bool {
     }
 }
 
-/// True where there may be a name that matches both. Both with `*` only; unsure is true.
-pub(crate) fn may_overlap(one: &str, other: &str) -> bool {
+/// True where there may be a name of an index that matches both patterns (with `*` and `?`). Where that is not sure, true.
+pub fn may_overlap(one: &str, other: &str) -> bool {
     let ends = |pattern: &str| -> (String, String, bool) {
         match (pattern.find(['*', '?']), pattern.rfind(['*', '?'])) {
             (Some(first), Some(last)) => (pattern[..first].into(), pattern[last + 1..].into(), true),

@@ -79,6 +79,9 @@ pub(super) enum Content {
         groups: usize,
         members: usize,
     },
+    Roles {
+        roles: usize,
+    },
 }
 
 /// A file and the numbers of the users or members in it.

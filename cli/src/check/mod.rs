@@ -1,10 +1,11 @@
-//! `esauth check`: faults in password and group files.
+//! `esauth check`: faults in password, group and roles files.
 
 mod findings;
 mod groups;
 mod names;
 mod passwords;
 mod report;
+mod roles;
 mod timing;
 
 use std::ffi::CString;
@@ -45,6 +46,12 @@ pub(crate) fn run(options: &CheckOptions) -> Result<Outcome, String> {
         let mut findings = Findings::new(options);
         let content = groups::check(&NamedFile { listing, numbers, names: &names, are_compared }, &mut findings);
         files.push(checked(path, content, findings));
+    }
+    for path in &options.roles {
+        let (path, text) = read(path)?;
+        let mut findings = Findings::new(options);
+        let content = roles::check(&text, &groups, &mut findings);
+        files.push(checked(&path, content, findings));
     }
     report::print(&files, options)?;
     let is_clean = files.iter().all(|file| file.counts.is_empty());

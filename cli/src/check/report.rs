@@ -38,6 +38,7 @@ fn write_file(text: &mut String, file: &Checked) -> std::fmt::Result {
             let (groups, members) = (count(*groups, "group"), count(*members, "member"));
             writeln!(text, "{}: {groups}, {members}", strong(&file.path))?;
         }
+        Content::Roles { roles } => writeln!(text, "{}: {}", strong(&file.path), count(*roles, "role"))?,
     }
     if let Content::Passwords { hashes, .. } = &file.content {
         write_hashes(text, hashes)?;
