@@ -110,6 +110,12 @@ impl Request {
         }
     }
 
+    /// What tells how its body is read: the last word of its path that begins with `_`, or `create` for an index.
+    pub(crate) fn grammar(&self) -> &str {
+        let word = self.path.split('/').rfind(|part| part.starts_with('_'));
+        word.unwrap_or(if self.method == "PUT" { "create" } else { "" })
+    }
+
     /// Smaller requests, for finding what matters in one.
     pub(crate) fn smaller(&self) -> Vec<Request> {
         let mut smaller = Vec::new();
