@@ -13,7 +13,8 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
         }
         Err(faults) => {
             assert!(!faults.is_empty());
-            let lines = input.iter().filter(|&&byte| byte == b'\n').count() + 2;
+            // To YAML, a CR ends a line too.
+            let lines = input.iter().filter(|&&byte| byte == b'\n' || byte == b'\r').count() + 2;
             assert!(faults.iter().all(|fault| (1..=lines).contains(&fault.line)));
         }
     }

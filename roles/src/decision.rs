@@ -31,7 +31,7 @@ pub struct Facts {
     /// The transport actions, such as `indices:data/read/search`; each once. Empty where the endpoint is not known.
     pub actions: Vec<&'static str>,
     /// The names and patterns of indices, aliases and data streams; each once, the first [`Facts::MOST_INDICES`] of them. As
-    /// sent by the client, without control characters.
+    /// they are sent, narrowed where they were, without control characters.
     pub indices: Vec<String>,
 }
 

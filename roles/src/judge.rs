@@ -145,9 +145,9 @@ fn judge_names(
         match part {
             "{index}" | "{alias}" => {
                 let names = Expression::parse(text)?;
-                pass.facts.note(Actions::NONE, names.texts());
                 if endpoint.names == Names::Known {
                     known(rights, &names)?;
+                    pass.facts.note(Actions::NONE, names.texts());
                     sent = Some(names);
                     continue;
                 }
@@ -168,6 +168,7 @@ fn judge_names(
                         names
                     }
                 };
+                pass.facts.note(Actions::NONE, names.texts());
                 if part == "{index}" {
                     sent = Some(names);
                 } else if let Some(indices) = sent.as_ref().filter(|_| endpoint.body == Body::Alias) {
