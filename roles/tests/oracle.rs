@@ -209,6 +209,12 @@ fn compressed(body: &[u8], is_gzip: bool) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+/// By standard error itself: what a test prints is shown only where it fails.
+fn skipped(test: &str) {
+    let why = "ESAUTH_ORACLE names no Elasticsearch with security; scripts/oracle.sh starts one";
+    let _ = writeln!(std::io::stderr(), "skipped test {test}: {why}");
+}
+
 /// Both tests write the server's files.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
@@ -219,8 +225,7 @@ fn number(name: &str, default: usize) -> usize {
 #[test]
 fn nothing_passes_that_elasticsearch_refuses() {
     let Ok(address) = std::env::var("ESAUTH_ORACLE") else {
-        println!("skipped: ESAUTH_ORACLE names no Elasticsearch with security (scripts/oracle.sh starts one)");
-        return;
+        return skipped("nothing_passes_that_elasticsearch_refuses");
     };
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = std::env::var("ESAUTH_ORACLE_CONFIG").expect("ESAUTH_ORACLE_CONFIG is the server's config folder");
@@ -300,8 +305,7 @@ const PARTS: &[&str] = &[
 #[test]
 fn whatever_part_is_left_out_is_missed() {
     let Ok(address) = std::env::var("ESAUTH_ORACLE") else {
-        println!("skipped: ESAUTH_ORACLE names no Elasticsearch with security (scripts/oracle.sh starts one)");
-        return;
+        return skipped("whatever_part_is_left_out_is_missed");
     };
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = std::env::var("ESAUTH_ORACLE_CONFIG").expect("ESAUTH_ORACLE_CONFIG is the server's config folder");
