@@ -375,6 +375,38 @@ fn json_has_the_members_shown() {
     }
 }
 
+#[test]
+fn htpasswd_is_taught_with_a_cost_that_is_not_weak() {
+    // nginx hashes at every request: its page says why the cost is lower there.
+    let is_for_nginx = |file: &PathBuf| file.strip_prefix(workspace()).unwrap().to_string_lossy().contains("nginx");
+    let folders = ["docs", "apache", "nginx", "packaging/debian"].map(|folder| workspace().join(folder));
+    let mut files: Vec<_> =
+        folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path())).collect();
+    files.push(workspace().join("README.md"));
+    let mut taught = 0;
+    for file in files.iter().filter(|file| file.is_file() && !is_for_nginx(file)) {
+        for line in fs::read_to_string(file).unwrap().lines() {
+            let words: Vec<_> = line.split_whitespace().skip_while(|word| *word != "htpasswd").collect();
+            if !words.contains(&"-B") || !words.contains(&"alice") {
+                continue;
+            }
+            let cost = words.iter().skip_while(|word| **word != "-C").nth(1);
+            assert_eq!(cost, Some(&"10"), "{}: {line}", file.display());
+            taught += 1;
+        }
+    }
+    assert!(taught >= 4, "{taught}");
+
+    let made = |cost: &[&str]| {
+        let mut htpasswd = std::process::Command::new(Installation::get().htpasswd());
+        let output = htpasswd.args([&["-nbB"], cost, &["alice", "secret"]].concat()).output().unwrap();
+        let folder = Scratch::new();
+        let users = folder.write("users", output.stdout);
+        esauth(&["check", "--json", users.to_str().unwrap()]).status
+    };
+    assert_eq!((made(&["-C", "10"]), made(&[])), (0, 1));
+}
+
 /// The names of all members, those of a list's first element for the whole of it.
 fn members(value: &Value) -> Vec<String> {
     match value {
