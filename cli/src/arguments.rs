@@ -213,6 +213,15 @@ pub(crate) struct Access {
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
 
+    /// A certificate to show to a server that asks for one (SSLVerifyClient), in PEM form, with those between it and its
+    /// CA.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cert: Option<PathBuf>,
+
+    /// The private key of that certificate, in PEM form and not encrypted. Without it: it is in the same file.
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(crate) key: Option<PathBuf>,
+
     /// Sends the passwords even to a server that cannot be trusted.
     #[arg(long)]
     pub(crate) insecure: bool,

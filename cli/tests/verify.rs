@@ -164,6 +164,117 @@ fn an_empty_limitexcept_with_require_outside_is_found() {
     assert_eq!((run.status, run.failed()), (1, vec!["options".to_owned()]), "{}", run.output);
 }
 
+const GUARD: &str = "<LimitExcept OPTIONS>\n            Require valid-user\n        </LimitExcept>";
+
+#[test]
+fn a_limit_that_names_methods_is_found_to_let_the_others_through() {
+    need_tls!();
+    let front = Front::new("users").edit(GUARD, "<Limit GET POST>\nRequire valid-user\n</Limit>").start();
+    let run = front.verify(&[]);
+    assert_eq!((run.status, run.failed()), (1, vec!["methods".to_owned()]), "{}", run.output);
+    let found = run.found("methods");
+    for method in ["PUT", "DELETE", "PATCH", "PROPFIND", "ESAUTHVERIFY"] {
+        assert!(found.contains(&format!(" for {method} /Esauth-Verify-")), "{found}");
+    }
+    // HEAD goes with GET.
+    assert!(!["GET", "HEAD", "POST"].iter().any(|method| found.contains(&format!("for {method} "))), "{found}");
+    assert!(run.advice("methods").contains("<LimitExcept OPTIONS>"), "{}", run.output);
+}
+
+#[test]
+fn paths_beside_the_root_that_are_let_through_are_found() {
+    need_tls!();
+    // Each leaves the root guarded.
+    for (section, open) in [
+        ("<LocationMatch \"^/_\">", "200 for GET /_cluster/settings"),
+        ("<LocationMatch \"^/[^_]\">", "200 for GET /Esauth-Verify/_search?size=0"),
+    ] {
+        let open_section = format!("</Proxy>\n{section}\nRequire all granted\n</LocationMatch>");
+        let front = Front::new("users").edit("</Proxy>", &open_section).start();
+        let run = front.verify(&[]);
+        assert!(run.failed().contains(&"paths".to_owned()), "{section}: {}", run.output);
+        assert!(!run.failed().contains(&"no-credentials".to_owned()), "{section}: {}", run.output);
+        assert!(run.found("paths").contains(open), "{section}: {}", run.output);
+    }
+}
+
+#[test]
+fn a_virtual_host_of_another_name_that_leads_to_the_back_end_is_found() {
+    need_tls!();
+    // The first of an address is the one for names that no other has.
+    let open = "<VirtualHost *:${ES_TLS_PORT}>\nServerName other\nSSLEngine On\nSSLCertificateFile \
+                ${ES_CERTIFICATE}\nSSLCertificateKeyFile ${ES_CERTIFICATE_KEY}\nProxyPass / ${ES_BACKEND}/\n\
+                </VirtualHost>\n<VirtualHost *:${ES_TLS_PORT}>\nServerName localhost\n<Location />\n\
+                AuthType Basic\nAuthName x\nAuthUserFile ${ES_USERS}\nRequire valid-user\n</Location>";
+    let front =
+        Front::new("users").edit("<VirtualHost *:${ES_TLS_PORT}>", open).edit("<Proxy *>", "<Proxy nothing>").start();
+    let run = front.verify(&[]);
+    assert!(run.found("paths").contains("200 for GET / with Host: esauth-verify.invalid"), "{}", run.output);
+}
+
+#[test]
+fn a_forward_proxy_beside_a_guarded_location_is_found() {
+    need_tls!();
+    let front =
+        Front::new("users").edit("<Proxy *>", "ProxyRequests On\n<Location />").edit("</Proxy>", "</Location>").start();
+    let run = front.verify(&[]);
+    assert!(run.found("paths").contains("200 for GET http://127.0.0.1:"), "{}", run.output);
+}
+
+#[test]
+fn a_server_that_asks_for_a_certificate_is_given_one_and_named_where_there_is_none() {
+    need_tls!();
+    for protocol in ["TLSv1.2", "TLSv1.3"] {
+        let ssl = format!(
+            "SSLEngine On\n    SSLProtocol -all +{protocol}\n    SSLVerifyClient require\n    \
+             SSLCACertificateFile ${{ES_CLIENT_CA}}"
+        );
+        let front = Front::new("users").edit("SSLEngine On", &ssl).start();
+        let run = front.verify(&["--cert", "client.certificate", "--key", "client.key"]);
+        assert_eq!((run.status, run.failed()), (0, vec![]), "{protocol}: {}", run.output);
+        assert_eq!(run.skipped(), ["outsider"], "{protocol}: {}", run.output);
+        assert!(run.found("client-certificate").contains("got that of --cert"), "{protocol}: {}", run.output);
+        // Both in one file.
+        assert_eq!(front.verify(&["--cert", "client.both"]).status, 0, "{protocol}");
+
+        let run = front.verify(&[]);
+        assert_eq!(run.failed()[0], "no-credentials", "{protocol}: {}", run.output);
+        assert!(run.advice("no-credentials").contains("--cert"), "{protocol}: {}", run.output);
+        assert!(run.found("versions").contains(&protocol["TLSv".len()..]), "{protocol}: {}", run.output);
+
+        let run = front.verify(&["--cert", "stranger.both"]);
+        assert_eq!(run.failed()[0], "no-credentials", "{protocol}: {}", run.output);
+        assert!(run.advice("no-credentials").contains("SSLCACertificateFile"), "{protocol}: {}", run.output);
+    }
+}
+
+#[test]
+fn a_section_that_demands_a_certificate_is_named_as_a_cause() {
+    need_tls!();
+    let section = "</Proxy>\n<Location />\nSSLVerifyClient require\n</Location>";
+    let edited = Front::new("users").edit("SSLEngine On", "SSLEngine On\n    SSLCACertificateFile ${ES_CLIENT_CA}");
+    // Plain HTTP has no certificates: only the first virtual host is to demand them.
+    let front = edited.plain_port_for_all(Some("Redirect permanent / https://localhost/\n")).edit("</Proxy>", section);
+    let run = front.start().verify(&["--cert", "client.both"]);
+    assert!(run.found("no-credentials").starts_with("403"), "{}", run.output);
+    assert!(run.advice("no-credentials").contains("SSLVerifyClient"), "{}", run.output);
+}
+
+#[test]
+fn a_certificate_of_the_client_that_cannot_be_used_is_an_error() {
+    need_tls!();
+    let front = Front::new("users").start();
+    for (arguments, text) in [
+        (&["--cert", "client.key"][..], "holds no certificate"),
+        (&["--cert", "client.certificate"], "holds no unencrypted private key"),
+        (&["--cert", "client.certificate", "--key", "stranger.both"], "does not fit its key"),
+        (&["--cert", "missing.both"], "No such file"),
+    ] {
+        let run = front.verify_as_text(arguments, &[]);
+        assert_eq!((run.status, run.errors.contains(text)), (2, true), "{arguments:?}: {}", run.errors);
+    }
+}
+
 #[test]
 fn a_password_file_that_is_served_as_a_document_is_found() {
     need_tls!();
@@ -196,7 +307,7 @@ fn a_server_that_lets_everybody_in_is_found() {
     need_tls!();
     let front = Front::new("users").edit("Require valid-user", "Require all granted").start();
     let run = front.verify(&[]);
-    assert_eq!(run.failed(), ["no-credentials", "wrong-password"], "{}", run.output);
+    assert_eq!(run.failed(), ["no-credentials", "wrong-password", "methods", "paths"], "{}", run.output);
     assert_eq!(run.status, 1);
 }
 

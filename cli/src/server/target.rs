@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-use ureq::http::Uri;
+use http::Uri;
 
 /// A URL taken apart.
 pub(crate) struct Target {

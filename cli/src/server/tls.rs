@@ -1,19 +1,24 @@
-//! TLS connections that tell what the server showed, and whom to trust.
+//! TLS connections that tell what the server showed and asked for, and whom to trust.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rustls::client::ResolvesClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
 use rustls::{
     CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
     StreamOwned, SupportedProtocolVersion,
 };
+
+use crate::arguments::Access;
 
 /// Who may sign for a server.
 pub(crate) struct Trust {
@@ -97,54 +102,147 @@ impl ServerCertVerifier for Witness {
     }
 }
 
+/// Shows the client's certificate where there is one, and notes that the server asked for it.
+#[derive(Debug)]
+struct Presenter {
+    identity: Option<Arc<CertifiedKey>>,
+    was_asked: Arc<AtomicBool>,
+}
+
+impl ResolvesClientCert for Presenter {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.was_asked.store(true, Ordering::Relaxed);
+        self.identity.clone()
+    }
+
+    fn has_certs(&self) -> bool {
+        self.identity.is_some()
+    }
+}
+
 pub(crate) type Stream = StreamOwned<ClientConnection, TcpStream>;
 
-/// The certificates that a server shows, its own one first, on a connection with one of these versions.
-pub(crate) fn chain(
-    address: SocketAddr,
-    host: &str,
-    versions: &[&'static SupportedProtocolVersion],
-    timeout: Duration,
-) -> io::Result<Vec<CertificateDer<'static>>> {
-    let (_, chain) = handshake(address, host, versions, None, timeout)?;
-    Ok(chain)
+/// Whether a server asked for a certificate of the client, and got one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    No,
+    ButNoneGiven,
+    AndGiven,
 }
 
-/// A connection to the server that has this certificate, and to no other.
-pub(crate) fn connect(
-    address: SocketAddr,
-    host: &str,
-    expected: &CertificateDer<'static>,
-    timeout: Duration,
-) -> io::Result<Stream> {
-    let (stream, _) = handshake(address, host, rustls::ALL_VERSIONS, Some(expected.clone()), timeout)?;
-    Ok(stream)
+/// Opens TLS connections.
+pub(crate) struct Dialler {
+    pub(crate) timeout: Duration,
+    identity: Option<Arc<CertifiedKey>>,
+    was_asked: Arc<AtomicBool>,
 }
 
-fn handshake(
-    address: SocketAddr,
-    host: &str,
-    versions: &[&'static SupportedProtocolVersion],
-    expected: Option<CertificateDer<'static>>,
-    timeout: Duration,
-) -> io::Result<(Stream, Vec<CertificateDer<'static>>)> {
-    let provider = Arc::new(ring::default_provider());
-    let witness = Arc::new(Witness { expected, seen: Mutex::default(), provider: Arc::clone(&provider) });
-    let verifier = Arc::clone(&witness) as Arc<dyn ServerCertVerifier>;
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(versions)
-        .map_err(io::Error::other)?
-        .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth();
-    let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-    let mut session = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
-    let mut socket = TcpStream::connect_timeout(&address, timeout)?;
-    socket.set_read_timeout(Some(timeout))?;
-    socket.set_write_timeout(Some(timeout))?;
-    while session.is_handshaking() {
-        session.complete_io(&mut socket)?;
+impl Dialler {
+    /// With the certificate that the options name, should the server ask for one.
+    pub(crate) fn new(access: &Access) -> Result<Self, String> {
+        let identity = match &access.cert {
+            Some(certificate) => Some(identity(certificate, access.key.as_ref().unwrap_or(certificate))?),
+            None => None,
+        };
+        Ok(Dialler { timeout: Duration::from_secs(access.timeout), identity, was_asked: Arc::default() })
     }
-    let chain = witness.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    Ok((StreamOwned::new(session, socket), chain))
+
+    /// Whether the server asked for a certificate of the client.
+    pub(crate) fn certificate_asked_for(&self) -> Asked {
+        match (self.was_asked.load(Ordering::Relaxed), self.identity.is_some()) {
+            (false, _) => Asked::No,
+            (true, false) => Asked::ButNoneGiven,
+            (true, true) => Asked::AndGiven,
+        }
+    }
+
+    /// The certificates that a server shows, its own one first, even where it then ends the handshake because it wants
+    /// one of the client.
+    pub(crate) fn chain(&self, address: SocketAddr, host: &str) -> io::Result<Vec<CertificateDer<'static>>> {
+        let attempt = self.handshake(address, host, rustls::ALL_VERSIONS, None)?;
+        match attempt.ended {
+            Err(error) if attempt.chain.is_empty() => Err(error),
+            _ => Ok(attempt.chain),
+        }
+    }
+
+    /// True where the server agrees to this version.
+    pub(crate) fn is_spoken(
+        &self,
+        address: SocketAddr,
+        host: &str,
+        version: &'static SupportedProtocolVersion,
+    ) -> io::Result<bool> {
+        let attempt = self.handshake(address, host, &[version], None)?;
+        Ok(attempt.ended.is_ok() || attempt.stream.conn.protocol_version() == Some(version.version))
+    }
+
+    /// A connection to the server that has this certificate, and to no other.
+    pub(crate) fn connect(
+        &self,
+        address: SocketAddr,
+        host: &str,
+        expected: CertificateDer<'static>,
+    ) -> io::Result<Stream> {
+        let attempt = self.handshake(address, host, rustls::ALL_VERSIONS, Some(expected))?;
+        attempt.ended.map(|()| attempt.stream)
+    }
+
+    /// An error is one that comes before the handshake; how that ended is in the attempt.
+    fn handshake(
+        &self,
+        address: SocketAddr,
+        host: &str,
+        versions: &[&'static SupportedProtocolVersion],
+        expected: Option<CertificateDer<'static>>,
+    ) -> io::Result<Attempt> {
+        let provider = Arc::new(ring::default_provider());
+        let witness = Arc::new(Witness { expected, seen: Mutex::default(), provider: Arc::clone(&provider) });
+        let verifier = Arc::clone(&witness) as Arc<dyn ServerCertVerifier>;
+        let presenter = Presenter { identity: self.identity.clone(), was_asked: Arc::clone(&self.was_asked) };
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)
+            .map_err(io::Error::other)?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
+            .with_client_cert_resolver(Arc::new(presenter));
+        let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+        let mut session = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
+        let mut socket = TcpStream::connect_timeout(&address, self.timeout)?;
+        socket.set_read_timeout(Some(self.timeout))?;
+        socket.set_write_timeout(Some(self.timeout))?;
+        let mut ended = Ok(());
+        while ended.is_ok() && session.is_handshaking() {
+            ended = session.complete_io(&mut socket).map(drop);
+        }
+        let chain = witness.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Ok(Attempt { stream: StreamOwned::new(session, socket), chain, ended })
+    }
+}
+
+/// A handshake, and how far it came.
+struct Attempt {
+    stream: Stream,
+    /// What the server showed.
+    chain: Vec<CertificateDer<'static>>,
+    ended: io::Result<()>,
+}
+
+/// A certificate with those between it and its CA, and its key.
+fn identity(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, String> {
+    let in_certificate = |why: String| format!("--cert {}: {why}", certificate.display());
+    let in_key = |why: String| format!("--key {}: {why}", key.display());
+    let chain = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let chain = chain.map_err(|error| in_certificate(error.to_string()))?;
+    if chain.is_empty() {
+        return Err(in_certificate("holds no certificate in PEM form".to_owned()));
+    }
+    let key = PrivateKeyDer::from_pem_file(key).map_err(|error| {
+        in_key(match error {
+            pem::Error::NoItemsFound => "holds no unencrypted private key in PEM form".to_owned(),
+            error => error.to_string(),
+        })
+    })?;
+    let identity = CertifiedKey::from_der(chain, key, &ring::default_provider());
+    identity.map(Arc::new).map_err(|error| in_certificate(format!("does not fit its key: {error}")))
 }

@@ -8,14 +8,12 @@ use std::io::IsTerminal;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use ureq::http::Method;
-
 use crate::arguments::StatusOptions;
 use crate::outcome::Outcome;
 use crate::server::http::Client;
 use crate::server::secrets::Credentials;
 use crate::server::target::Target;
-use crate::server::tls::Trust;
+use crate::server::tls::{Dialler, Trust};
 use crate::terminal;
 use crate::verify::certificate;
 
@@ -27,7 +25,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const ANEW: &str = "\x1b[H\x1b[J";
 
 pub(crate) fn run(options: &StatusOptions) -> Result<Outcome, String> {
-    let server = Server::reach(options)?;
+    let dialler = Dialler::new(&options.access)?;
+    let server = Server::reach(options, &dialler)?;
     let first = server.page()?;
     if options.json {
         terminal::print_json(&first.samples)?;
@@ -40,7 +39,7 @@ pub(crate) fn run(options: &StatusOptions) -> Result<Outcome, String> {
 }
 
 /// Until it is interrupted, or the server ends to answer.
-fn watch(url: &str, server: &Server, first: Page) -> Result<(), String> {
+fn watch(url: &str, server: &Server<'_>, first: Page) -> Result<(), String> {
     let (mut before, mut read_at) = (first, Instant::now());
     let mut text = view::of(url, &before, None);
     loop {
@@ -55,22 +54,21 @@ fn watch(url: &str, server: &Server, first: Page) -> Result<(), String> {
     }
 }
 
-struct Server {
-    client: Client,
+struct Server<'a> {
+    client: Client<'a>,
     path: String,
     user: Option<Credentials>,
 }
 
-impl Server {
-    fn reach(options: &StatusOptions) -> Result<Self, String> {
+impl<'a> Server<'a> {
+    fn reach(options: &StatusOptions, dialler: &'a Dialler) -> Result<Self, String> {
         let access = &options.access;
-        let timeout = Duration::from_secs(access.timeout);
         let target = Target::parse(&options.url, access.connect)?;
         let failed = |why: String| format!("{}: {why}", options.url);
-        let address = target.reach(timeout).map_err(failed)?;
+        let address = target.reach(dialler.timeout).map_err(failed)?;
         let certificate = if target.is_encrypted {
             let trust = Trust::load(access.ca.as_deref())?;
-            Some(certificate::trusted(&target, address, &trust, access.insecure, timeout).map_err(failed)?)
+            Some(certificate::trusted(&target, address, &trust, access.insecure, dialler).map_err(failed)?)
         } else {
             None
         };
@@ -80,12 +78,12 @@ impl Server {
         }
         let user = Credentials::of(options.user.as_deref(), options.user_password.as_deref(), "ESAUTH_PASSWORD")?;
         let path = target.path.trim_end_matches('/').to_owned();
-        Ok(Server { client: Client::new(&target, address, certificate, timeout), path, user })
+        Ok(Server { client: Client::new(&target, address, dialler, certificate), path, user })
     }
 
     fn page(&self) -> Result<Page, String> {
         let place = || format!("{}{}", self.client.origin, self.path);
-        let answer = self.client.ask(Method::GET, &self.path, self.user.as_ref());
+        let answer = self.client.get(&self.path, self.user.as_ref());
         let answer = answer.map_err(|error| format!("{}: {error}", place()))?;
         let advice = match answer.status {
             200 => match Page::parse(&String::from_utf8_lossy(&answer.body)) {

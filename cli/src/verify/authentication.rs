@@ -1,11 +1,11 @@
 //! Who is let in, and who is not.
 
-use ureq::http::Method;
 use zeroize::Zeroizing;
 
 use super::report::{Check, Id, Report};
-use crate::server::http::{Answer, Client};
+use crate::server::http::{Answer, Client, Request};
 use crate::server::secrets::Credentials;
+use crate::server::tls::Asked;
 use crate::terminal::printable;
 
 /// Those that were given.
@@ -37,7 +37,7 @@ impl<'a> Passwords<'a> {
     }
 }
 
-pub(super) fn check(client: &Client, passwords: &Passwords<'_>, report: &mut Report) {
+pub(super) fn check(client: &Client<'_>, passwords: &Passwords<'_>, report: &mut Report) {
     report.add(without_credentials(client));
     report.add(wrong_password(client, passwords.user));
     report.add(match passwords.of_user() {
@@ -54,14 +54,14 @@ pub(super) fn check(client: &Client, passwords: &Passwords<'_>, report: &mut Rep
 const LOADED: &str = "Is rust_esauth (or auth_basic) loaded, and does a Require stand in the section that applies here? \
                       One inside <LimitExcept OPTIONS> leaves only OPTIONS open.";
 
-fn without_credentials(client: &Client) -> Check {
+fn without_credentials(client: &Client<'_>) -> Check {
     let id = Id::NoCredentials;
-    let answer = match client.ask(Method::GET, &client.path, None) {
+    let answer = match client.get(&client.path, None) {
         Ok(answer) => answer,
-        Err(error) => return no_answer(id, &error),
+        Err(error) => return no_answer(id, client, &error),
     };
     match answer.status {
-        401 => match answer.challenges.iter().find_map(|challenge| realm(challenge)) {
+        401 => match answer.values("WWW-Authenticate").find_map(realm) {
             Some(realm) => Check::passed(id, format!("401, realm \"{}\"", printable(realm.as_bytes()))),
             None => Check::failed(
                 id,
@@ -83,33 +83,33 @@ fn realm(challenge: &str) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("Basic") && !value.is_empty()).then_some(value)
 }
 
-fn wrong_password(client: &Client, user: Option<&Credentials>) -> Check {
+fn wrong_password(client: &Client<'_>, user: Option<&Credentials>) -> Check {
     let id = Id::WrongPassword;
     let name = user.map_or("esauth-verify", |user| &user.name);
     let password = Zeroizing::new(format!("wrong-{:x}", unguessable()));
     let credentials = Credentials { name: name.to_owned(), password };
-    match client.ask(Method::GET, &client.path, Some(&credentials)) {
+    match client.get(&client.path, Some(&credentials)) {
         Ok(answer) => match answer.status {
             401 => Check::passed(id, format!("401 for {name}")),
             429 => Check::passed(id, format!("429 for {name}: too many failures from here")),
             200..=299 => Check::failed(id, format!("{}: {name} is let in with any password", answer.status), LOADED),
             _ => unexpected(id, &answer),
         },
-        Err(error) => no_answer(id, &error),
+        Err(error) => no_answer(id, client, &error),
     }
 }
 
 /// A number that differs each time. The standard library's keys for hash tables are random.
-fn unguessable() -> u64 {
+pub(super) fn unguessable() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(std::time::SystemTime::now())
 }
 
-fn right_password(client: &Client, user: &Credentials) -> Check {
+fn right_password(client: &Client<'_>, user: &Credentials) -> Check {
     let id = Id::RightPassword;
-    let answer = match client.ask(Method::GET, &client.path, Some(user)) {
+    let answer = match client.get(&client.path, Some(user)) {
         Ok(answer) => answer,
-        Err(error) => return no_answer(id, &error),
+        Err(error) => return no_answer(id, client, &error),
     };
     match answer.status {
         401 => Check::failed(
@@ -148,14 +148,14 @@ fn cluster(body: &[u8]) -> Option<String> {
     Some(printable(format!("{product} {version}, cluster {name}").as_bytes()))
 }
 
-fn health(client: &Client, user: &Credentials) -> Option<String> {
-    let answer = client.ask(Method::GET, &format!("{}_cluster/health", client.path), Some(user)).ok()?;
+fn health(client: &Client<'_>, user: &Credentials) -> Option<String> {
+    let answer = client.get(&format!("{}_cluster/health", client.path), Some(user)).ok()?;
     (answer.status == 200).then(|| cluster(&answer.body)).flatten()
 }
 
-fn refused_outsider(client: &Client, outsider: &Credentials) -> Check {
+fn refused_outsider(client: &Client<'_>, outsider: &Credentials) -> Check {
     let id = Id::Outsider;
-    match client.ask(Method::GET, &client.path, Some(outsider)) {
+    match client.get(&client.path, Some(outsider)) {
         Ok(answer) => match answer.status {
             401 | 403 => Check::passed(id, format!("{} for {}", answer.status, outsider.name)),
             200..=299 => Check::failed(
@@ -165,13 +165,13 @@ fn refused_outsider(client: &Client, outsider: &Credentials) -> Check {
             ),
             _ => unexpected(id, &answer),
         },
-        Err(error) => no_answer(id, &error),
+        Err(error) => no_answer(id, client, &error),
     }
 }
 
-fn options(client: &Client) -> Check {
+fn options(client: &Client<'_>) -> Check {
     let id = Id::Options;
-    match client.ask(Method::OPTIONS, &client.path, None) {
+    match client.ask(Request::new("OPTIONS", &client.path)) {
         Ok(answer) => match answer.status {
             401 | 403 | 407 => Check::failed(
                 id,
@@ -182,12 +182,24 @@ fn options(client: &Client) -> Check {
             500.. => unexpected(id, &answer),
             status => Check::passed(id, format!("{status} without credentials")),
         },
-        Err(error) => no_answer(id, &error),
+        Err(error) => no_answer(id, client, &error),
     }
 }
 
-fn no_answer(id: Id, error: &str) -> Check {
-    Check::failed(id, format!("no answer: {error}"), "Is it an HTTP server, and does --timeout leave it the time?")
+/// What to do where a server ends the connection, or refuses, because it wants a certificate.
+const ASKED_BUT_NONE_GIVEN: &str = "The server asks for a certificate of the client (SSLVerifyClient): name one with \
+                                    --cert FILE, and its key with --key FILE.";
+
+fn no_answer(id: Id, client: &Client<'_>, error: &str) -> Check {
+    let advice = match client.certificate_asked_for() {
+        Asked::ButNoneGiven => ASKED_BUT_NONE_GIVEN,
+        Asked::AndGiven => {
+            "The server asked for a certificate, got the one of --cert, and may have refused it: is it from a CA that \
+             SSLCACertificateFile names, made for clients, and valid today? httpd's error log says why."
+        }
+        Asked::No => "Is it an HTTP server, and does --timeout leave it the time?",
+    };
+    Check::failed(id, format!("no answer: {error}"), advice)
 }
 
 /// What httpd means by a status that should not have come.
@@ -197,6 +209,10 @@ fn unexpected(id: Id, answer: &Answer) -> Check {
             "httpd's error log says why: AH01615 (no AuthName), AH01619 (no AuthUserFile), AH01620 (the password file \
                 cannot be opened)."
         }
+        403 => {
+            "Something other than the password refuses: a Require that leaves out this address, or SSLVerifyClient in a \
+                <Location>, which demands a certificate that cannot be shown from here. httpd's error log says which."
+        }
         502 | 504 => "httpd does not reach the back end: does Elasticsearch run where ProxyPass says?",
         503 => {
             "Either the back end does not answer (does Elasticsearch run where ProxyPass says?), or too many password \
@@ -205,6 +221,6 @@ fn unexpected(id: Id, answer: &Answer) -> Check {
         300..=399 => "This address redirects; verify the one that it redirects to.",
         _ => "httpd's error log says more.",
     };
-    let to = answer.location.as_ref().map_or_else(String::new, |to| format!(" to {}", printable(to.as_bytes())));
+    let to = answer.location().map_or_else(String::new, |to| format!(" to {}", printable(to.as_bytes())));
     Check::failed(id, format!("{}{to}", answer.status), advice)
 }

@@ -13,7 +13,7 @@ use x509_cert::der::Decode;
 use super::hello::{self, Old};
 use super::report::{Check, Id, Report};
 use crate::server::target::Target;
-use crate::server::tls::{self, Trust};
+use crate::server::tls::{Asked, Dialler, Trust};
 use crate::terminal::{count, printable};
 
 /// What requests can rely on.
@@ -33,11 +33,11 @@ pub(super) fn check(
     address: SocketAddr,
     trust: &Trust,
     min_days: u32,
-    timeout: Duration,
+    dialler: &Dialler,
     report: &mut Report,
 ) -> Judged {
-    check_versions(target, address, timeout, report);
-    let chain = match tls::chain(address, &target.host, rustls::ALL_VERSIONS, timeout) {
+    check_versions(target, address, dialler, report);
+    let chain = match dialler.chain(address, &target.host) {
         Ok(chain) if !chain.is_empty() => chain,
         result => {
             let why = result.err().map_or_else(|| "no certificate was shown".to_owned(), |error| error.to_string());
@@ -54,15 +54,28 @@ pub(super) fn check(
     Judged { leaf: Some(chain[0].clone()), is_trusted, can_talk: true }
 }
 
+/// Whether the server asked for a certificate of the client. One that does not is not mentioned.
+pub(super) fn check_clients(dialler: &Dialler, report: &mut Report) {
+    let id = Id::ClientCertificate;
+    match dialler.certificate_asked_for() {
+        Asked::No => {}
+        // Where it insists on one, the requests have failed.
+        Asked::ButNoneGiven => {
+            report.add(Check::skipped(id, "the server asks for one: present it with --cert and --key"))
+        }
+        Asked::AndGiven => report.add(Check::passed(id, "the server asked for one and got that of --cert")),
+    }
+}
+
 /// The certificate of a server that can be told a password; of any server, where everything is trusted.
 pub(crate) fn trusted(
     target: &Target,
     address: SocketAddr,
     trust: &Trust,
     is_anyone_trusted: bool,
-    timeout: Duration,
+    dialler: &Dialler,
 ) -> Result<CertificateDer<'static>, String> {
-    let chain = tls::chain(address, &target.host, rustls::ALL_VERSIONS, timeout).map_err(|error| error.to_string())?;
+    let chain = dialler.chain(address, &target.host).map_err(|error| error.to_string())?;
     let failed = judge(&chain, &target.host, trust, 0).into_iter().find(Check::has_failed);
     match failed {
         Some(check) if !is_anyone_trusted => Err(format!("the certificate is not trusted: {}", check.found)),
@@ -189,11 +202,11 @@ fn check_validity(facts: &Facts, now: Duration, min_days: u32) -> Check {
     Check::passed(Id::Validity, found)
 }
 
-fn check_versions(target: &Target, address: SocketAddr, timeout: Duration, report: &mut Report) {
+fn check_versions(target: &Target, address: SocketAddr, dialler: &Dialler, report: &mut Report) {
     let mut offered = Vec::new();
     let mut unknown = Vec::new();
     for version in Old::ALL {
-        match hello::is_spoken(address, &target.host, version, timeout) {
+        match hello::is_spoken(address, &target.host, version, dialler.timeout) {
             Ok(true) => offered.push(version.name()),
             Ok(false) => {}
             Err(error) => unknown.push(format!("{} ({error})", version.name())),
@@ -201,7 +214,7 @@ fn check_versions(target: &Target, address: SocketAddr, timeout: Duration, repor
     }
     let has_old = !offered.is_empty();
     for (version, name) in [(&rustls::version::TLS12, "1.2"), (&rustls::version::TLS13, "1.3")] {
-        if tls::chain(address, &target.host, &[version], timeout).is_ok() {
+        if dialler.is_spoken(address, &target.host, version).unwrap_or(false) {
             offered.push(name);
         }
     }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use esauth_engine::hash::describe;
 use esauth_engine::{LineRules, Listing};
-use ureq::http::Method;
 
 use super::authentication::Passwords;
 use super::report::{Check, Id, Report};
@@ -33,8 +32,8 @@ pub(super) fn check_plain_http(
         if TcpStream::connect_timeout(&address, timeout).is_err() {
             continue;
         }
-        match Client::plain(&target.host, address, timeout).ask(Method::GET, "/", None) {
-            Ok(answer) if answer.location.as_ref().is_some_and(|to| to.starts_with("https://")) => redirected = true,
+        match Client::plain(&target.host, address, timeout).get("/", None) {
+            Ok(answer) if answer.location().is_some_and(|to| to.starts_with("https://")) => redirected = true,
             Ok(answer) => {
                 report.add(Check::failed(
                     Id::PlainHttp,
@@ -71,7 +70,7 @@ pub(super) fn check_backend(backend: Option<&str>, timeout: Duration, report: &m
     addresses.extend(others_reach(port).into_iter().filter(|address| !given.contains(address)));
     let mut guarded = Vec::new();
     for &address in &addresses {
-        let Ok(answer) = Client::plain(&address.ip().to_string(), address, timeout).ask(Method::GET, "/", None) else {
+        let Ok(answer) = Client::plain(&address.ip().to_string(), address, timeout).get("/", None) else {
             continue;
         };
         if !matches!(answer.status, 401 | 403) {
@@ -110,7 +109,7 @@ fn others_reach(port: u16) -> Vec<SocketAddr> {
 
 /// The password file must not be a document.
 pub(super) fn check_auth_user_file(
-    client: &Client,
+    client: &Client<'_>,
     path: Option<&Path>,
     passwords: &Passwords<'_>,
     report: &mut Report,
@@ -124,7 +123,7 @@ pub(super) fn check_auth_user_file(
     let mut answers = 0;
     for place in &places {
         for credentials in [None, passwords.of_user().ok()] {
-            let Ok(answer) = client.ask(Method::GET, place, credentials) else { continue };
+            let Ok(answer) = client.get(place, credentials) else { continue };
             answers += 1;
             if answer.status == 200 && is_password_file(answer.body) {
                 report.add(Check::failed(

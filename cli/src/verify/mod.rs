@@ -2,26 +2,26 @@
 
 mod authentication;
 pub(crate) mod certificate;
+mod doors;
 mod exposure;
 mod hello;
 mod report;
-
-use std::time::Duration;
 
 use crate::arguments::VerifyOptions;
 use crate::outcome::Outcome;
 use crate::server::http::Client;
 use crate::server::secrets::Credentials;
 use crate::server::target::Target;
-use crate::server::tls::Trust;
+use crate::server::tls::{Dialler, Trust};
 
 use report::{Check, Id, Report};
 
 pub(crate) fn run(options: &VerifyOptions) -> Result<Outcome, String> {
     let access = &options.access;
-    let timeout = Duration::from_secs(access.timeout);
     let target = Target::parse(&options.url, access.connect)?;
     let trust = Trust::load(access.ca.as_deref())?;
+    let dialler = Dialler::new(access)?;
+    let timeout = dialler.timeout;
     let user = Credentials::of(options.user.as_deref(), options.user_password.as_deref(), "ESAUTH_PASSWORD")?;
     let outsider =
         Credentials::of(options.outsider.as_deref(), options.outsider_password.as_deref(), "ESAUTH_OUTSIDER_PASSWORD")?;
@@ -38,7 +38,7 @@ pub(crate) fn run(options: &VerifyOptions) -> Result<Outcome, String> {
     };
     report.add(Check::passed(Id::Connection, address.to_string()));
     let judged = if target.is_encrypted {
-        certificate::check(&target, address, &trust, options.min_days, timeout, &mut report)
+        certificate::check(&target, address, &trust, options.min_days, &dialler, &mut report)
     } else {
         let is_local = address.ip().is_loopback();
         report.add(match is_local {
@@ -53,17 +53,19 @@ pub(crate) fn run(options: &VerifyOptions) -> Result<Outcome, String> {
     };
     exposure::check_plain_http(&target, address, options.http_port, timeout, &mut report);
     if judged.can_talk {
-        let client = Client::new(&target, address, judged.leaf, timeout);
+        let client = Client::new(&target, address, &dialler, judged.leaf);
         let passwords = authentication::Passwords {
             user: user.as_ref(),
             outsider: outsider.as_ref(),
             may_be_sent: judged.is_trusted || access.insecure,
         };
         authentication::check(&client, &passwords, &mut report);
+        doors::check(&client, options.backend.as_deref(), &mut report);
         exposure::check_auth_user_file(&client, options.auth_user_file.as_deref(), &passwords, &mut report);
     } else {
         report.skip_rest("there is no connection that requests could be sent on");
     }
+    certificate::check_clients(&dialler, &mut report);
     exposure::check_backend(options.backend.as_deref(), timeout, &mut report)?;
     report.print(options.json)
 }

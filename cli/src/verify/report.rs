@@ -17,30 +17,36 @@ pub(super) enum Id {
     Chain,
     Name,
     Validity,
+    ClientCertificate,
     PlainHttp,
     NoCredentials,
     WrongPassword,
     RightPassword,
     Outsider,
     Options,
+    Methods,
+    Paths,
     PasswordFile,
     Backend,
 }
 
 impl Id {
-    const ALL: [Id; 14] = [
+    const ALL: [Id; 17] = [
         Id::Connection,
         Id::Encryption,
         Id::Versions,
         Id::Chain,
         Id::Name,
         Id::Validity,
+        Id::ClientCertificate,
         Id::PlainHttp,
         Id::NoCredentials,
         Id::WrongPassword,
         Id::RightPassword,
         Id::Outsider,
         Id::Options,
+        Id::Methods,
+        Id::Paths,
         Id::PasswordFile,
         Id::Backend,
     ];
@@ -53,12 +59,15 @@ impl Id {
             Id::Chain => "certificate",
             Id::Name => "its name",
             Id::Validity => "its days",
+            Id::ClientCertificate => "client's own",
             Id::PlainHttp => "plain HTTP",
             Id::NoCredentials => "no credentials",
             Id::WrongPassword => "wrong password",
             Id::RightPassword => "right password",
             Id::Outsider => "outsider",
             Id::Options => "OPTIONS",
+            Id::Methods => "other methods",
+            Id::Paths => "other paths",
             Id::PasswordFile => "password file",
             Id::Backend => "back end",
         }
@@ -66,10 +75,21 @@ impl Id {
 
     fn section(self) -> &'static str {
         match self {
-            Id::Connection | Id::Encryption | Id::Versions | Id::Chain | Id::Name | Id::Validity | Id::PlainHttp => {
-                "On the way"
-            }
-            Id::NoCredentials | Id::WrongPassword | Id::RightPassword | Id::Outsider | Id::Options => "At the door",
+            Id::Connection
+            | Id::Encryption
+            | Id::Versions
+            | Id::Chain
+            | Id::Name
+            | Id::Validity
+            | Id::ClientCertificate
+            | Id::PlainHttp => "On the way",
+            Id::NoCredentials
+            | Id::WrongPassword
+            | Id::RightPassword
+            | Id::Outsider
+            | Id::Options
+            | Id::Methods
+            | Id::Paths => "At the door",
             Id::PasswordFile | Id::Backend => "Past the door",
         }
     }
@@ -132,8 +152,16 @@ impl Report {
 
     /// For what could not be looked at any more, but for the back end, which needs no server in front.
     pub(super) fn skip_rest(&mut self, why: &str) {
-        for id in [Id::NoCredentials, Id::WrongPassword, Id::RightPassword, Id::Outsider, Id::Options, Id::PasswordFile]
-        {
+        for id in [
+            Id::NoCredentials,
+            Id::WrongPassword,
+            Id::RightPassword,
+            Id::Outsider,
+            Id::Options,
+            Id::Methods,
+            Id::Paths,
+            Id::PasswordFile,
+        ] {
             self.add(Check::skipped(id, why));
         }
     }

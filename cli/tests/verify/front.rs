@@ -22,8 +22,8 @@ const CLUSTER: &str = r#"{"name":"node","cluster_name":"test","version":{"number
 /// True, and said, where the test that calls it cannot be done.
 pub(crate) fn is_impossible() -> bool {
     let installation = Installation::get();
-    let why = if !installation.has("ssl") {
-        "it has no mod_ssl"
+    let why = if !installation.has("ssl") || !installation.has("headers") {
+        "it has no mod_ssl or no mod_headers"
     } else if installation.is_22() {
         "the virtual hosts are those of 2.4"
     } else {
@@ -83,6 +83,20 @@ impl Certificate {
         fs::write(folder.join("certificate.pem"), certificate.pem()).unwrap();
         fs::write(folder.join("key.pem"), key.serialize_pem()).unwrap();
         fs::write(folder.join("ca.pem"), trusted).unwrap();
+    }
+
+    /// Writes certificates of clients, and as `client-ca.pem` that of the CA of one of them.
+    fn write_clients(folder: &Path) {
+        let trusted = ca("A CA of clients");
+        fs::write(folder.join("client-ca.pem"), &trusted.1).unwrap();
+        for (name, issuer) in [("client", &trusted.0), ("stranger", &ca("A CA of strangers").0)] {
+            let key = KeyPair::generate().unwrap();
+            let wanted = CertificateParams::new(vec![name.to_owned()]).unwrap();
+            let (certificate, key) = (wanted.signed_by(&key, issuer).unwrap().pem(), key.serialize_pem());
+            fs::write(folder.join(format!("{name}.certificate")), &certificate).unwrap();
+            fs::write(folder.join(format!("{name}.key")), &key).unwrap();
+            fs::write(folder.join(format!("{name}.both")), certificate + &key).unwrap();
+        }
     }
 }
 
@@ -173,7 +187,8 @@ impl Front {
 
     pub(crate) fn start(self) -> Running {
         let (plain_port, backend_port) = (free_port(), free_port());
-        let modules = ["authn_core", "authz_core", "authz_user", "authz_host", "ssl", "proxy", "proxy_http", "alias"];
+        let modules =
+            ["authn_core", "authz_core", "authz_user", "authz_host", "ssl", "proxy", "proxy_http", "alias", "headers"];
         let load = Installation::get().load(&modules);
         let server = Httpd::start(&Setup {
             mpm: Mpm::usual(),
@@ -188,6 +203,7 @@ impl Front {
     fn configuration(&self, site: &Site<'_>, plain_port: u16, backend_port: u16) -> String {
         let folder = site.folder;
         self.certificate.write(folder);
+        Certificate::write_clients(folder);
         fs::create_dir(folder.join("htdocs")).unwrap();
         fs::write(folder.join("htdocs/es.json"), &self.backend).unwrap();
         fs::write(folder.join("htdocs/elasticsearch.users"), &self.users).unwrap();
@@ -209,7 +225,7 @@ impl Front {
             "Define ES_BACKEND http://127.0.0.1:{backend_port}\nDefine ES_TLS_PORT {}\n\
              Define ES_PLAIN_ADDRESS 127.0.0.1:{plain_port}\nDefine ES_CERTIFICATE {folder}/certificate.pem\n\
              Define ES_CERTIFICATE_KEY {folder}/key.pem\nDefine ES_USERS {folder}/htdocs/elasticsearch.users\n\
-             Define ES_GROUPS {folder}/elasticsearch.groups\nDocumentRoot {folder}/htdocs\n\
+             Define ES_GROUPS {folder}/elasticsearch.groups\nDefine ES_CLIENT_CA {folder}/client-ca.pem\nDocumentRoot {folder}/htdocs\n\
              LogFormat \"%r %u\\\" %>s\" who\nCustomLog {folder}/access.log who\n",
             site.ports[0]
         );
@@ -225,8 +241,10 @@ impl Front {
         if self.has_backend {
             let address =
                 if self.backend_is_open { backend_port.to_string() } else { format!("127.0.0.1:{backend_port}") };
+            // As Elasticsearch does since 7.14, in every answer.
             text += &format!(
-                "Listen {address}\n<VirtualHost *:{backend_port}>\nAliasMatch ^/ {folder}/htdocs/es.json\n</VirtualHost>\n"
+                "Listen {address}\n<VirtualHost *:{backend_port}>\nAliasMatch ^/ {folder}/htdocs/es.json\n\
+                 Header always set X-elastic-product Elasticsearch\n</VirtualHost>\n"
             );
         }
         text
@@ -274,13 +292,15 @@ impl Running {
 
     fn run(&self, url: &str, more: &[&str], variables: &[(&str, &str)]) -> Run {
         let folder = self.server.folder().display();
-        let password_of = |name: &str| format!("{folder}/{name}");
+        let in_folder = |name: &str| format!("{folder}/{name}");
+        const KINDS: [&str; 4] = [".password", ".certificate", ".key", ".both"];
+        let is_file = |argument: &str| KINDS.iter().any(|kind| argument.ends_with(kind));
         let more: Vec<String> = more
             .iter()
-            .map(|&argument| if argument.ends_with(".password") { password_of(argument) } else { argument.to_owned() })
+            .map(|&argument| if is_file(argument) { in_folder(argument) } else { argument.to_owned() })
             .collect();
         let (plain, backend) = (self.plain_port.to_string(), format!("127.0.0.1:{}", self.backend_port));
-        let (user, file) = (password_of("alice.password"), password_of("htdocs/elasticsearch.users"));
+        let (user, file) = (in_folder("alice.password"), in_folder("htdocs/elasticsearch.users"));
         let mut arguments = vec!["verify", url, "--ca", &self.ca, "--user", "alice", "--user-password", &user];
         arguments.extend(["--http-port", &plain, "--backend", &backend, "--auth-user-file", &file]);
         arguments.extend(more.iter().map(String::as_str));
