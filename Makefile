@@ -18,7 +18,8 @@ all: can-build ## Build target/release/librust_esauth.so; installs nothing on th
 
 cli: can-build ## Build target/release/esauth, and its completions and manual pages in target/esauth/
 	@cargo build --release --quiet -p esauth_cli
-	@folder=$${CARGO_TARGET_DIR:-target} && "$$folder/release/esauth" generate "$$folder/esauth"
+	@rm -rf "$${CARGO_TARGET_DIR:-target}/esauth"
+	@cargo run --release --quiet -p xtask -- pages "$${CARGO_TARGET_DIR:-target}/esauth"
 
 deps: ## Install what building, demo and tests need (apt or dnf)
 	@scripts/deps.sh all

@@ -38,18 +38,17 @@ stage() {
     debian_changelog | gzip -9n >"$staged/changelog.Debian.gz"
 }
 
-# The program, and what it writes about itself.
+# The program, its manual pages and completions.
 stage_esauth() {
-    local program=$build_folder/release/esauth
-    [ -x "$program" ] || die "$program is missing; run 'make cli' first"
+    local program=$build_folder/release/esauth pages=$build_folder/esauth
+    if ! [ -x "$program" ] || ! [ -f "$pages/esauth.1" ]; then die "$program or $pages is missing; run 'make cli' first"; fi
     mkdir "$staged/bin" "$staged/man" "$staged/bash" "$staged/zsh" "$staged/fish"
     strip -o "$staged/bin/esauth" "$program"
-    "$program" generate "$staged/generated"
-    gzip -9n "$staged/generated"/*.1
-    mv "$staged/generated"/*.1.gz "$staged/man/"
-    mv "$staged/generated/esauth.bash" "$staged/bash/esauth"
-    mv "$staged/generated/_esauth" "$staged/zsh/"
-    mv "$staged/generated/esauth.fish" "$staged/fish/"
+    cp "$pages"/*.1 "$staged/man/"
+    gzip -9n "$staged/man"/*.1
+    cp "$pages/esauth.bash" "$staged/bash/esauth"
+    cp "$pages/_esauth" "$staged/zsh/"
+    cp "$pages/esauth.fish" "$staged/fish/"
 }
 
 debian_maintainer() {

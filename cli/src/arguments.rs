@@ -1,9 +1,9 @@
-//! The command line. Completions and manual pages are made from this definition too.
+//! The command line. `xtask/` includes this file and `finding.rs`, and makes completions and manual pages from them: so they
+//! use nothing else of this crate.
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use esauth_engine::LineRules;
 
 use crate::finding::Code;
 
@@ -31,12 +31,6 @@ pub(crate) enum Command {
     Status(StatusOptions),
     #[command(after_help = EXPLAINED)]
     Explain(ExplainOptions),
-    /// Writes shell completions and manual pages into a folder.
-    #[command(hide = true)]
-    Generate {
-        /// The folder; it is made where it is missing.
-        folder: PathBuf,
-    },
 }
 
 /// Looks for faults in password, group and roles files.
@@ -83,15 +77,6 @@ pub(crate) enum Generation {
     V22,
     #[value(name = "2.4")]
     V24,
-}
-
-impl From<Generation> for LineRules {
-    fn from(generation: Generation) -> Self {
-        match generation {
-            Generation::V22 => LineRules::Httpd22,
-            Generation::V24 => LineRules::Httpd24,
-        }
-    }
 }
 
 /// Walks the way of a request, from the certificate to the cluster, and says what is wrong on it.

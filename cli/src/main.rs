@@ -4,7 +4,6 @@ mod arguments;
 mod check;
 mod explain;
 mod finding;
-mod generate;
 mod outcome;
 mod server;
 mod status;
@@ -24,7 +23,6 @@ fn main() -> ExitCode {
         Command::Explain(options) => explain::run(&options),
         Command::Verify(options) => verify::run(&options),
         Command::Status(options) => status::run(&options),
-        Command::Generate { folder } => generate::run(&folder),
     };
     match result {
         Ok(Outcome::Good) => ExitCode::SUCCESS,

@@ -403,20 +403,3 @@ fn a_password_comes_from_a_file_or_the_environment_and_never_from_the_url() {
     let run = esauth(&["verify", "https://alice:secret@localhost/"]);
     assert_eq!((run.status, run.errors.contains("secret")), (2, false), "{}", run.errors);
 }
-
-#[test]
-fn completions_and_manual_pages_are_written() {
-    let folder = harness::scratch::Scratch::new();
-    assert_eq!(esauth(&["generate", folder.path().to_str().unwrap()]).status, 0);
-    for (name, text) in [
-        ("esauth.bash", "--auth-user-file"),
-        ("_esauth", "--auth-user-file"),
-        ("esauth.fish", "auth-user-file"),
-        ("esauth-verify.1", "auth\\-user\\-file"),
-        ("esauth-check.1", "min\\-bcrypt\\-cost"),
-        ("esauth.1", "verify"),
-    ] {
-        let content = std::fs::read_to_string(folder.path().join(name)).unwrap();
-        assert!(content.contains(text), "{name}");
-    }
-}

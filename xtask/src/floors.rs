@@ -18,7 +18,7 @@ pub(crate) const HOUSES: &[House] = &[
         folder: "cli/src",
         floors: &[
             &["main"],
-            &["check", "explain", "generate", "status", "verify"],
+            &["check", "explain", "status", "verify"],
             &["arguments", "server"],
             &["finding", "outcome", "terminal"],
         ],

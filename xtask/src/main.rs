@@ -3,16 +3,27 @@
 mod floors;
 mod imports;
 mod layers;
+mod pages;
+
+// Of `esauth`, whose completions and manual pages are made from them; they are read by nothing but clap here.
+#[allow(dead_code)]
+#[path = "../../cli/src/arguments.rs"]
+mod arguments;
+#[allow(dead_code)]
+#[path = "../../cli/src/finding.rs"]
+mod finding;
 
 use std::env;
 use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let task = env::args().nth(1);
-    let result = match task.as_deref() {
-        Some("layers") => layers::check(Path::new(".")),
-        _ => Err("usage: cargo run -p xtask -- layers".to_owned()),
+    let words: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let result = match words[..] {
+        ["layers"] => layers::check(Path::new(".")),
+        ["pages", folder] => pages::write(Path::new(folder)),
+        _ => Err("usage: cargo run -p xtask -- layers | pages FOLDER".to_owned()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

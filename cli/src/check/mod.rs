@@ -16,12 +16,15 @@ use esauth_engine::{LineRules, Listing};
 
 use self::findings::{Findings, NamedFile, checked};
 use self::names::Names;
-use crate::arguments::CheckOptions;
+use crate::arguments::{CheckOptions, Generation};
 use crate::outcome::Outcome;
 
 pub(crate) fn run(options: &CheckOptions) -> Result<Outcome, String> {
     let mut timer = timing::Timer::start();
-    let rules = LineRules::from(options.httpd);
+    let rules = match options.httpd {
+        Generation::V22 => LineRules::Httpd22,
+        Generation::V24 => LineRules::Httpd24,
+    };
     let read = |path: &Path| read(path).map(|text| (path.display().to_string(), text));
     let password_files: Vec<_> = options.files.iter().map(|path| read(path)).collect::<Result<_, _>>()?;
     let group_files: Vec<_> = options.groups.iter().map(|path| read(path)).collect::<Result<_, _>>()?;
