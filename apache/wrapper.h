@@ -6,6 +6,7 @@
 #include "http_protocol.h"
 #include "http_request.h"
 #include "ap_mmn.h"
+#include "ap_mpm.h"
 #include "ap_provider.h"
 #include "apr_base64.h"
 #include "apr_hooks.h"

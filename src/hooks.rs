@@ -5,7 +5,7 @@ use std::io;
 use std::mem::transmute;
 use std::ptr::{NonNull, from_ref, null};
 
-use esauth_engine::cache::Cache;
+use esauth_engine::cache::{Settings, Unprotected};
 
 use crate::authn::{basic, provider};
 #[cfg(httpd = "2.4")]
@@ -34,6 +34,7 @@ use crate::httpd::log::{Level, here, log_server};
 use crate::httpd::module::VERSION;
 use crate::httpd::pool::Pool;
 use crate::httpd::provider::{AUTHN, AUTHN_VERSION};
+use crate::httpd::server::workers;
 use crate::metrics::{prometheus, status};
 use crate::state::{files, outcomes, verdicts};
 
@@ -141,14 +142,16 @@ unsafe extern "C" fn post_config(
         let (Some(main), Some(pool)) = (main, pool) else { return OK as c_int };
         // SAFETY: the main server.
         if unsafe { esauth_is_rehearsal(server) } == 0 {
-            let settings = ServerConfig::of(main).settings;
+            let settings = Settings { workers: workers(), ..ServerConfig::of(main).settings };
             // SAFETY: the process's pool and the configuration's, in which the files' paths are, in the parent's only thread.
             let established = unsafe { verdicts::establish((*main.process).pool, pool, settings, &named_files(main)) };
-            if let Err(error) = established {
-                no_memory(Some(main), pool, &error);
-                return HTTP_INTERNAL_SERVER_ERROR as c_int;
+            match established {
+                Ok(missing) => report_unprotected(Some(main), pool, &missing),
+                Err(error) => {
+                    no_memory(Some(main), pool, &error);
+                    return HTTP_INTERNAL_SERVER_ERROR as c_int;
+                }
             }
-            report_core_dumps(Some(main), pool);
             let how: &[u8] = if loaded::mod_auth_basic() { b"beside" } else { b"in place of" };
             let text: [&[u8]; 5] = [
                 b"rust_esauth/",
@@ -185,10 +188,10 @@ unsafe extern "C" fn pre_mpm(process: *mut apr_pool_t, _scoreboard: ap_scoreboar
     guard(HTTP_INTERNAL_SERVER_ERROR as c_int, || {
         // SAFETY: the process's pool, in the parent's only thread.
         match unsafe { verdicts::start_afresh(process) } {
-            Ok(()) => {
+            Ok(missing) => {
                 // SAFETY: as above.
                 if let Some(pool) = NonNull::new(process).map(|pool| unsafe { Pool::new(pool) }) {
-                    report_core_dumps(None, pool);
+                    report_unprotected(None, pool, &missing);
                 }
                 OK as c_int
             }
@@ -205,27 +208,43 @@ unsafe extern "C" fn pre_mpm(process: *mut apr_pool_t, _scoreboard: ap_scoreboar
 
 fn no_memory(server: Option<&server_rec>, pool: Pool<'_>, error: &io::Error) {
     let reason = error.to_string();
-    let what = b"rust_esauth: the memory for the verified cache cannot be had: ";
-    let advice = b"; give httpd more, or lower EsAuthCacheSize";
+    let what = b"rust_esauth: cannot allocate the shared cache: ";
+    let advice = b"; give httpd more memory, or lower EsAuthCacheSize";
     log_server(here!(), Level::Error, 0, server, pool, &[what, reason.as_bytes(), advice]);
 }
 
-/// A sandbox may refuse what keeps the key out of core dumps; that is no reason not to start.
-fn report_core_dumps(server: Option<&server_rec>, pool: Pool<'_>) {
-    if Cache::takes_warning_of_core_dumps() {
-        let text =
-            b"rust_esauth: the shared cache is not left out of core dumps, since the system refuses it (madvise: a \
-            seccomp filter?); allow madvise, or turn core dumps off for httpd (CoreDumpDirectory, ulimit -c 0)";
-        log_server(here!(), Level::Warning, 0, server, pool, &[text]);
+/// A sandbox may refuse what protects the cache; that is no reason not to start.
+fn report_unprotected(server: Option<&server_rec>, pool: Pool<'_>, missing: &verdicts::Missing) {
+    for (what, error) in missing {
+        let reason = error.to_string();
+        let (effect, advice): (&[u8], &[u8]) = match what {
+            Unprotected::CoreDumps => (
+                b"core dumps may contain the shared cache, since madvise fails: ",
+                b" (a seccomp filter?); allow madvise, or turn core dumps off for httpd (CoreDumpDirectory, ulimit -c 0)",
+            ),
+            Unprotected::Swap => (
+                b"the key of the shared cache may be swapped out, since mlock fails: ",
+                b"; raise the limit on locked memory (ulimit -l, LimitMEMLOCK), or use encrypted swap",
+            ),
+        };
+        log_server(here!(), Level::Warning, 0, server, pool, &[b"rust_esauth: ", effect, reason.as_bytes(), advice]);
     }
 }
 
-/// Reads the configured files when a child starts, with its rights, so that its first request need not.
-unsafe extern "C" fn child_init(_pool: *mut apr_pool_t, server: *mut server_rec) {
+/// Opens the shared cache to a child that starts, and reads the configured files with its rights, so that its first request
+/// need not.
+unsafe extern "C" fn child_init(pool: *mut apr_pool_t, server: *mut server_rec) {
     guard((), || {
-        // SAFETY: httpd's main server, in the child's only thread.
-        if let Some(main) = unsafe { server.as_ref() } {
-            files::start(ServerConfig::of(main).htaccess_file_limit);
+        // SAFETY: httpd's main server and the child's pool, in its single thread.
+        let (main, pool) = unsafe { (server.as_ref(), NonNull::new(pool).map(|pool| Pool::new(pool))) };
+        let (Some(main), Some(pool)) = (main, pool) else { return };
+        match verdicts::open() {
+            Ok(()) => files::start(ServerConfig::of(main).htaccess_file_limit),
+            Err(error) => {
+                verdicts::forget();
+                let what = b"rust_esauth: cannot open the shared cache, every log-in is refused: ";
+                log_server(here!(), Level::Error, 0, Some(main), pool, &[what, error.to_string().as_bytes()]);
+            }
         }
     });
 }

@@ -26,7 +26,8 @@ fn main() {
     fs::write(&path, lines.collect::<String>()).unwrap();
     let path = CString::new(path.as_os_str().as_bytes()).unwrap();
     let users: Source<Passwords> = Source::new(&path, LineRules::Httpd24, Arc::default());
-    let cache = Cache::create(Settings { entries: 65536, ttl: 1200, slots: 2, max_failures: None }).unwrap();
+    let cache =
+        Cache::create(Settings { entries: 65536, ttl: 1200, slots: 2, workers: 256, max_failures: None }).unwrap().0;
     // Until the clock has moved on from the file's last change, every look reads it again.
     thread::sleep(Duration::from_millis(50));
     users.current().snapshot.expect("the file can be read");
@@ -60,7 +61,8 @@ fn main() {
     });
     let count = || cache.counters().count(Outcome::Granted);
     report("counting a request, of the two counts it costs", 20_000, &mut || count());
-    let forgetful = Cache::create(Settings { entries: 0, ttl: 1200, slots: 2, max_failures: None }).unwrap();
+    let forgetful =
+        Cache::create(Settings { entries: 0, ttl: 1200, slots: 2, workers: 256, max_failures: None }).unwrap().0;
     report("cold grant (a miss), bcrypt cost 5", 20, &mut || {
         keep(forgetful.judge(&credential(STORED.as_bytes(), b"secret")))
     });
@@ -82,7 +84,7 @@ fn keep<T>(result: T) {
 }
 
 fn credential<'a>(stored: &'a [u8], password: &'a [u8]) -> Credential<'a> {
-    Credential { stored, password, known: true, client: "192.0.2.1", user: b"alice", file: b"/users" }
+    Credential { stored, password, known: true, proven: false, client: "192.0.2.1", user: b"alice", file: b"/users" }
 }
 
 fn report(name: &str, per_batch: u32, work: &mut dyn FnMut()) {

@@ -1,7 +1,36 @@
-//! The atomics that shared memory is read and written with: the standard library's, or loom's when a model is checked
-//! (`RUSTFLAGS="--cfg loom"`).
+//! The atomics that shared memory is read and written with, and sleeping on one of them: the standard library's and the
+//! kernel's, or loom's when a model is checked (`RUSTFLAGS="--cfg loom"`).
+
+use std::time::Duration;
 
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicU64, Ordering, fence};
+pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 #[cfg(not(loom))]
-pub(crate) use std::sync::atomic::{AtomicU64, Ordering, fence};
+pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+
+/// Sleeps while `word` is `value`, but not longer than `longest`. False where the time was up.
+#[cfg(not(loom))]
+pub(crate) fn wait_while(word: &AtomicU32, value: u32, longest: Duration) -> bool {
+    use rustix::thread::futex::{Flags, wait};
+    use rustix::time::Timespec;
+
+    let longest = Timespec { tv_sec: longest.as_secs() as _, tv_nsec: longest.subsec_nanos() as _ };
+    !matches!(wait(word, Flags::empty(), value, Some(&longest)), Err(rustix::io::Errno::TIMEDOUT))
+}
+
+/// Wakes whoever sleeps on `word`.
+#[cfg(not(loom))]
+pub(crate) fn wake(word: &AtomicU32) {
+    // Fails for no word there is.
+    let _ = rustix::thread::futex::wake(word, rustix::thread::futex::Flags::empty(), 1);
+}
+
+/// In a model time does not pass: another thread goes on.
+#[cfg(loom)]
+pub(crate) fn wait_while(_word: &AtomicU32, _value: u32, _longest: Duration) -> bool {
+    loom::thread::yield_now();
+    true
+}
+
+#[cfg(loom)]
+pub(crate) fn wake(_word: &AtomicU32) {}

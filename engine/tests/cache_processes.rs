@@ -40,6 +40,10 @@ const TESTS: &[(&str, fn())] = &[
     ("processes killed at random leave every verdict true and nothing stuck", random_kills),
     ("no more hashes than slots are computed at once, and a full queue says so", slots_and_bounds),
     ("one client's guesses do not hold up another's first request", fairness),
+    ("of one address, guesses for one user do not hold up another's first request", fairness_between_accounts),
+    ("two addresses that guess on many connections keep no third one out", two_networks),
+    ("without a cache the same credential is hashed in all slots at once", all_slots_without_a_cache),
+    ("a hash that cannot be computed is no verdict, and neither remembered nor counted", failing_hash),
     ("guesses from many processes are hashed no more often than the limit", lockout_of_processes),
     (
         "processes killed while they count leave nobody locked out who should not be, and everybody who should",
@@ -62,11 +66,11 @@ fn shared_counters() -> &'static Counters {
 }
 
 fn cache(slots: usize) -> Cache {
-    Cache::create(Settings { entries: 4096, ttl: 600, slots, max_failures: None }).unwrap()
+    Cache::create(Settings { entries: 4096, ttl: 600, slots, workers: 256, max_failures: None }).unwrap().0
 }
 
 fn credential<'a>(stored: &'a [u8], password: &'a [u8], client: &'a str) -> Credential<'a> {
-    Credential { stored, password, known: true, client, user: b"alice", file: b"/users" }
+    Credential { stored, password, known: true, proven: false, client, user: b"alice", file: b"/users" }
 }
 
 /// A child process that runs `body` and ends with status 0, or 1 where it panicked.
@@ -250,46 +254,115 @@ fn slots_and_bounds() {
     assert!(hashing <= began.elapsed(), "{hashing:?} of hashing in {:?}", began.elapsed());
 }
 
-fn fairness() {
-    let (cache, counters) = (cache(2), shared_counters());
-    let guesses = &counters.0[0];
-    let guessers: Vec<_> = (0..4)
-        .map(|process| {
-            child(|| {
-                thread::scope(|scope| {
-                    for n in 0..16 {
-                        scope.spawn(move || {
-                            for attempt in 0..10_000 {
-                                let password = format!("{process} {n} {attempt}");
-                                let guess = credential(SLOW, password.as_bytes(), "192.0.2.3");
-                                count(guesses, &cache.judge(&guess));
+/// Processes that guess on so many connections, from this client, for this user, without end.
+fn guessers(cache: Cache, client: &'static str, connections: usize, guesses: &'static AtomicU64) -> Vec<libc::pid_t> {
+    let process = |process| {
+        child(|| {
+            thread::scope(|scope| {
+                for n in 0..connections / 4 {
+                    scope.spawn(move || {
+                        for attempt in 0..10_000 {
+                            let password = format!("{process} {n} {attempt}");
+                            let judgement = cache.judge(&credential(SLOW, password.as_bytes(), client));
+                            count(guesses, &judgement);
+                            if judgement.verdict == Verdict::Overloaded {
+                                thread::sleep(Duration::from_millis(1));
                             }
-                        });
-                    }
-                });
-            })
+                        }
+                    });
+                }
+            });
         })
-        .collect();
-    // When one of them has been answered, all are in line.
-    while guesses.load(Ordering::Relaxed) < 2 {
+    };
+    (0..4).map(process).collect()
+}
+
+/// How many guesses were hashed while `body` ran, with guessers at work.
+fn beside_guessers(cache: Cache, clients: &[&'static str], connections: usize, body: impl FnOnce()) -> u64 {
+    let guesses = &shared_counters().0[0];
+    let guessers: Vec<_> = clients.iter().flat_map(|client| guessers(cache, client, connections, guesses)).collect();
+    // Enough for them to be known as such.
+    while guesses.load(Ordering::Relaxed) < 20 {
         thread::sleep(Duration::from_millis(5));
     }
     let before = guesses.load(Ordering::Relaxed);
-    let customer = cache.judge(&credential(SLOW, b"secret", "192.0.2.4"));
+    body();
     let meanwhile = guesses.load(Ordering::Relaxed) - before;
     guessers.iter().for_each(|&pid| kill(pid));
     guessers.into_iter().for_each(|pid| {
         ended_well(pid);
     });
-    assert_eq!(customer.verdict, Verdict::Granted);
+    meanwhile
+}
+
+fn fairness() {
+    let cache = cache(2);
+    let meanwhile = beside_guessers(cache, &["192.0.2.3"], 64, || {
+        let customer = cache.judge(&credential(SLOW, b"secret", "192.0.2.4"));
+        assert_eq!(customer.verdict, Verdict::Granted);
+    });
     // In one line with them it would be 62.
     assert!(meanwhile <= 8, "{meanwhile} guesses went before the customer");
+}
+
+fn fairness_between_accounts() {
+    let cache = cache(2);
+    let meanwhile = beside_guessers(cache, &["192.0.2.3"], 64, || {
+        let neighbour = Credential { user: b"bob", ..credential(SLOW, b"secret", "192.0.2.3") };
+        assert_eq!(cache.judge(&neighbour).verdict, Verdict::Granted);
+    });
+    assert!(meanwhile <= 8, "{meanwhile} guesses went before the neighbour");
+}
+
+fn two_networks() {
+    let cache = cache(2);
+    beside_guessers(cache, &["192.0.2.3", "192.0.2.5"], 132, || {
+        for number in 0..20 {
+            let stored = bcrypt::hash_with_salt("secret", 8, [number; 16]).unwrap().to_string();
+            let login = credential(stored.as_bytes(), b"secret", "192.0.2.4");
+            assert_eq!(cache.judge(&login).verdict, Verdict::Granted, "{number}");
+        }
+    });
+}
+
+fn all_slots_without_a_cache() {
+    let settings = Settings { entries: 0, ttl: 600, slots: 2, workers: 64, max_failures: None };
+    let cache = Cache::create(settings).unwrap().0;
+    let judge = || assert_eq!(cache.judge(&credential(SLOW, b"secret", "192.0.2.1")).verdict, Verdict::Granted);
+    let most = thread::scope(|scope| {
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(judge)).collect();
+        let mut most = 0;
+        while threads.iter().any(|thread| !thread.is_finished()) {
+            most = most.max(cache.usage().running);
+        }
+        most
+    });
+    assert_eq!(most, 2);
+}
+
+fn failing_hash() {
+    /// Of "secret": takes 16 MiB.
+    const YESCRYPT: &[u8] = b"$y$j9T$saltsalt$VuCHcCYYVuebTL.IxzSml3z./71e36sys.wEb95cM54";
+    let limits = Some(MaxFailures { failures: 3, seconds: 60 });
+    let settings = Settings { entries: 64, ttl: 600, slots: 2, workers: 64, max_failures: limits };
+    let cache = Cache::create(settings).unwrap().0;
+    let verdict = || cache.judge(&credential(YESCRYPT, b"secret", "192.0.2.1")).verdict;
+    let without_memory = child(|| {
+        // SAFETY: a limit of this process's own.
+        unsafe {
+            let limit = libc::rlimit { rlim_cur: 12 << 20, rlim_max: libc::RLIM_INFINITY };
+            libc::setrlimit(libc::RLIMIT_AS, &limit);
+        }
+        (0..5).for_each(|_| assert_eq!(verdict(), Verdict::NotComputed));
+    });
+    assert!(ended_well(without_memory));
+    assert_eq!(verdict(), Verdict::Granted);
 }
 
 /// Locks out after five failures.
 fn strict(entries: usize) -> Cache {
     let max_failures = Some(MaxFailures { failures: 5, seconds: 60 });
-    Cache::create(Settings { entries, ttl: 600, slots: 4, max_failures }).unwrap()
+    Cache::create(Settings { entries, ttl: 600, slots: 4, workers: 256, max_failures }).unwrap().0
 }
 
 /// What a user's client is told about a password.

@@ -126,7 +126,9 @@ fn ask_our_file(request: Request<'_>, credentials: &Credentials<'_>) -> AuthnSta
         Ok(file) => file,
         Err(status) => return status,
     };
-    let status = provider::judge(request, &file, credentials.user, credentials.password(), provider::TO_CLIENTS);
+    let proven = connection_cache::has_granted(request, credentials.header);
+    let (user, password) = (credentials.user, credentials.password());
+    let status = provider::judge(request, &file, user, password, proven, provider::TO_CLIENTS);
     if status == AuthnStatus::Granted {
         connection_cache::remember(request, credentials.header, &file, credentials.user);
     }
@@ -143,6 +145,10 @@ fn answer(request: Request<'_>, config: &DirConfig<'_>, user: &CStr, status: Aut
         }
         AuthnStatus::Overloaded => {
             provider::log_overload(request, provider::TO_CLIENTS);
+            request.err_headers_out().set(c"Retry-After", c"5");
+            return HTTP_SERVICE_UNAVAILABLE as c_int;
+        }
+        AuthnStatus::NotComputed => {
             request.err_headers_out().set(c"Retry-After", c"5");
             return HTTP_SERVICE_UNAVAILABLE as c_int;
         }

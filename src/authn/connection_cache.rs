@@ -35,6 +35,13 @@ pub(crate) fn recall<'r>(request: Request<'r>, header: &CStr) -> Option<&'r CStr
     Some(request.pool().join(&[last.user.get(..last.user_length)?]))
 }
 
+/// True where the request has the header that was last granted on its connection, however long ago.
+pub(crate) fn has_granted(request: Request<'_>, header: &CStr) -> bool {
+    // SAFETY: as in `recall`.
+    let last = unsafe { request.connection_data().cast::<LastGrant>().as_ref() };
+    last.zip(verdicts::cache()).is_some_and(|(last, cache)| cache.has_granted(&last.grant, &presented(request, header)))
+}
+
 /// Remembers that by what `file` says, `user` was granted with this header.
 pub(crate) fn remember(request: Request<'_>, header: &CStr, file: &Snapshot<Passwords>, user: &CStr) {
     let name = user.to_bytes();

@@ -5,9 +5,11 @@
 use std::ffi::{CStr, c_char};
 use std::ptr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use esauth_engine::cache::{Credential, Lockout, Scope, Verdict};
-use esauth_engine::{Passwords, Snapshot, hash};
+use esauth_engine::{Passwords, Snapshot};
 
 use crate::config::section::DirConfig;
 use crate::httpd::bindings::{
@@ -51,8 +53,10 @@ pub(crate) enum AuthnStatus {
     UserFound,
     UserNotFound,
     Error,
-    /// Too many hashes are being waited for. Other modules only see an error.
+    /// The queue for hashes is full. Other modules only see an error.
     Overloaded,
+    /// The hash could not be computed. Other modules only see an error.
+    NotComputed,
     /// The client has failed too often, and may try again after so many seconds. Other modules only see an error.
     LockedOut {
         seconds: u64,
@@ -78,7 +82,7 @@ impl AuthnStatus {
             AuthnStatus::UserNotFound => Outcome::UnknownUser,
             AuthnStatus::Overloaded => Outcome::QueueFull,
             AuthnStatus::LockedOut { .. } => Outcome::LockedOut,
-            AuthnStatus::UserFound | AuthnStatus::Error => Outcome::Error,
+            AuthnStatus::UserFound | AuthnStatus::NotComputed | AuthnStatus::Error => Outcome::Error,
         }
     }
 
@@ -88,7 +92,9 @@ impl AuthnStatus {
             AuthnStatus::Denied => AUTH_DENIED,
             AuthnStatus::UserFound => AUTH_USER_FOUND,
             AuthnStatus::UserNotFound => AUTH_USER_NOT_FOUND,
-            AuthnStatus::Error | AuthnStatus::Overloaded | AuthnStatus::LockedOut { .. } => AUTH_GENERAL_ERROR,
+            AuthnStatus::Error | AuthnStatus::Overloaded | AuthnStatus::NotComputed | AuthnStatus::LockedOut { .. } => {
+                AUTH_GENERAL_ERROR
+            }
         }
     }
 }
@@ -96,7 +102,7 @@ impl AuthnStatus {
 /// As a provider: what stock modules have no word for is an error to them, which they answer with 500.
 fn check_password(request: Request<'_>, user: &CStr, password: &CStr) -> AuthnStatus {
     let verdict = match passwords(request) {
-        Ok(file) => judge(request, &file, user, password, TO_OTHERS),
+        Ok(file) => judge(request, &file, user, password, false, TO_OTHERS),
         Err(verdict) => return verdict,
     };
     if verdict == AuthnStatus::Overloaded {
@@ -114,15 +120,21 @@ pub(crate) struct Refusals {
 pub(crate) const TO_CLIENTS: &Refusals = &Refusals { overloaded: b"503", locked_out: b"429" };
 const TO_OTHERS: &Refusals = &Refusals { overloaded: b"500", locked_out: b"500" };
 
-/// Tells of a request that was refused since too many hashes were waiting.
+/// Tells of a request that was refused since the queue for hashes was full: once in a second, or a flood would fill the
+/// log's disk.
 pub(crate) fn log_overload(request: Request<'_>, answered: &Refusals) {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let second = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    if LAST.swap(second, Ordering::Relaxed) == second {
+        return;
+    }
     log_request!(
         request,
         Level::Warning,
         0,
-        b"rust_esauth: too many password hashes are waited for, answered with ",
+        b"rust_esauth: password hash queue is full, answered with ",
         answered.overloaded,
-        b"; if these are not guesses, raise EsAuthHashSlots or lower the cost of the hashes",
+        b"; if these are not guesses, raise MaxRequestWorkers or lower the cost of the hashes",
     );
 }
 
@@ -143,23 +155,19 @@ pub(crate) fn passwords(request: Request<'_>) -> Result<Arc<Snapshot<Passwords>>
 /// Whether `password` is the one of `user` in the section's password file, of which `file` is the content.
 ///
 /// Every verdict that a connection does not recall comes through here, whoever asks: our own hook, or another module that
-/// calls us as its provider.
+/// calls us as its provider. `proven`: the same credentials were granted before on the same connection.
 pub(crate) fn judge(
     request: Request<'_>,
     file: &Passwords,
     user: &CStr,
     password: &CStr,
+    proven: bool,
     answered: &Refusals,
 ) -> AuthnStatus {
     let config = DirConfig::of(request);
     let stored = file.stored_hash(user.to_bytes());
-    let Some(cache) = verdicts::cache() else {
-        return match stored {
-            None => AuthnStatus::UserNotFound,
-            Some(stored) if hash::verify(password.to_bytes(), stored) => AuthnStatus::Granted,
-            Some(_) => AuthnStatus::Denied,
-        };
-    };
+    // Without it nothing bounds guessing.
+    let Some(cache) = verdicts::cache() else { return AuthnStatus::Error };
     let hash = match stored {
         Some(hash) => hash,
         // Where others may know the user, there is no secret in that this one does not, and no failure to be counted.
@@ -175,6 +183,7 @@ pub(crate) fn judge(
         password: password.to_bytes(),
         known: stored.is_some(),
         client: request.client_address().to_str().unwrap_or(""),
+        proven,
         user: user.to_bytes(),
         file: config.user_file.unwrap_or(c"").to_bytes(),
     });
@@ -193,6 +202,13 @@ pub(crate) fn judge(
             if stored.is_none() { AuthnStatus::UserNotFound } else { AuthnStatus::Denied }
         }
         Verdict::Overloaded => AuthnStatus::Overloaded,
+        Verdict::NotComputed => {
+            let advice =
+                b"; the request is refused and may be sent again. See that httpd has the memory that the hash takes";
+            let what = b"rust_esauth: cannot compute the password hash of user ";
+            log_request!(request, Level::Error, 0, what, user.to_bytes(), advice);
+            AuthnStatus::NotComputed
+        }
         Verdict::LockedOut => AuthnStatus::LockedOut { seconds: judgement.lockout.map_or(1, |lasts| lasts.seconds) },
     }
 }

@@ -82,7 +82,7 @@ unsafe impl Configuration for ServerConfig<'static> {
     fn empty<'p>() -> ServerConfig<'p> {
         // As many hashes at once as there are processors.
         let slots = thread::available_parallelism().map_or(1, usize::from);
-        let settings = Settings { entries: DEFAULT_ENTRIES, ttl: DEFAULT_TTL, slots, max_failures: None };
+        let settings = Settings { entries: DEFAULT_ENTRIES, ttl: DEFAULT_TTL, slots, workers: 1, max_failures: None };
         ServerConfig { settings, htaccess_file_limit: DEFAULT_FILE_LIMIT, named: None }
     }
 

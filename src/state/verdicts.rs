@@ -5,7 +5,7 @@ use std::io;
 use std::ptr::{NonNull, from_mut, null_mut};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use esauth_engine::cache::{Cache, FileKind, Settings};
+use esauth_engine::cache::{Cache, FileKind, Settings, Unprotected};
 
 use crate::httpd::bindings::{apr_pool_t, esauth_keep_memory, esauth_kept_memory};
 use crate::httpd::pool::Pool;
@@ -41,6 +41,9 @@ pub(crate) fn cache() -> Option<&'static Cache> {
     server().map(|server| &server.cache)
 }
 
+/// What keeps others from the cache's memory and could not be had, with the reason.
+pub(crate) type Missing = Vec<(Unprotected, io::Error)>;
+
 /// The files that the configuration names, `.htaccess` files aside.
 pub(crate) fn named_files() -> &'static [NamedFile<'static>] {
     server().map_or(&[], |server| server.files)
@@ -57,14 +60,14 @@ pub(crate) unsafe fn establish<'p>(
     configuration: Pool<'p>,
     settings: Settings,
     files: &[NamedFile<'p>],
-) -> io::Result<()> {
+) -> io::Result<Missing> {
     // SAFETY: the process's pool; what is kept there was put there by `renew`, in this process.
     let kept = unsafe {
         let memory = NonNull::new(esauth_kept_memory(process));
         memory.and_then(|memory| Cache::adopt(memory.cast(), settings))
     };
-    let cache = match kept {
-        Some(cache) => cache,
+    let (cache, missing) = match kept {
+        Some(cache) => (cache, Missing::new()),
         // SAFETY: as the caller promises.
         None => unsafe { renew(process, settings) }?,
     };
@@ -72,22 +75,30 @@ pub(crate) unsafe fn establish<'p>(
     let files = configuration.list(files);
     let server = configuration.value(Server { cache, settings, is_adopted: kept.is_some(), files });
     SERVER.store(from_mut(server).cast(), Ordering::Release);
-    Ok(())
+    // SAFETY: the parent answers no requests; what it does with the cache from here on opens the memory again.
+    unsafe { cache.close() }?;
+    Ok(missing)
 }
 
 /// Forgets everything after all, where [`establish`] has taken over a cache but the restart is not a graceful one.
 ///
 /// # Safety
 /// As for [`establish`], which has been called.
-pub(crate) unsafe fn start_afresh(process: *mut apr_pool_t) -> io::Result<()> {
-    let Some(&adopted) = server().filter(|server| server.is_adopted) else { return Ok(()) };
+pub(crate) unsafe fn start_afresh(process: *mut apr_pool_t) -> io::Result<Missing> {
+    let Some(&adopted) = server().filter(|server| server.is_adopted) else { return Ok(Missing::new()) };
     // SAFETY: as the caller promises; nobody else looks at the place before the children are forked.
     unsafe {
-        let cache = renew(process, adopted.settings)?;
+        let (cache, missing) = renew(process, adopted.settings)?;
         name_files(&cache, adopted.files);
         SERVER.load(Ordering::Acquire).write(Server { cache, is_adopted: false, ..adopted });
+        cache.close()?;
+        Ok(missing)
     }
-    Ok(())
+}
+
+/// Opens the cache to this process, a child that is to answer requests.
+pub(crate) fn open() -> io::Result<()> {
+    server().map_or(Ok(()), |server| server.cache.open())
 }
 
 fn name_files(cache: &Cache, files: &[NamedFile<'_>]) {
@@ -98,8 +109,8 @@ fn name_files(cache: &Cache, files: &[NamedFile<'_>]) {
 ///
 /// # Safety
 /// As for [`establish`].
-unsafe fn renew(process: *mut apr_pool_t, settings: Settings) -> io::Result<Cache> {
-    let cache = Cache::create(settings)?;
+unsafe fn renew(process: *mut apr_pool_t, settings: Settings) -> io::Result<(Cache, Missing)> {
+    let (cache, missing) = Cache::create(settings)?;
     // SAFETY: as the caller promises; the parent answers no requests, so nothing in it uses the predecessor's memory. The
     // children that do have mappings of their own.
     unsafe {
@@ -108,5 +119,5 @@ unsafe fn renew(process: *mut apr_pool_t, settings: Settings) -> io::Result<Cach
         }
         esauth_keep_memory(process, cache.memory().as_ptr().cast());
     }
-    Ok(cache)
+    Ok((cache, missing))
 }

@@ -215,8 +215,8 @@ fn unexpected(id: Id, answer: &Answer) -> Check {
         }
         502 | 504 => "httpd does not reach the back end: does Elasticsearch run where ProxyPass says?",
         503 => {
-            "Either the back end does not answer (does Elasticsearch run where ProxyPass says?), or too many password \
-                hashes are waited for: httpd's error log says which."
+            "Either the back end does not answer (does Elasticsearch run where ProxyPass says?), or the queue for \
+                password hashes is full: httpd's error log says which."
         }
         300..=399 => "This address redirects; verify the one that it redirects to.",
         _ => "httpd's error log says more.",

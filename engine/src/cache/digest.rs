@@ -7,11 +7,38 @@
 //! can no longer be found.
 
 use subtle::{Choice, ConstantTimeEq};
+use zeroize::Zeroizing;
 
 use crate::wipe::wipe_stack;
 
 /// Bytes of a key.
 pub(super) const KEY_BYTES: usize = 32;
+
+/// A key for each use, so that what one of them makes says nothing about the others.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(super) struct Keys {
+    /// Of verdicts, and of what is counted against them.
+    pub(super) verdicts: [u8; KEY_BYTES],
+    /// Of [`keyed_number`].
+    pub(super) numbers: [u8; KEY_BYTES],
+    /// Of what a connection remembers: SipHash takes no more.
+    pub(super) recall: [u8; 16],
+}
+
+impl Keys {
+    /// All of them from one random key, by BLAKE3's key derivation.
+    pub(super) fn derive(random: &Zeroizing<[u8; KEY_BYTES]>) -> Keys {
+        let key = |context| blake3::derive_key(context, &**random);
+        let mut recall = [0; 16];
+        recall.copy_from_slice(&key("rust_esauth 2026-11-28 recall")[..16]);
+        Keys {
+            verdicts: key("rust_esauth 2026-11-28 verdicts"),
+            numbers: key("rust_esauth 2026-11-28 numbers"),
+            recall,
+        }
+    }
+}
 
 /// Up to this many bytes the input is put together on the stack, which is faster than feeding it in parts.
 const SHORT: usize = 256;

@@ -8,31 +8,29 @@
 //! * **Repeats** of the last one. They lock out this password alone: somebody else at the same address, who knows the new
 //!   one, is not held up by a program with the old one.
 //!
-//! **Bounds.** A table of a fixed size. Where a pair's places are taken it gets the one of whoever is not locked out and has
-//! failed least. Which places are a pair's depends on the key, so nobody can aim at another's.
+//! **Looks.** During a lockout what is remembered as right still passes, so that a program that was logged in goes on.
+//! Each request of the pair therefore tells a guesser something, and only [`LOOKS`] of them a second are looked at. The
+//! others are refused whatever they present.
 //!
-//! **Pace.** To refuse costs as little as to grant what is remembered, so clients that go on at once would take as much of
-//! the machine as all others. So where refusals come faster than one in `INTERVAL` they wait, up to `WAITING` at a time.
+//! **Bounds.** A table of a fixed size. When the two buckets of a pair are full, the entry with the fewest failures that is
+//! not locked out is evicted. Which buckets those are depends on the key, so nobody can aim at another's.
 //!
 //! **Killed processes.** All of it lies in shared memory, under one robust mutex that is held for less than a microsecond.
 //! Every count is one word together with its end, and an entry's counts are cleared before it changes hands. So whatever a
 //! process leaves that is killed in between is an entry as it was before or after, or one that nobody has.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
-
+use super::count::Count;
 use super::digest::Digest;
-use super::robust::RobustMutex;
+use super::robust::{Held, RobustMutex};
+use crate::sync::{AtomicU64, Ordering};
 
 /// Entries of a bucket.
-const WAYS: usize = 8;
-const BUCKETS: usize = 8192;
+const WAYS: usize = if cfg!(loom) { 2 } else { 8 };
+const BUCKETS: usize = if cfg!(loom) { 1 } else { 8192 };
 
-/// Milliseconds between two refusals, in the whole server.
-const INTERVAL: u64 = 8;
-/// How many refusals wait at most. As many as seats of the desk that one address can have: whoever is locked out keeps no
-/// more threads waiting than before.
-const WAITING: u64 = 128;
+/// Requests of a locked-out pair that are looked at in a second: more than a program and a guesser send side by side, and
+/// no more than hashing lets a guesser try.
+const LOOKS: u64 = 40;
 
 /// When a client network is locked out of a user's account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +53,7 @@ pub struct Lockout {
 /// What a lockout refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// Every password of the pair that is not remembered as right.
+    /// Every password of the pair that is not remembered as right; in a flood of requests, of those too.
     User,
     /// One wrong password that was repeated.
     Password,
@@ -65,8 +63,8 @@ pub enum Scope {
 #[repr(C)]
 pub(super) struct Lockouts {
     mutex: RobustMutex,
-    /// The millisecond of the next refusal.
-    next_refusal: AtomicU64,
+    /// The millisecond at which the last lockout ends: until then somebody is locked out.
+    last_ends: AtomicU64,
     buckets: [[Entry; WAYS]; BUCKETS],
 }
 
@@ -81,13 +79,9 @@ struct Entry {
     last: AtomicU64,
     /// How often `last` was found wrong. 0: it is still being hashed.
     repeats: Count,
+    /// Requests that were looked at in the current second of a lockout.
+    looks: Count,
 }
-
-/// A number of failures and the millisecond at which they are forgotten, as one word.
-#[repr(transparent)]
-struct Count(AtomicU64);
-
-const NUMBER_BITS: u32 = 20;
 
 /// A credential that a pair presents, and the means to count it.
 #[derive(Clone, Copy)]
@@ -110,12 +104,14 @@ impl Lockouts {
         unsafe { self.mutex.initialise() }
     }
 
-    /// How long a refusal at time `now` is to wait; not at all where many do.
-    pub(super) fn pause(&self, now: u64) -> Duration {
-        let turn = |next: u64| Some(next.max(now)).filter(|turn| turn - now < WAITING * INTERVAL);
-        let relaxed = Ordering::Relaxed;
-        let before = self.next_refusal.fetch_update(relaxed, relaxed, |next| Some(turn(next)? + INTERVAL));
-        Duration::from_millis(before.ok().and_then(turn).map_or(0, |turn| turn - now))
+    /// True where somebody is locked out at time `now`.
+    pub(super) fn are_any(&self, now: u64) -> bool {
+        self.last_ends.load(Ordering::Relaxed) > now
+    }
+
+    /// The mutex, unless it cannot be had. What it guards is right whenever a process is killed.
+    fn lock(&self) -> Option<Held<'_>> {
+        self.mutex.lock().held()
     }
 
     /// The entries that a pair may have: those of two buckets, which are as good as never both crowded by chance.
@@ -142,29 +138,57 @@ impl Lockouts {
 }
 
 impl Attempt<'_> {
-    /// The lockout that refuses this attempt at time `now`, in milliseconds.
+    /// The lockout that refuses this attempt at time `now`, in milliseconds, whatever it presents: the pair is locked out,
+    /// and enough of its requests have been looked at in this second. Counts this one.
+    pub(super) fn refusal_unseen(&self, now: u64) -> Option<Lockout> {
+        let Some(_guard) = self.lockouts.lock() else { return Some(UNKNOWN) };
+        let entry = self.lockouts.find(&self.pair)?;
+        if !entry.failures.is_full(self.limit, now) {
+            return None;
+        }
+        let looks = entry.looks.number(now);
+        if looks >= LOOKS {
+            return Some(lockout(Scope::User, &entry.failures, now));
+        }
+        entry.looks.set(looks + 1, if looks == 0 { now + 1000 } else { entry.looks.ends() });
+        None
+    }
+
+    /// The lockout that refuses this attempt at time `now`.
     pub(super) fn refusal(&self, now: u64) -> Option<Lockout> {
-        let _guard = self.lockouts.mutex.lock();
+        let Some(_guard) = self.lockouts.lock() else { return Some(UNKNOWN) };
         self.lockouts.find(&self.pair)?.refusal(self, now)
     }
 
     /// Counts the attempt, before its hash is computed; or tells what refuses it.
     pub(super) fn charge(&self, now: u64) -> Option<Lockout> {
-        let _guard = self.lockouts.mutex.lock();
+        let Some(_guard) = self.lockouts.lock() else { return Some(UNKNOWN) };
         let entry = self.lockouts.find_or_make(&self.pair, self.limit, now)?;
         if let Some(refusal) = entry.refusal(self, now) {
             return Some(refusal);
         }
         if !entry.was_last(self, now) {
             entry.set_last(self);
-            entry.failures.add(self.limit, now);
+            if entry.failures.add(self.limit, now) {
+                self.lockouts.last_ends.fetch_max(entry.failures.ends(), Ordering::Relaxed);
+            }
         }
         None
     }
 
+    /// Takes back what was charged, where no verdict could be reached.
+    pub(super) fn withdraw(&self, now: u64) {
+        let _guard = self.lockouts.lock();
+        let entry = self.lockouts.find(&self.pair).filter(|entry| _guard.is_some() && entry.was_last(self, now));
+        if let Some(entry) = entry {
+            entry.failures.set(entry.failures.number(now).saturating_sub(1), entry.failures.ends());
+            entry.last.store(0, Ordering::Release);
+        }
+    }
+
     /// Notes the verdict on what was charged: a right credential clears the pair, with a wrong one a lockout may begin.
     pub(super) fn settle(&self, granted: bool, now: u64) -> Option<Lockout> {
-        let _guard = self.lockouts.mutex.lock();
+        let _guard = self.lockouts.lock()?;
         let entry = self.lockouts.find(&self.pair)?;
         if granted {
             entry.clear();
@@ -172,7 +196,9 @@ impl Attempt<'_> {
         }
         let repeated_too_often = entry.was_last(self, now) && entry.repeats.add(self.limit, now);
         if entry.failures.is_full(self.limit, now) {
-            return entry.tell(self.limit, now);
+            let begins = entry.tell(self.limit, now);
+            self.lockouts.last_ends.fetch_max(entry.failures.ends(), Ordering::Relaxed);
+            return begins;
         }
         repeated_too_often.then(|| lockout(Scope::Password, &entry.repeats, now))
     }
@@ -218,6 +244,7 @@ impl Entry {
     fn clear(&self) {
         self.failures.clear();
         self.repeats.clear();
+        self.looks.clear();
         self.last.store(0, Ordering::Release);
     }
 
@@ -229,18 +256,6 @@ impl Entry {
 }
 
 impl Count {
-    fn word(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    fn number(&self, now: u64) -> u64 {
-        if self.ends() > now { self.word() & ((1 << NUMBER_BITS) - 1) } else { 0 }
-    }
-
-    fn ends(&self) -> u64 {
-        self.word() >> NUMBER_BITS
-    }
-
     fn is_full(&self, limit: MaxFailures, now: u64) -> bool {
         self.number(now) >= limit.failures.into()
     }
@@ -256,15 +271,10 @@ impl Count {
         self.set(number, ends);
         fills
     }
-
-    fn set(&self, number: u64, ends: u64) {
-        self.0.store(ends << NUMBER_BITS | number, Ordering::Release);
-    }
-
-    fn clear(&self) {
-        self.set(0, 0);
-    }
 }
+
+/// What refuses attempts where the table cannot be read, because a process was stopped inside its mutex.
+const UNKNOWN: Lockout = Lockout { scope: Scope::User, seconds: 1 };
 
 impl MaxFailures {
     fn milliseconds(self) -> u64 {
@@ -286,7 +296,7 @@ mod tests {
     const BEGIN: u64 = 1_000_000;
 
     fn lockouts() -> &'static Lockouts {
-        Shared::create(0).expect("there is memory for a table").lockouts()
+        Shared::create(0).expect("there is memory for a table").0.lockouts()
     }
 
     fn digest(name: &str) -> Digest {
@@ -423,13 +433,28 @@ mod tests {
     }
 
     #[test]
-    fn refusals_that_come_at_once_take_turns_and_those_beyond_the_bound_do_not_wait() {
+    fn during_a_lockout_a_bounded_number_of_requests_is_looked_at_in_a_second() {
         let table = lockouts();
-        let pauses: Vec<u64> = (0..WAITING + 50).map(|_| table.pause(BEGIN).as_millis() as u64).collect();
-        let expected = (0..WAITING).map(|turn| turn * INTERVAL).chain([0; 50]);
-        assert_eq!(pauses, expected.collect::<Vec<_>>());
-        assert_eq!(table.pause(BEGIN + 100).as_millis() as u64, WAITING * INTERVAL - 100);
-        assert_eq!(table.pause(BEGIN + (WAITING + 1) * INTERVAL), Duration::ZERO);
+        let looked_at =
+            |now| (0..200).filter(|_| attempt(table, "alice", "x").refusal_unseen(now).is_none()).count() as u64;
+        assert_eq!((looked_at(BEGIN), table.are_any(BEGIN)), (200, false));
+        assert!((0..3).all(|number| guess(attempt(table, "alice", &number.to_string()), BEGIN).is_ok()));
+        assert!(table.are_any(BEGIN) && !table.are_any(BEGIN + 10_000));
+        assert_eq!([BEGIN, BEGIN + 999, BEGIN + 1000, BEGIN + 1999].map(looked_at), [LOOKS, 0, LOOKS, 0]);
+        assert_eq!(attempt(table, "alice", "x").refusal_unseen(BEGIN + 1999), Some(user_lockout(9)));
+        assert_eq!(attempt(table, "bob", "x").refusal_unseen(BEGIN), None);
+        assert_eq!(looked_at(BEGIN + 10_000), 200, "the lockout has ended");
+    }
+
+    #[test]
+    fn an_attempt_that_could_not_be_judged_is_taken_back() {
+        let table = lockouts();
+        for number in 0..10 {
+            let failing = attempt(table, "alice", &number.to_string());
+            assert_eq!(failing.charge(BEGIN), None);
+            failing.withdraw(BEGIN);
+        }
+        assert!((0..3).all(|number| guess(attempt(table, "alice", &number.to_string()), BEGIN).is_ok()));
     }
 
     #[test]
@@ -455,5 +480,58 @@ mod tests {
         entry.pair[0].store(digest("bob").0[0], Ordering::Release);
         assert!([digest("alice"), digest("bob")].iter().all(|pair| table.find(pair).is_none()));
         assert_eq!(entry.worth(LIMIT, BEGIN), (false, 0, 0, 0));
+    }
+}
+
+/// Attempts of several threads in every order of events: `make models`.
+#[cfg(all(test, loom))]
+mod model {
+    use loom::sync::Arc;
+    use loom::thread;
+
+    use super::*;
+
+    const LIMIT: MaxFailures = MaxFailures { failures: 1, seconds: 10 };
+
+    fn lockouts() -> Lockouts {
+        let entry = || Entry {
+            pair: Default::default(),
+            failures: Count::default(),
+            told: AtomicU64::new(0),
+            last: AtomicU64::new(0),
+            repeats: Count::default(),
+            looks: Count::default(),
+        };
+        let bucket = || std::array::from_fn(|_| entry());
+        Lockouts {
+            mutex: RobustMutex::default(),
+            last_ends: AtomicU64::new(0),
+            buckets: std::array::from_fn(|_| bucket()),
+        }
+    }
+
+    #[test]
+    fn of_two_guesses_at_once_one_is_hashed_and_whoever_asks_later_is_refused() {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(3);
+        builder.check(|| {
+            let lockouts = Arc::new(lockouts());
+            let guess = |lockouts: &Lockouts, number: u64| {
+                let credential = Digest([number; 3]);
+                let attempt = Attempt { lockouts, limit: LIMIT, pair: Digest([7; 3]), credential };
+                let hashed = attempt.refusal(1000).is_none() && attempt.charge(1000).is_none();
+                if hashed {
+                    attempt.settle(false, 1000);
+                }
+                usize::from(hashed)
+            };
+            let threads = [1, 2].map(|number| {
+                let lockouts = Arc::clone(&lockouts);
+                thread::spawn(move || guess(&lockouts, number))
+            });
+            let hashed: usize = threads.into_iter().map(|thread| thread.join().unwrap_or(9)).sum();
+            assert_eq!((hashed, guess(&lockouts, 3)), (1, 0));
+            assert!(lockouts.are_any(1000));
+        });
     }
 }

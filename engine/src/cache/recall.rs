@@ -16,8 +16,8 @@ use super::{Cache, counters};
 use crate::files::{Identity, Look, Passwords, Snapshot, milliseconds};
 use crate::wipe::wipe_stack;
 
-/// Bytes of a key.
-pub(super) const KEY_BYTES: usize = 16;
+/// Bytes of a key that SipHash uses.
+const KEY_BYTES: usize = 16;
 
 /// Stack that hashing may have used.
 const STACK: usize = 512;
@@ -54,15 +54,19 @@ impl Cache {
         Some(Grant { digest: self.digest_presented(presented), file: identity, look, ends })
     }
 
+    /// True where the same credentials were granted before, however long ago.
+    pub fn has_granted(&self, grant: &Grant, presented: &Presented<'_>) -> bool {
+        let [first, second] = self.digest_presented(presented);
+        (first.ct_eq(&grant.digest[0]) & second.ct_eq(&grant.digest[1])).into()
+    }
+
     /// True where the same credentials were granted by the file at `path`, and would be again. Takes one look at the file
     /// where they are the same.
     pub fn recalls(&self, grant: &Grant, presented: &Presented<'_>, path: &CStr) -> bool {
         if milliseconds() >= grant.ends {
             return false;
         }
-        let [first, second] = self.digest_presented(presented);
-        let is_same = first.ct_eq(&grant.digest[0]) & second.ct_eq(&grant.digest[1]);
-        let recalled = bool::from(is_same) && grant.look.at(path) == Ok(grant.file);
+        let recalled = self.has_granted(grant, presented) && grant.look.at(path) == Ok(grant.file);
         if recalled {
             self.counters().count_look(counters::Look::Grant);
         }
@@ -72,7 +76,7 @@ impl Cache {
     fn digest_presented(&self, presented: &Presented<'_>) -> [u64; 2] {
         // As in the table: where clients are locked out, what counts is who was right from here.
         let client = self.settings.max_failures.map(|_| presented.client);
-        let digest = digest(self.shared.recall_key(), presented.text, client);
+        let digest = digest(&self.shared.keys().recall, presented.text, client);
         wipe_stack::<STACK>();
         digest
     }
@@ -144,7 +148,7 @@ mod tests {
     }
 
     fn cache(entries: usize, max_failures: Option<MaxFailures>) -> Cache {
-        Cache::create(Settings { entries, ttl: 3600, slots: 1, max_failures }).unwrap()
+        Cache::create(Settings { entries, ttl: 3600, slots: 1, workers: 64, max_failures }).unwrap().0
     }
 
     #[test]

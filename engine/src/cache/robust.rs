@@ -1,29 +1,21 @@
 //! A mutex in memory that processes share, which the kernel frees when its holder is killed.
+//!
+//! Whatever goes wrong with one (its state cannot be recovered, its holder has been stopped), the caller does not get hold
+//! of it and has to do without what it guards.
 
-use std::cell::UnsafeCell;
-use std::marker::PhantomData;
-use std::time::Duration;
-
-/// A robust, process-shared POSIX mutex. Lives in shared memory and is initialised once, there.
-#[repr(C)]
-pub(super) struct RobustMutex(UnsafeCell<libc::pthread_mutex_t>);
-
-// SAFETY: a mutex is for threads to share; all access goes through pthread functions.
-unsafe impl Sync for RobustMutex {}
-
-/// A hold on a [`RobustMutex`], which ends when this is dropped: in the thread that took it, to which it is bound.
-pub(super) struct Held<'m> {
-    mutex: &'m RobustMutex,
-    not_send: PhantomData<*const ()>,
-}
+#[cfg(loom)]
+pub(super) use self::in_a_model::{Held, RobustMutex};
+#[cfg(not(loom))]
+pub(super) use self::shared::{Held, RobustMutex};
 
 /// The end of an attempt to take a mutex.
 pub(super) enum Taken<'m> {
     /// Free before.
     Clean(Held<'m>),
     /// Its holder died holding it: what it guards may be half done.
+    #[cfg_attr(loom, expect(dead_code, reason = "nobody is killed in a model"))]
     Abandoned(Held<'m>),
-    /// Held by somebody alive.
+    /// Not to be had.
     Busy,
 }
 
@@ -37,70 +29,126 @@ impl<'m> Taken<'m> {
     }
 }
 
-impl RobustMutex {
-    /// Initialises the mutex at its final place.
-    ///
-    /// # Safety
-    /// No other thread or process uses it yet, and it is not moved afterwards.
-    pub(super) unsafe fn initialise(&self) -> std::io::Result<()> {
-        // SAFETY: an attribute object on the stack, initialised before it is used and destroyed at the end; the mutex is
-        // ours alone, as the caller promises.
-        unsafe {
-            let mut attributes = std::mem::zeroed::<libc::pthread_mutexattr_t>();
-            check(libc::pthread_mutexattr_init(&mut attributes))?;
-            let result = check(libc::pthread_mutexattr_setpshared(&mut attributes, libc::PTHREAD_PROCESS_SHARED))
-                .and_then(|()| check(libc::pthread_mutexattr_setrobust(&mut attributes, libc::PTHREAD_MUTEX_ROBUST)))
-                .and_then(|()| check(libc::pthread_mutex_init(self.0.get(), &attributes)));
-            libc::pthread_mutexattr_destroy(&mut attributes);
-            result
+/// loom's mutex in the same shape.
+#[cfg(loom)]
+mod in_a_model {
+    use loom::sync::{Mutex, MutexGuard};
+
+    use super::Taken;
+
+    #[derive(Default)]
+    pub(in super::super) struct RobustMutex(Mutex<()>);
+
+    pub(in super::super) struct Held<'m>(#[expect(dead_code, reason = "held until it is dropped")] MutexGuard<'m, ()>);
+
+    impl RobustMutex {
+        /// # Safety
+        /// None is needed: it is made ready.
+        pub(in super::super) unsafe fn initialise(&self) -> std::io::Result<()> {
+            Ok(())
+        }
+
+        pub(in super::super) fn lock(&self) -> Taken<'_> {
+            self.0.lock().map_or(Taken::Busy, |guard| Taken::Clean(Held(guard)))
+        }
+
+        pub(in super::super) fn try_lock(&self) -> Taken<'_> {
+            self.0.try_lock().map_or(Taken::Busy, |guard| Taken::Clean(Held(guard)))
         }
     }
+}
 
-    /// Waits for the mutex.
-    pub(super) fn lock(&self) -> Taken<'_> {
-        // SAFETY: an initialised mutex.
-        self.taken(unsafe { libc::pthread_mutex_lock(self.0.get()) })
+#[cfg(not(loom))]
+mod shared {
+    use std::cell::UnsafeCell;
+    use std::marker::PhantomData;
+    use std::time::Duration;
+
+    use super::Taken;
+
+    /// A robust, process-shared POSIX mutex. Lives in shared memory and is initialised once, there.
+    #[repr(C)]
+    pub(in super::super) struct RobustMutex(UnsafeCell<libc::pthread_mutex_t>);
+
+    // SAFETY: a mutex is for threads to share; all access goes through pthread functions.
+    unsafe impl Sync for RobustMutex {}
+
+    /// A hold on a [`RobustMutex`], which ends when this is dropped: in the thread that took it, to which it is bound.
+    pub(in super::super) struct Held<'m> {
+        mutex: &'m RobustMutex,
+        not_send: PhantomData<*const ()>,
     }
 
-    /// Waits for the mutex, but no longer than `patience`.
-    pub(super) fn lock_within(&self, patience: Duration) -> Taken<'_> {
-        let mut deadline = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: a place for the time; then an initialised mutex.
-        unsafe {
-            libc::clock_gettime(libc::CLOCK_REALTIME, &mut deadline);
-            let nanoseconds = deadline.tv_nsec as u64 + u64::from(patience.subsec_nanos());
-            deadline.tv_sec += (patience.as_secs() + nanoseconds / 1_000_000_000) as libc::time_t;
-            deadline.tv_nsec = (nanoseconds % 1_000_000_000) as libc::c_long;
-            self.taken(libc::pthread_mutex_timedlock(self.0.get(), &deadline))
-        }
-    }
-
-    /// Takes the mutex if it is free.
-    pub(super) fn try_lock(&self) -> Taken<'_> {
-        // SAFETY: an initialised mutex.
-        self.taken(unsafe { libc::pthread_mutex_trylock(self.0.get()) })
-    }
-
-    fn taken(&self, result: libc::c_int) -> Taken<'_> {
-        match result {
-            0 => Taken::Clean(Held { mutex: self, not_send: PhantomData }),
-            libc::EOWNERDEAD => {
-                // SAFETY: held by this thread since the call returned so.
-                unsafe { libc::pthread_mutex_consistent(self.0.get()) };
-                Taken::Abandoned(Held { mutex: self, not_send: PhantomData })
+    impl RobustMutex {
+        /// Initialises the mutex at its final place.
+        ///
+        /// # Safety
+        /// No other thread or process uses it yet, and it is not moved afterwards.
+        pub(in super::super) unsafe fn initialise(&self) -> std::io::Result<()> {
+            // SAFETY: an attribute object on the stack, initialised before it is used and destroyed at the end; the mutex is
+            // ours alone, as the caller promises.
+            unsafe {
+                let mut attributes = std::mem::zeroed::<libc::pthread_mutexattr_t>();
+                check(libc::pthread_mutexattr_init(&mut attributes))?;
+                let result = check(libc::pthread_mutexattr_setpshared(&mut attributes, libc::PTHREAD_PROCESS_SHARED))
+                    .and_then(|()| {
+                        check(libc::pthread_mutexattr_setrobust(&mut attributes, libc::PTHREAD_MUTEX_ROBUST))
+                    })
+                    .and_then(|()| check(libc::pthread_mutex_init(self.0.get(), &attributes)));
+                libc::pthread_mutexattr_destroy(&mut attributes);
+                result
             }
-            _ => Taken::Busy,
+        }
+
+        /// Waits for the mutex, which nobody holds for longer than microseconds. [`Taken::Busy`] where somebody has held it for
+        /// a second all the same: a process that was stopped, in a debugger say.
+        pub(in super::super) fn lock(&self) -> Taken<'_> {
+            const PATIENCE: Duration = Duration::from_secs(1);
+            match self.try_lock() {
+                Taken::Busy => self.lock_within(PATIENCE),
+                taken => taken,
+            }
+        }
+
+        fn lock_within(&self, patience: Duration) -> Taken<'_> {
+            let mut deadline = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+            // SAFETY: a place for the time; then an initialised mutex.
+            unsafe {
+                libc::clock_gettime(libc::CLOCK_REALTIME, &mut deadline);
+                let nanoseconds = deadline.tv_nsec as u64 + u64::from(patience.subsec_nanos());
+                deadline.tv_sec += (patience.as_secs() + nanoseconds / 1_000_000_000) as libc::time_t;
+                deadline.tv_nsec = (nanoseconds % 1_000_000_000) as libc::c_long;
+                self.taken(libc::pthread_mutex_timedlock(self.0.get(), &deadline))
+            }
+        }
+
+        /// Takes the mutex if it is free.
+        pub(in super::super) fn try_lock(&self) -> Taken<'_> {
+            // SAFETY: an initialised mutex.
+            self.taken(unsafe { libc::pthread_mutex_trylock(self.0.get()) })
+        }
+
+        fn taken(&self, result: libc::c_int) -> Taken<'_> {
+            match result {
+                0 => Taken::Clean(Held { mutex: self, not_send: PhantomData }),
+                libc::EOWNERDEAD => {
+                    // SAFETY: held by this thread since the call returned so.
+                    unsafe { libc::pthread_mutex_consistent(self.0.get()) };
+                    Taken::Abandoned(Held { mutex: self, not_send: PhantomData })
+                }
+                _ => Taken::Busy,
+            }
         }
     }
-}
 
-impl Drop for Held<'_> {
-    fn drop(&mut self) {
-        // SAFETY: held by this thread, to which the guard is bound.
-        unsafe { libc::pthread_mutex_unlock(self.mutex.0.get()) };
+    impl Drop for Held<'_> {
+        fn drop(&mut self) {
+            // SAFETY: held by this thread, to which the guard is bound.
+            unsafe { libc::pthread_mutex_unlock(self.mutex.0.get()) };
+        }
     }
-}
 
-fn check(result: libc::c_int) -> std::io::Result<()> {
-    if result == 0 { Ok(()) } else { Err(std::io::Error::from_raw_os_error(result)) }
+    fn check(result: libc::c_int) -> std::io::Result<()> {
+        if result == 0 { Ok(()) } else { Err(std::io::Error::from_raw_os_error(result)) }
+    }
 }

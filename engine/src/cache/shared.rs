@@ -1,27 +1,54 @@
-//! The memory that all children share: made before the fork, never in a core dump, of a fixed size.
+//! The memory that all children share: made before the fork, of a fixed size, and kept from everybody else as far as the
+//! system allows.
+//!
+//! Every process that the parent forks maps it, also those that are not children of the server's, such as mod_cgid's and
+//! mod_wsgi's daemons. So the parent closes it ([`Shared::close`]) and each child opens it for itself. A daemon would have
+//! to run code that opens it on purpose.
 
 use std::io;
-use std::mem::size_of;
+use std::mem::{offset_of, size_of};
 use std::ptr::{NonNull, null_mut};
 use std::slice;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
+use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mlock, mmap_anonymous, mprotect, munmap};
 use rustix::rand::{GetRandomFlags, getrandom};
+use zeroize::Zeroizing;
 
 use super::counters::Counters;
-use super::desk::Desk;
-use super::digest::KEY_BYTES;
+use super::digest::{KEY_BYTES, Keys};
 use super::lockout::Lockouts;
-use super::recall;
+use super::queue::Queue;
 use super::table::{Entry, Table, WAYS};
 
-/// Changes whenever what lies in the memory does: a library that was replaced while httpd ran must not read the memory
-/// of its predecessor.
-const LAYOUT: u64 = 0x6573_6175_7468_0004;
+/// Stands for what lies where in the memory, so that a library that was replaced while httpd ran does not read the memory
+/// of another version of it.
+const LAYOUT: u64 = {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let places = [
+        size_of::<Header>(),
+        offset_of!(Header, keys),
+        offset_of!(Header, queue),
+        offset_of!(Header, lockouts),
+        offset_of!(Header, counters),
+        size_of::<Entry>(),
+        WAYS,
+    ];
+    let mut index = 0;
+    while index < places.len() {
+        hash = (hash ^ places[index] as u64).wrapping_mul(0x0100_0000_01b3);
+        index += 1;
+    }
+    let version = env!("CARGO_PKG_VERSION").as_bytes();
+    index = 0;
+    while index < version.len() {
+        hash = (hash ^ version[index] as u64).wrapping_mul(0x0100_0000_01b3);
+        index += 1;
+    }
+    hash
+};
 
-/// Whether the memory made last is not left out of core dumps, although it should be.
-pub(super) static NOT_LEFT_OUT: AtomicBool = AtomicBool::new(false);
+/// The part that is never closed, in bytes: the largest page that Linux has.
+const OPEN_PART: usize = 65_536;
 
 /// For each entry of the grants' part, this fraction of one for denials.
 const DENIALS_FRACTION: usize = 4;
@@ -34,10 +61,11 @@ struct Header {
     size: u64,
     grant_buckets: u64,
     denial_buckets: u64,
-    /// Written once, before anyone else looks; nowhere else and never to a file. So is the one below.
-    key: [u8; KEY_BYTES],
-    recall_key: [u8; recall::KEY_BYTES],
-    desk: Desk,
+    /// What comes before this is readable in every process. Takes no memory beyond the first page.
+    _rest_of_open_part: [u8; OPEN_PART - 32],
+    /// Written once, before anyone else looks; nowhere else and never to a file.
+    keys: Keys,
+    queue: Queue,
     /// Takes no memory as long as nobody is counted: pages that nobody has written to are not there.
     lockouts: Lockouts,
     counters: Counters,
@@ -46,34 +74,50 @@ struct Header {
 /// A view of the shared memory, which stays mapped until it is released.
 #[derive(Clone, Copy)]
 pub(super) struct Shared {
-    header: &'static Header,
+    memory: NonNull<Header>,
+}
+
+// SAFETY: a mapping is as good in one thread as in another, and what changes in it is atomic or under a mutex.
+unsafe impl Send for Shared {}
+// SAFETY: as above.
+unsafe impl Sync for Shared {}
+
+/// What could not be had to keep the memory from others; the server does without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unprotected {
+    /// Core dumps may have the memory in them.
+    CoreDumps,
+    /// The keys may be swapped out.
+    Swap,
 }
 
 impl Shared {
-    /// New memory with room for `entries` grants and a new key.
-    pub(super) fn create(entries: usize) -> io::Result<Shared> {
+    /// New memory with room for `entries` grants, new keys, and what protection could not be had.
+    pub(super) fn create(entries: usize) -> io::Result<(Shared, Vec<(Unprotected, io::Error)>)> {
         let (grants, denials) = bucket_counts(entries);
         let size = size_of_memory(grants, denials).ok_or(io::ErrorKind::OutOfMemory)?;
-        let (mut key, mut recall_key) = ([0; KEY_BYTES], [0; recall::KEY_BYTES]);
-        fill_with_random(&mut key)?;
-        fill_with_random(&mut recall_key)?;
+        let mut random = Zeroizing::new([0; KEY_BYTES]);
+        fill_with_random(&mut *random)?;
+        let keys = Keys::derive(&random);
         // SAFETY: a new mapping at a place of the kernel's choice, zeroed; it is written here before it is shared, and
-        // never unmapped, so that references into it are good as long as the process.
+        // stays mapped until `release`.
         unsafe {
             let memory = mmap_anonymous(null_mut(), size, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED)?;
-            // A sandbox may refuse it, which is no reason not to start.
-            NOT_LEFT_OUT.store(madvise(memory, size, Advice::LinuxDontDump).is_err(), Ordering::Relaxed);
             let header = memory.cast::<Header>();
+            let protections = [
+                (Unprotected::CoreDumps, madvise(memory, size, Advice::LinuxDontDump)),
+                (Unprotected::Swap, mlock(memory.add(OPEN_PART), size_of::<Keys>())),
+            ];
             (&raw mut (*header).size).write(size as u64);
             (&raw mut (*header).grant_buckets).write(grants as u64);
             (&raw mut (*header).denial_buckets).write(denials as u64);
-            (&raw mut (*header).key).write(key);
-            (&raw mut (*header).recall_key).write(recall_key);
-            (*header).desk.initialise()?;
+            (&raw mut (*header).keys).write(keys);
+            (*header).queue.initialise()?;
             (*header).lockouts.initialise()?;
             (*header).counters.start();
             (&raw mut (*header).layout).write(LAYOUT);
-            Ok(Shared { header: &*header })
+            let failed = protections.into_iter().filter_map(|(what, result)| Some((what, result.err()?.into())));
+            Ok((Shared { memory: NonNull::new_unchecked(header) }, failed.collect()))
         }
     }
 
@@ -82,14 +126,15 @@ impl Shared {
     /// # Safety
     /// `memory` was returned by [`Shared::address`] in this process or its parent.
     pub(super) unsafe fn adopt(memory: NonNull<u8>, entries: usize) -> Option<Shared> {
-        // SAFETY: mapped since, as the caller promises; the first word is of the same type in all layouts.
+        // SAFETY: mapped since, as the caller promises; the first words are of the same types in all layouts, and in the
+        // part that is never closed.
         unsafe {
             if memory.cast::<u64>().read() != LAYOUT {
                 return None;
             }
-            let shared = Shared { header: memory.cast::<Header>().as_ref() };
-            let counts = (shared.header.grant_buckets as usize, shared.header.denial_buckets as usize);
-            (counts == bucket_counts(entries)).then_some(shared)
+            let shared = Shared { memory: memory.cast() };
+            let counts = (shared.header().grant_buckets as usize, shared.header().denial_buckets as usize);
+            (counts == bucket_counts(entries) && shared.open().is_ok()).then_some(shared)
         }
     }
 
@@ -108,44 +153,66 @@ impl Shared {
         }
     }
 
+    /// Lets this process use the memory.
+    pub(super) fn open(&self) -> io::Result<()> {
+        self.protect(MprotectFlags::READ | MprotectFlags::WRITE)
+    }
+
+    /// Lets neither this process nor those that it forks read or write the memory before they open it.
+    ///
+    /// # Safety
+    /// Nothing in this process uses the memory before it is opened again.
+    pub(super) unsafe fn close(&self) -> io::Result<()> {
+        self.protect(MprotectFlags::empty())
+    }
+
+    fn protect(&self, access: MprotectFlags) -> io::Result<()> {
+        let size = self.header().size as usize;
+        // SAFETY: within the mapping; that nothing uses what is closed is promised by the caller of `close`.
+        unsafe { mprotect(self.memory.as_ptr().byte_add(OPEN_PART).cast(), size - OPEN_PART, access)? };
+        Ok(())
+    }
+
     /// Where the memory is.
     pub(super) fn address(&self) -> NonNull<u8> {
-        NonNull::from(self.header).cast()
+        self.memory.cast()
     }
 
-    pub(super) fn key(&self) -> &[u8; KEY_BYTES] {
-        &self.header.key
+    fn header(&self) -> &'static Header {
+        // SAFETY: mapped as long as the process uses it. What is not atomic in it or under a mutex was written before it
+        // was shared.
+        unsafe { self.memory.as_ref() }
     }
 
-    pub(super) fn recall_key(&self) -> &[u8; recall::KEY_BYTES] {
-        &self.header.recall_key
+    pub(super) fn keys(&self) -> &Keys {
+        &self.header().keys
     }
 
-    pub(super) fn desk(&self) -> &'static Desk {
-        &self.header.desk
+    pub(super) fn queue(&self) -> &'static Queue {
+        &self.header().queue
     }
 
     pub(super) fn lockouts(&self) -> &'static Lockouts {
-        &self.header.lockouts
+        &self.header().lockouts
     }
 
     pub(super) fn counters(&self) -> &'static Counters {
-        &self.header.counters
+        &self.header().counters
     }
 
     pub(super) fn grants(&self) -> Table<'static> {
-        Table::new(self.buckets(0, self.header.grant_buckets as usize))
+        Table::new(self.buckets(0, self.header().grant_buckets as usize))
     }
 
     pub(super) fn denials(&self) -> Table<'static> {
-        Table::new(self.buckets(self.header.grant_buckets as usize, self.header.denial_buckets as usize))
+        Table::new(self.buckets(self.header().grant_buckets as usize, self.header().denial_buckets as usize))
     }
 
     fn buckets(&self, from: usize, count: usize) -> &'static [[Entry; WAYS]] {
         // SAFETY: the memory was made with room for both parts behind the header, zeroed, which is a free entry; entries
         // are atomics, and so may be shared.
         unsafe {
-            let first = self.address().add(size_of::<Header>()).cast::<[Entry; WAYS]>();
+            let first = self.memory.add(1).cast::<[Entry; WAYS]>();
             slice::from_raw_parts(first.add(from).as_ptr(), count)
         }
     }

@@ -50,9 +50,9 @@ impl<'t> Table<'t> {
         Table { buckets }
     }
 
-    /// True where `digest` is in the table at time `now`. Looks at every entry of the bucket, in the same order and time
-    /// whatever it finds.
-    pub(super) fn contains(&self, digest: &Digest, now: u64) -> bool {
+    /// True where `digest` is in the table at time `now`; it then stays until `end`, if no more than half of that time was
+    /// left. Looks at every entry of the bucket, in the same order and time whatever it finds.
+    pub(super) fn contains(&self, digest: &Digest, now: u64, end: u64) -> bool {
         let Some(bucket) = self.bucket(digest) else { return false };
         // A bit for each entry. Without any there are 32 zeros at its end, more than there are entries.
         let mut hits = 0u32;
@@ -62,7 +62,7 @@ impl<'t> Table<'t> {
             hits |= u32::from(hit) << way;
         }
         let Some(found) = bucket.get(hits.trailing_zeros() as usize) else { return false };
-        found.mark_referenced();
+        found.mark_used(now, end);
         true
     }
 
@@ -125,12 +125,16 @@ impl Entry {
         self.meta.store(end << 1, Ordering::Release);
     }
 
-    /// Writes only where the mark is not there yet, so that a popular entry stays in every processor's cache.
-    fn mark_referenced(&self) {
+    /// Writes only where that changes something, so that a popular entry stays in every processor's cache.
+    fn mark_used(&self, now: u64, end: u64) {
         let meta = self.meta.load(Ordering::Relaxed);
-        if meta != 0 && meta & REFERENCED == 0 {
-            // If the entry has changed meanwhile, it is another's.
-            let _ = self.meta.compare_exchange(meta, meta | REFERENCED, Ordering::Relaxed, Ordering::Relaxed);
+        let (ends, longest) = (meta >> 1, end.saturating_sub(now));
+        let ends = if ends.saturating_sub(now) <= longest.div_ceil(2) { end } else { ends };
+        let used = ends << 1 | REFERENCED;
+        if meta != 0 && meta != used {
+            // If the entry has changed meanwhile, it is another's. One that looks the same has the same verdict, which
+            // is as good at that time as now.
+            let _ = self.meta.compare_exchange(meta, used, Ordering::Relaxed, Ordering::Relaxed);
         }
     }
 
@@ -191,11 +195,25 @@ mod tests {
     fn what_was_inserted_is_found_until_its_time_is_up() {
         let buckets = buckets(4);
         let table = Table::new(&buckets);
-        assert!(!table.contains(&digest(1), 100));
+        assert!(!table.contains(&digest(1), 100, 0));
         table.insert(&digest(1), 100, 110);
-        assert!(table.contains(&digest(1), 100) && table.contains(&digest(1), 109));
-        assert!(!table.contains(&digest(1), 110));
-        assert!(!table.contains(&digest(2), 100));
+        assert!(table.contains(&digest(1), 100, 0) && table.contains(&digest(1), 109, 0));
+        assert!(!table.contains(&digest(1), 110, 0));
+        assert!(!table.contains(&digest(2), 100, 0));
+    }
+
+    #[test]
+    fn what_is_used_in_its_second_half_stays_as_long_again() {
+        let buckets = buckets(1);
+        let table = Table::new(&buckets);
+        table.insert(&digest(1), 0, 10);
+        assert!(table.contains(&digest(1), 4, 14));
+        assert!(!table.contains(&digest(1), 10, 20));
+        table.insert(&digest(1), 0, 10);
+        for now in (6..100).step_by(6) {
+            assert!(table.contains(&digest(1), now, now + 10), "{now}");
+        }
+        assert!(!table.contains(&digest(1), 106, 116));
     }
 
     #[test]
@@ -208,7 +226,7 @@ mod tests {
             for bit in 0..64 {
                 let mut other = original;
                 other.0[word] ^= 1 << bit;
-                assert!(!table.contains(&other, 1));
+                assert!(!table.contains(&other, 1, 0));
             }
         }
     }
@@ -223,7 +241,7 @@ mod tests {
         for number in 0..WAYS as u64 {
             assert!(!table.insert(&digest(number), 5, 20));
         }
-        assert!((0..WAYS as u64).all(|number| table.contains(&digest(number), 15)));
+        assert!((0..WAYS as u64).all(|number| table.contains(&digest(number), 15, 0)));
     }
 
     #[test]
@@ -233,9 +251,9 @@ mod tests {
         let in_use = 0..64;
         for number in in_use.clone() {
             table.insert(&digest(number), 0, 1000);
-            table.contains(&digest(number), 0);
+            table.contains(&digest(number), 0, 0);
         }
-        let kept = |table: &Table<'_>| in_use.clone().filter(|&number| table.contains(&digest(number), 1)).count();
+        let kept = |table: &Table<'_>| in_use.clone().filter(|&number| table.contains(&digest(number), 1, 0)).count();
         let before = kept(&table);
         for number in 1_000..20_000 {
             table.insert(&digest(number), 0, 1000);
@@ -255,7 +273,7 @@ mod tests {
         let mut hits = 0;
         for turn in 0..20 {
             for number in 0..entries * 2 {
-                if table.contains(&digest(number), 0) {
+                if table.contains(&digest(number), 0, 0) {
                     hits += u64::from(turn >= 10);
                 } else {
                     table.insert(&digest(number), 0, 1000);
@@ -287,7 +305,7 @@ mod tests {
     fn a_table_without_entries_holds_nothing() {
         let table = Table::new(&[]);
         assert!(!table.insert(&digest(1), 0, 10));
-        assert!(!table.contains(&digest(1), 1));
+        assert!(!table.contains(&digest(1), 1, 0));
     }
 }
 

@@ -1,5 +1,6 @@
 //! A password file (`htpasswd`: `user:hash`, `htdigest`: `user:realm:hash`) as an immutable snapshot.
 
+use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
 use hashbrown::HashTable;
@@ -9,6 +10,7 @@ use once_cell::sync::OnceCell;
 use super::identity::ReadError;
 use super::lines::{LineCutter, LineRules};
 use super::source::Parse;
+use crate::hash::describe;
 
 /// Stock httpd reads lines into a buffer of this many bytes, its NUL included, and stops reading at a longer one.
 const STOCK_LINE_BUFFER: usize = 8192;
@@ -60,8 +62,8 @@ impl Passwords {
         }))
     }
 
-    /// The password field of some line, the same one for the same `number`: what it takes to verify a password against it
-    /// is what it takes for the file's users. `None` where the file has none.
+    /// A hash of the kind that most users have, the same one for the same `number`: what it takes to verify a password
+    /// against it is what it takes for the file's users. `None` where no line has a hash that any password could match.
     pub fn decoy(&self, number: u64) -> Option<&[u8]> {
         let index = number.checked_rem(self.decoys.len() as u64)?;
         let (_, fields) = word(&self.text, self.decoys[index as usize] as usize);
@@ -119,8 +121,9 @@ impl Parse for Passwords {
             }
         }
         repeated.shrink_to_fit();
+        let decoys = of_commonest_kind(&text, decoys.offsets);
         let by_user_and_realm = OnceCell::new();
-        Ok(Passwords { text, keys, by_user, repeated, by_user_and_realm, decoys: decoys.offsets, stock_stops_at })
+        Ok(Passwords { text, keys, by_user, repeated, by_user_and_realm, decoys, stock_stops_at })
     }
 
     fn stock_stops_at(&self) -> Option<usize> {
@@ -151,6 +154,23 @@ impl Decoys {
             });
         }
     }
+}
+
+/// Those of the lines at `offsets` whose hashes are of the commonest kind among them: of one family and cost, and such as
+/// some password could match.
+fn of_commonest_kind(text: &[u8], mut offsets: Vec<u32>) -> Vec<u32> {
+    let kind = |offset: &u32| {
+        let (_, fields) = word(text, *offset as usize);
+        let description = describe(word(text, fields).0);
+        description.usable.then_some((description.scheme, description.cost))
+    };
+    let mut counts = HashMap::new();
+    for kind in offsets.iter().filter_map(kind) {
+        *counts.entry(kind).or_insert(0) += 1;
+    }
+    let commonest = counts.into_iter().max_by_key(|&(kind, count)| (count, kind)).map(|(kind, _)| kind);
+    offsets.retain(|offset| commonest.is_some() && kind(offset) == commonest);
+    offsets
 }
 
 /// An empty table with room for `count` offsets.
@@ -292,13 +312,24 @@ mod tests {
     }
 
     #[test]
-    fn a_decoy_is_the_hash_of_a_user_and_the_same_for_the_same_number() {
-        let file = parse(b"alice:h1\nbob:h2\n");
-        for number in [0, 1, 2, u64::MAX] {
-            assert!([Some(&b"h1"[..]), Some(b"h2")].contains(&file.decoy(number)));
-            assert_eq!(file.decoy(number), file.decoy(number));
+    fn a_decoy_is_a_hash_of_the_kind_that_most_users_have_and_the_same_for_the_same_number() {
+        const APR1: &str = "$apr1$w8uZk8oc$UvcCyrDN3Z0SDpLMDzk071";
+        const COST_4: [&str; 2] = [
+            "$2y$04$Ub9qVQIdR5j2PmraY4inw.hl6PDkZQ4R9.nbiAuCQLBZcEqfzDCiu",
+            "$2y$04$lDjxLFAFWw.lNpSEwdDOYev7znbAPsJ6D.5paj1vO7/7ioWjjjdeG",
+        ];
+        let [first, second] = COST_4;
+        let other_cost = first.replace("$04$", "$05$");
+        let hashes = ["", "plain", APR1, first, "plain", &other_cost, second, "$2y$04$short", "", ""];
+        let lines: String = hashes.iter().enumerate().map(|(user, hash)| format!("user{user}:{hash}\n")).collect();
+        let file = parse(lines.as_bytes());
+        let decoys: Vec<_> = (0..50).map(|number| file.decoy(number)).collect();
+        for decoy in COST_4 {
+            assert!(decoys.contains(&Some(decoy.as_bytes())));
         }
-        assert_eq!(parse(b"").decoy(1), None);
+        assert!(decoys.iter().all(|decoy| COST_4.map(|hash| Some(hash.as_bytes())).contains(decoy)));
+        assert_eq!(file.decoy(7), file.decoy(7));
+        assert_eq!((parse(b"").decoy(1), parse(b"alice:plain\n").decoy(1)), (None, None));
     }
 
     #[test]

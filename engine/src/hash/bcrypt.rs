@@ -3,6 +3,8 @@
 //! The format is that of crypt_blowfish: base64 with bcrypt's own alphabet, 16 bytes of salt and 23 of the 24 bytes of
 //! the hash. Spare bits must be zero, since httpd compares with the canonical form.
 
+use std::io;
+
 use base64::Engine;
 use base64::alphabet::BCRYPT;
 use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
@@ -25,20 +27,21 @@ pub(super) fn is_bcrypt(stored: &[u8]) -> bool {
     stored.starts_with(b"$2a$") || stored.starts_with(b"$2y$")
 }
 
-pub(super) fn verify(password: &[u8], stored: &[u8]) -> bool {
+/// Fails where crypt(3) is asked and fails.
+pub(super) fn verify(password: &[u8], stored: &[u8]) -> io::Result<bool> {
     let password = &password[..password.len().min(KEY_BYTES)];
     if stored.starts_with(b"$2a$") && password.contains(&0xff) {
         // For some passwords with this byte, `$2a$` hashes of crypt_blowfish deviate on purpose, so that the ones made
         // by an old, faulty version stay unusable. The C library's crypt(3) has the same measure.
         return crypt::verify(password, stored);
     }
-    let Some((cost, salt, expected)) = parse(stored) else { return false };
+    let Some((cost, salt, expected)) = parse(stored) else { return Ok(false) };
     let mut key = Zeroizing::new([0; KEY_BYTES]);
     key[..password.len()].copy_from_slice(password);
     let key_length = KEY_BYTES.min(password.len() + 1);
     let computed = ::bcrypt::bcrypt(cost, salt, &key[..key_length]);
     let mut encoded = [0; HASH_ENDS - SALT_ENDS];
-    BASE64.encode_slice(&computed[..HASH_BYTES], &mut encoded) == Ok(encoded.len()) && same(&encoded, expected)
+    Ok(BASE64.encode_slice(&computed[..HASH_BYTES], &mut encoded) == Ok(encoded.len()) && same(&encoded, expected))
 }
 
 /// True where some password could have this hash, whichever prefix it has.
@@ -60,7 +63,9 @@ fn parse(stored: &[u8]) -> Option<(u32, [u8; 16], &[u8])> {
 
 #[cfg(test)]
 mod tests {
-    use super::verify;
+    fn verify(password: &[u8], stored: &[u8]) -> bool {
+        super::verify(password, stored).is_ok_and(|matches| matches)
+    }
 
     /// Cost 4, made by `htpasswd`, of 72 times "x".
     const OF_72: &[u8] = b"$2y$04$lDjxLFAFWw.lNpSEwdDOYev7znbAPsJ6D.5paj1vO7/7ioWjjjdeG";

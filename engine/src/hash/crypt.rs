@@ -1,10 +1,12 @@
 //! The C library's crypt(3): `$1$`, `$2b$`, `$5$`, `$6$`, `$7$`, `$y$`, DES and whatever else it knows.
 
 use std::ffi::{CStr, c_char, c_void};
+use std::io;
 
 use zeroize::Zeroizing;
 
 use super::compare::same;
+use super::description::{Scheme, describe};
 
 unsafe extern "C" {
     /// Of <crypt.h>: hashes `phrase` as `setting` says, within `data`; null, or a text that starts with `*`, on failure.
@@ -20,26 +22,43 @@ struct Block([u8; 16]);
 
 impl zeroize::DefaultIsZeroes for Block {}
 
-pub(super) fn verify(password: &[u8], stored: &[u8]) -> bool {
-    let phrase = with_nul(password);
-    let setting = with_nul(stored);
+/// Fails where the hash could not be computed, for lack of memory say. A hash that cannot be parsed is a mismatch, and so
+/// is a password that is too long for crypt(3).
+pub(super) fn verify(password: &[u8], stored: &[u8]) -> io::Result<bool> {
+    let phrase = with_nul(password)?;
+    let setting = with_nul(stored)?;
     // SAFETY: takes nothing and returns a constant.
-    let size = unsafe { esauth_crypt_data_size() };
+    let size = unsafe { esauth_crypt_data_size() }.div_ceil(size_of::<Block>());
     // Wiped when dropped: crypt_r leaves the password and its key schedule in there.
-    let mut data = Zeroizing::new(vec![Block::default(); size.div_ceil(size_of::<Block>())]);
-    // SAFETY: `phrase` and `setting` end with a NUL, and `data` is zeroed, aligned and as large as crypt_r expects.
-    let computed = unsafe { crypt_r(phrase.as_ptr().cast(), setting.as_ptr().cast(), data.as_mut_ptr().cast()) };
-    if computed.is_null() {
-        return false;
+    let mut data = Zeroizing::new(Vec::new());
+    data.try_reserve_exact(size)?;
+    data.resize(size, Block::default());
+    // SAFETY: `phrase` and `setting` end with a NUL, and `data` is zeroed, aligned and as large as crypt_r expects. The
+    // error number is this thread's own.
+    let computed = unsafe {
+        *libc::__errno_location() = 0;
+        crypt_r(phrase.as_ptr().cast(), setting.as_ptr().cast(), data.as_mut_ptr().cast())
+    };
+    let error = io::Error::last_os_error().raw_os_error();
+    // SAFETY: if not null, a C string inside `data`, which lives until the end of this function.
+    let computed = (!computed.is_null()).then(|| unsafe { CStr::from_ptr(computed) }.to_bytes());
+    match computed.filter(|hash| !hash.starts_with(b"*")) {
+        Some(hash) => Ok(same(hash, stored)),
+        None if error == Some(libc::ENOMEM) || needs_memory(stored) => Err(io::ErrorKind::OutOfMemory.into()),
+        None => Ok(false),
     }
-    // SAFETY: not null, so a C string inside `data`, which lives until the end of this function.
-    let computed = unsafe { CStr::from_ptr(computed) };
-    same(computed.to_bytes(), stored)
 }
 
-fn with_nul(bytes: &[u8]) -> Zeroizing<Vec<u8>> {
-    let mut copy = Zeroizing::new(Vec::with_capacity(bytes.len() + 1));
+/// True for a whole hash of a family that takes megabytes. libxcrypt says EINVAL where it could not have them.
+fn needs_memory(stored: &[u8]) -> bool {
+    let description = describe(stored);
+    description.usable && matches!(description.scheme, Scheme::Yescrypt | Scheme::GostYescrypt | Scheme::Scrypt)
+}
+
+fn with_nul(bytes: &[u8]) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut copy = Zeroizing::new(Vec::new());
+    copy.try_reserve_exact(bytes.len() + 1)?;
     copy.extend_from_slice(bytes);
     copy.push(0);
-    copy
+    Ok(copy)
 }

@@ -12,19 +12,27 @@ mod crypt64;
 mod description;
 mod sha1;
 
+use std::io;
+
 use crate::wipe::wipe_stack;
 
 pub use description::{Description, Scheme, describe};
 
-/// True where `password` is the one that `stored` was made from.
+/// True where `password` is the one that `stored` was made from; false also where that could not be computed.
+pub fn verify(password: &[u8], stored: &[u8]) -> bool {
+    try_verify(password, stored).unwrap_or(false)
+}
+
+/// Whether `password` is the one that `stored` was made from.
 ///
 /// Both are bytes without NUL. Costs what the hash costs: from a microsecond for `{SHA}` to seconds for a high cost of
-/// bcrypt. Every copy made of the password is wiped before this returns.
-pub fn verify(password: &[u8], stored: &[u8]) -> bool {
+/// bcrypt. Every copy made of the password is wiped before this returns. Fails where the system could not compute the
+/// hash, for lack of memory say, which is no verdict on the password.
+pub fn try_verify(password: &[u8], stored: &[u8]) -> io::Result<bool> {
     if is_cheap(stored) {
         let matches = verify_cheap(password, stored);
         wipe_stack::<2048>();
-        matches
+        Ok(matches)
     } else {
         let matches = verify_slow(password, stored);
         wipe_stack::<32_768>();
@@ -38,11 +46,11 @@ fn verify_cheap(password: &[u8], stored: &[u8]) -> bool {
 }
 
 #[inline(never)]
-fn verify_slow(password: &[u8], stored: &[u8]) -> bool {
+fn verify_slow(password: &[u8], stored: &[u8]) -> io::Result<bool> {
     if bcrypt::is_bcrypt(stored) {
         bcrypt::verify(password, stored)
     } else if stored.starts_with(apr1::PREFIX) {
-        apr1::verify(password, stored)
+        Ok(apr1::verify(password, stored))
     } else {
         crypt::verify(password, stored)
     }

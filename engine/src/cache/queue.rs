@@ -1,0 +1,683 @@
+//! The admission queue: which request may compute a password hash, and when.
+//!
+//! **The policy.** At most `slots` hashes run at a time. A request that needs one takes a ticket and waits for its turn,
+//! until its deadline. Turns go round between networks, and within a network between accounts, so nobody's wait depends on
+//! how many requests another network sends. A network or account with several recent wrong passwords is a *suspect*: it
+//! goes after everybody else, leaves one slot to them and gives way on the processor. Within an account of a suspect the
+//! newest request goes first, since a client that has just come is likelier to be still there. The tickets that wait are
+//! bounded by a share of the host's workers, those of suspects by a smaller one. When a bound is reached, whichever waits
+//! with the heaviest load (suspects before others, then the network with most tickets, then the account with most) is
+//! refused at once, which may be the newcomer. A right password clears its account.
+//!
+//! **Single flight.** While the hash of a credential runs, others with the same credential are passed over; when it is
+//! done they are told to look for the verdict.
+//!
+//! **Killed processes.** All of it lies in shared memory under one robust mutex, which is held for microseconds. Each
+//! ticket has a mutex of its own that its holder keeps locked: a ticket whose mutex is free belongs to nobody any more,
+//! and the next sweep takes it back. The counts of tickets follow from the tickets and are counted again after a process
+//! was killed inside the mutex.
+
+use std::ptr;
+use std::time::{Duration, Instant};
+
+use super::count::Count;
+use super::digest::Digest;
+use super::monotonic_milliseconds;
+use super::robust::{Held, RobustMutex, Taken};
+use crate::sync::{AtomicU32, AtomicU64, Ordering, wait_while, wake};
+
+/// Tickets there are: requests that compute or wait at once. (Models are checked with as few as will do.)
+pub(super) const TICKETS: usize = if cfg!(loom) { 3 } else { 1024 };
+/// Places for what is known of networks and accounts. Two in one place share their fate; which do depends on the key.
+const HISTORIES: usize = if cfg!(loom) { 4 } else { 65_536 };
+/// Recent wrong passwords that make an account of a network a suspect, and a network.
+const SUSPECT_ACCOUNT: u64 = 3;
+const SUSPECT_NETWORK: u64 = 16;
+/// How long a wrong password is recent, in milliseconds.
+const RECENT: u64 = 60_000;
+/// How often those who wait look for tickets whose holders were killed.
+const SWEEP: Duration = Duration::from_millis(100);
+
+const FREE: u32 = 0;
+const WAITING: u32 = 1;
+const RUNNING: u32 = 2;
+/// Its credential's hash was computed for another ticket.
+const ANSWERED: u32 = 3;
+const REFUSED: u32 = 4;
+
+/// How much may run and wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Limits {
+    /// Hashes computed at once.
+    pub(super) slots: usize,
+    /// Tickets that wait.
+    pub(super) waiting: usize,
+    /// Those of suspects among them.
+    pub(super) suspects: usize,
+}
+
+impl Limits {
+    /// For a host that has so many workers, each of which waits with its request.
+    ///
+    /// One in sixteen is always left for what needs no hash. Suspects get a quarter.
+    pub(super) fn new(slots: usize, workers: usize) -> Limits {
+        let most = TICKETS.saturating_sub(slots).max(1);
+        let waiting = (workers - workers.div_ceil(16).min(workers)).clamp(1, most);
+        Limits { slots, waiting, suspects: (workers / 4).clamp(1, most) }
+    }
+}
+
+/// Shared by all processes; all zero is its initial state but for the mutexes.
+#[repr(C)]
+pub(super) struct Queue {
+    mutex: RobustMutex,
+    /// Numbers arrivals and turns, in order.
+    clock: AtomicU64,
+    /// The millisecond of the last sweep.
+    swept: AtomicU64,
+    /// Tickets from here on are free.
+    used: AtomicU64,
+    histories: [History; HISTORIES],
+    tickets: [Ticket; TICKETS],
+}
+
+/// What is known of a network, or of an account in a network.
+#[repr(C)]
+struct History {
+    /// The queue's clock at its last turn.
+    served: AtomicU64,
+    failures: Count,
+    waiting: AtomicU32,
+    running: AtomicU32,
+}
+
+#[repr(C)]
+struct Ticket {
+    /// Locked by whoever has the ticket.
+    holder: RobustMutex,
+    /// Of the credential; zero where verdicts are not shared.
+    digest: [AtomicU64; 3],
+    network: AtomicU64,
+    account: AtomicU64,
+    /// The queue's clock when it came.
+    came: AtomicU64,
+    /// Also the futex that its holder sleeps on.
+    state: AtomicU32,
+}
+
+/// A request that needs a hash.
+#[derive(Clone, Copy)]
+pub(super) struct Request {
+    /// `None` where nothing is remembered, so that each request computes for itself.
+    pub(super) digest: Option<Digest>,
+    /// A keyed number of the client's network.
+    pub(super) network: u64,
+    /// A keyed number of the user in that network.
+    pub(super) account: u64,
+}
+
+/// What a request is to do.
+pub(super) enum Admission<'q> {
+    /// Compute the hash; the slot is free again when this is dropped.
+    Compute(Slot<'q>),
+    /// Look for the verdict again: somebody else has just computed it.
+    LookAgain,
+    /// Go away: the queue is full, or the deadline has passed.
+    Refused,
+}
+
+/// A ticket of the caller's, and where it is its turn, the right to compute one hash.
+pub(super) struct Slot<'q> {
+    queue: &'q Queue,
+    ticket: &'q Ticket,
+    limits: Limits,
+    /// Whether the password was right, once that is known.
+    granted: Option<bool>,
+    _held: Held<'q>,
+}
+
+impl Queue {
+    /// Readies the mutexes of a queue whose memory is zeroed.
+    ///
+    /// # Safety
+    /// As for [`RobustMutex::initialise`].
+    pub(super) unsafe fn initialise(&self) -> std::io::Result<()> {
+        // SAFETY: as the caller promises.
+        unsafe {
+            self.mutex.initialise()?;
+            self.tickets.iter().try_for_each(|ticket| ticket.holder.initialise())
+        }
+    }
+
+    /// Waits for the request's turn, but not beyond `deadline`.
+    pub(super) fn admit(&self, request: &Request, limits: Limits, deadline: Instant) -> Admission<'_> {
+        match self.enter(request, limits) {
+            Some(slot) => slot.wait(deadline),
+            None => Admission::Refused,
+        }
+    }
+
+    /// How many hashes run, and how many tickets wait. Those whose holder was killed do not count.
+    pub(super) fn now(&self) -> (usize, usize) {
+        let Some(_guard) = self.lock() else { return (0, 0) };
+        let count = |state| self.tickets_in(state).filter(|ticket| ticket.is_held()).count();
+        (count(RUNNING), count(WAITING))
+    }
+
+    fn enter(&self, request: &Request, limits: Limits) -> Option<Slot<'_>> {
+        let _guard = self.lock()?;
+        let now = monotonic_milliseconds();
+        self.sweep_if_due(now);
+        let (ticket, held) = self.free_ticket()?;
+        ticket.fill(request, self.tick());
+        self.set_state(ticket, WAITING);
+        self.dispatch(limits, now);
+        if ticket.state() == WAITING && !self.make_room(Some(ticket), limits, now) {
+            self.set_state(ticket, FREE);
+            return None;
+        }
+        Some(Slot { queue: self, ticket, limits, granted: None, _held: held })
+    }
+
+    fn free_ticket(&self) -> Option<(&Ticket, Held<'_>)> {
+        for (index, ticket) in self.tickets.iter().enumerate() {
+            // Its last holder may not have let go of it yet.
+            let free = (ticket.state() == FREE).then(|| ticket.holder.try_lock().held()).flatten();
+            if let Some(held) = free {
+                let used = self.used.load(Ordering::Relaxed).max(index as u64 + 1);
+                self.used.store(used, Ordering::Relaxed);
+                return Some((ticket, held));
+            }
+        }
+        None
+    }
+
+    /// Gives free slots to those whose turn it is. The mutex is held.
+    fn dispatch(&self, limits: Limits, now: u64) {
+        loop {
+            let running = self.tickets_in(RUNNING).count();
+            if running >= limits.slots {
+                return;
+            }
+            let suspects = self.tickets_in(RUNNING).filter(|ticket| self.is_suspect(ticket, now)).count();
+            let may_be_suspect = suspects < limits.slots.saturating_sub(1).max(1);
+            let next = self
+                .tickets_in(WAITING)
+                .filter(|ticket| !self.runs_for_another(ticket))
+                .map(|ticket| (self.turn(ticket, now), ticket))
+                .filter(|(turn, _)| may_be_suspect || !turn.suspect)
+                .min_by_key(|(turn, _)| *turn);
+            let Some((_, ticket)) = next else { return };
+            if !ticket.is_held() {
+                self.set_state(ticket, FREE);
+                continue;
+            }
+            let turn = self.tick();
+            self.histories_of(ticket).into_iter().for_each(|history| history.served.store(turn, Ordering::Relaxed));
+            self.set_state(ticket, RUNNING);
+            wake(&ticket.state);
+        }
+    }
+
+    /// Refuses whichever waits with the heaviest load until no bound is exceeded. False where that is the newcomer.
+    fn make_room(&self, newcomer: Option<&Ticket>, limits: Limits, now: u64) -> bool {
+        let is_newcomer = |ticket: &Ticket| newcomer.is_some_and(|newcomer| ptr::eq(ticket, newcomer));
+        loop {
+            let waiting = self.tickets_in(WAITING).count();
+            let suspects = self.tickets_in(WAITING).filter(|ticket| self.is_suspect(ticket, now)).count();
+            if waiting <= limits.waiting && suspects <= limits.suspects {
+                return true;
+            }
+            let heaviest = self
+                .tickets_in(WAITING)
+                .filter(|ticket| suspects <= limits.suspects || self.is_suspect(ticket, now))
+                .max_by_key(|ticket| self.load(ticket, is_newcomer(ticket), now));
+            match heaviest {
+                Some(ticket) if is_newcomer(ticket) => return false,
+                Some(ticket) => {
+                    self.set_state(ticket, REFUSED);
+                    wake(&ticket.state);
+                }
+                None => return true,
+            }
+        }
+    }
+
+    fn turn(&self, ticket: &Ticket, now: u64) -> Turn {
+        let [network, account] = self.histories_of(ticket);
+        let suspect = self.is_suspect(ticket, now);
+        let came = ticket.came.load(Ordering::Relaxed);
+        Turn {
+            suspect,
+            running: network.running.load(Ordering::Relaxed),
+            network_served: network.served.load(Ordering::Relaxed),
+            account_served: account.served.load(Ordering::Relaxed),
+            order: if suspect { u64::MAX - came } else { came },
+        }
+    }
+
+    fn load(&self, ticket: &Ticket, is_newcomer: bool, now: u64) -> Load {
+        let [network, account] = self.histories_of(ticket).map(|history| history.waiting.load(Ordering::Relaxed));
+        let suspect = self.is_suspect(ticket, now);
+        let came = ticket.came.load(Ordering::Relaxed);
+        Load { suspect, network, account, is_newcomer, order: if suspect { u64::MAX - came } else { came } }
+    }
+
+    fn is_suspect(&self, ticket: &Ticket, now: u64) -> bool {
+        let [network, account] = self.histories_of(ticket).map(|history| history.failures.number(now));
+        account >= SUSPECT_ACCOUNT || network >= SUSPECT_NETWORK
+    }
+
+    /// True where the hash of the same credential runs.
+    fn runs_for_another(&self, ticket: &Ticket) -> bool {
+        ticket.digest().is_some_and(|digest| self.tickets_in(RUNNING).any(|other| other.digest() == Some(digest)))
+    }
+
+    /// Ends a ticket, with what came of its hash if it had a slot.
+    fn leave(&self, ticket: &Ticket, limits: Limits, granted: Option<bool>) {
+        // Without the mutex the ticket is left to the sweep, which finds it without a holder.
+        let Some(_guard) = self.lock() else { return };
+        let now = monotonic_milliseconds();
+        if ticket.state() == RUNNING {
+            let digest = ticket.digest();
+            for other in self.tickets_in(WAITING).filter(|other| digest.is_some() && other.digest() == digest) {
+                self.set_state(other, ANSWERED);
+                wake(&other.state);
+            }
+        }
+        self.set_state(ticket, FREE);
+        self.note(ticket, granted, now);
+        if granted == Some(false) {
+            self.make_room(None, limits, now);
+        }
+        self.dispatch(limits, now);
+    }
+
+    /// A wrong password counts for its account and its network. A right one clears the account, and takes what that had
+    /// counted from the network.
+    fn note(&self, ticket: &Ticket, granted: Option<bool>, now: u64) {
+        let [network, account] = self.histories_of(ticket).map(|history| &history.failures);
+        let [of_network, of_account] = [network, account].map(|failures| failures.number(now));
+        match granted {
+            Some(true) if of_account > 0 => {
+                network.set(of_network.saturating_sub(of_account), network.ends());
+                account.clear();
+            }
+            Some(false) => {
+                network.set(of_network + 1, now + RECENT);
+                account.set(of_account + 1, now + RECENT);
+            }
+            _ => {}
+        }
+    }
+
+    fn sweep_if_due(&self, now: u64) {
+        if now.saturating_sub(self.swept.load(Ordering::Relaxed)) < SWEEP.as_millis() as u64 {
+            return;
+        }
+        self.swept.store(now, Ordering::Relaxed);
+        for ticket in self.used().iter().filter(|ticket| ticket.state() != FREE && !ticket.is_held()) {
+            self.set_state(ticket, FREE);
+        }
+    }
+
+    /// The mutex, unless it cannot be had.
+    fn lock(&self) -> Option<Held<'_>> {
+        match self.mutex.lock() {
+            Taken::Clean(held) => Some(held),
+            Taken::Abandoned(held) => {
+                self.count_again();
+                Some(held)
+            }
+            Taken::Busy => None,
+        }
+    }
+
+    /// Puts the counts of tickets right after a process was killed while it changed them.
+    fn count_again(&self) {
+        for history in &self.histories {
+            history.waiting.store(0, Ordering::Relaxed);
+            history.running.store(0, Ordering::Relaxed);
+        }
+        self.used.store(TICKETS as u64, Ordering::Relaxed);
+        for ticket in &self.tickets {
+            self.count(ticket, ticket.state(), 1);
+        }
+    }
+
+    /// Changes a ticket's state and the counts that follow from it.
+    fn set_state(&self, ticket: &Ticket, state: u32) {
+        self.count(ticket, ticket.state(), u32::MAX);
+        self.count(ticket, state, 1);
+        ticket.state.store(state, Ordering::Release);
+        if state == FREE {
+            let used = self.used().iter().rposition(|ticket| ticket.state() != FREE).map_or(0, |index| index + 1);
+            self.used.store(used as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// Adds `difference`, which may be minus one, to how many tickets are in `state`.
+    fn count(&self, ticket: &Ticket, state: u32, difference: u32) {
+        for history in self.histories_of(ticket) {
+            let count = match state {
+                WAITING => &history.waiting,
+                RUNNING => &history.running,
+                _ => continue,
+            };
+            count.store(count.load(Ordering::Relaxed).wrapping_add(difference), Ordering::Relaxed);
+        }
+    }
+
+    fn used(&self) -> &[Ticket] {
+        &self.tickets[..(self.used.load(Ordering::Relaxed) as usize).min(TICKETS)]
+    }
+
+    fn tickets_in(&self, state: u32) -> impl Iterator<Item = &Ticket> {
+        self.used().iter().filter(move |ticket| ticket.state() == state)
+    }
+
+    fn histories_of(&self, ticket: &Ticket) -> [&History; 2] {
+        [&ticket.network, &ticket.account]
+            .map(|number| &self.histories[(number.load(Ordering::Relaxed) % HISTORIES as u64) as usize])
+    }
+
+    fn tick(&self) -> u64 {
+        self.clock.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+/// Whose turn comes first: the smallest, compared from the first member to the last.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Turn {
+    suspect: bool,
+    /// Hashes of the network that run.
+    running: u32,
+    network_served: u64,
+    account_served: u64,
+    order: u64,
+}
+
+/// Who is refused first when there is no room: the largest, compared from the first member to the last.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Load {
+    suspect: bool,
+    /// Tickets of the network, and of the account, that wait.
+    network: u32,
+    account: u32,
+    is_newcomer: bool,
+    order: u64,
+}
+
+impl Ticket {
+    fn fill(&self, request: &Request, came: u64) {
+        let digest = request.digest.map_or([0; 3], |digest| digest.0);
+        for (place, word) in self.digest.iter().zip(digest) {
+            place.store(word, Ordering::Relaxed);
+        }
+        self.network.store(request.network, Ordering::Relaxed);
+        self.account.store(request.account, Ordering::Relaxed);
+        self.came.store(came, Ordering::Relaxed);
+    }
+
+    fn digest(&self) -> Option<Digest> {
+        let words = [0, 1, 2].map(|index| self.digest[index].load(Ordering::Relaxed));
+        (words != [0; 3]).then_some(Digest(words))
+    }
+
+    fn state(&self) -> u32 {
+        self.state.load(Ordering::Acquire)
+    }
+
+    fn is_held(&self) -> bool {
+        matches!(self.holder.try_lock(), Taken::Busy)
+    }
+}
+
+impl<'q> Slot<'q> {
+    fn wait(self, deadline: Instant) -> Admission<'q> {
+        loop {
+            match self.ticket.state() {
+                WAITING => {}
+                RUNNING => return Admission::Compute(self),
+                ANSWERED => return Admission::LookAgain,
+                _ => return Admission::Refused,
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Admission::Refused;
+            }
+            // Whatever ends the wait, the state decides.
+            if !wait_while(&self.ticket.state, WAITING, left.min(SWEEP)) {
+                self.sweep();
+            }
+        }
+    }
+
+    fn sweep(&self) {
+        if let Some(_guard) = self.queue.lock() {
+            let now = monotonic_milliseconds();
+            self.queue.sweep_if_due(now);
+            self.queue.dispatch(self.limits, now);
+        }
+    }
+
+    /// True where the hash is to give way to whatever else wants the processor.
+    pub(super) fn gives_way(&self) -> bool {
+        self.queue.is_suspect(self.ticket, monotonic_milliseconds())
+    }
+
+    /// Notes whether the password was right.
+    pub(super) fn settle(&mut self, granted: bool) {
+        self.granted = Some(granted);
+    }
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        // The ticket's own mutex is given back after this.
+        self.queue.leave(self.ticket, self.limits, self.granted);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    #![allow(clippy::panic, clippy::unwrap_used, reason = "what fails while a test is set up fails the test")]
+
+    use super::super::shared::Shared;
+    use super::*;
+
+    const LIMITS: Limits = Limits { slots: 2, waiting: 8, suspects: 2 };
+
+    fn queue() -> &'static Queue {
+        Shared::create(0).unwrap().0.queue()
+    }
+
+    fn request(number: u64, network: u64, account: u64) -> Request {
+        Request { digest: Some(Digest([number; 3])), network, account }
+    }
+
+    fn compute(queue: &'static Queue, request: Request) -> Slot<'static> {
+        match queue.admit(&request, LIMITS, Instant::now()) {
+            Admission::Compute(slot) => slot,
+            _ => panic!("there is no free slot"),
+        }
+    }
+
+    fn fail(queue: &'static Queue, network: u64, account: u64, times: u64) {
+        for number in 0..times {
+            compute(queue, request(1000 + number, network, account)).settle(false);
+        }
+    }
+
+    /// A ticket in the queue, not waited for.
+    fn enter(queue: &'static Queue, request: Request) -> Option<Slot<'static>> {
+        queue.enter(&request, LIMITS)
+    }
+
+    #[test]
+    fn one_or_two_wrong_passwords_make_no_suspect_and_a_right_one_is_forgiven_all() {
+        let queue = queue();
+        fail(queue, 1, 11, 2);
+        let mut slot = compute(queue, request(1, 1, 11));
+        assert!(!slot.gives_way());
+        slot.settle(true);
+        drop(slot);
+        fail(queue, 1, 11, 2);
+        assert!(!compute(queue, request(1, 1, 11)).gives_way());
+        fail(queue, 1, 11, 1);
+        assert!(compute(queue, request(1, 1, 11)).gives_way());
+        assert!(!compute(queue, request(1, 1, 12)).gives_way(), "another account of the network");
+    }
+
+    #[test]
+    fn wrong_passwords_under_many_names_make_their_network_a_suspect() {
+        let queue = queue();
+        (0..16).for_each(|account| fail(queue, 1, 100 + account, 1));
+        assert!(compute(queue, request(1, 1, 11)).gives_way());
+        assert!(!compute(queue, request(1, 2, 21)).gives_way());
+    }
+
+    #[test]
+    fn suspects_leave_a_slot_to_others_and_wait_within_a_bound_of_their_own() {
+        let queue = queue();
+        fail(queue, 1, 11, 3);
+        let running = enter(queue, request(1, 1, 11)).unwrap();
+        let waiting = [2, 3].map(|number| enter(queue, request(number, 1, 11)).unwrap());
+        assert!(enter(queue, request(4, 1, 11)).is_none(), "two of them wait");
+        let other = enter(queue, request(5, 2, 21)).unwrap();
+        let states = [&running, &waiting[0], &waiting[1], &other].map(|slot| slot.ticket.state());
+        assert_eq!(states, [RUNNING, WAITING, WAITING, RUNNING]);
+        // The last that came goes first.
+        drop(running);
+        assert_eq!(waiting.each_ref().map(|slot| slot.ticket.state()), [WAITING, RUNNING]);
+    }
+
+    #[test]
+    fn in_a_full_queue_a_newcomer_takes_the_place_of_whichever_network_has_most() {
+        let queue = queue();
+        let _running = [1, 2].map(|number| enter(queue, request(number, 9, 90 + number)).unwrap());
+        let heavy: Vec<_> = (10..18).map(|number| enter(queue, request(number, 1, 10 + number)).unwrap()).collect();
+        assert!(enter(queue, request(20, 1, 40)).is_none(), "it has most itself");
+        let newcomer = enter(queue, request(21, 2, 50)).unwrap();
+        assert_eq!(newcomer.ticket.state(), WAITING);
+        let refused = heavy.iter().filter(|slot| slot.ticket.state() == REFUSED).count();
+        assert_eq!((refused, heavy[7].ticket.state()), (1, REFUSED), "the last that came");
+    }
+
+    #[test]
+    fn in_a_full_queue_an_account_with_less_takes_the_place_of_its_own_networks_heaviest() {
+        let queue = queue();
+        let _running = [1, 2].map(|number| enter(queue, request(number, 9, 90 + number)).unwrap());
+        let _heavy: Vec<_> = (10..18).map(|number| enter(queue, request(number, 1, 11)).unwrap()).collect();
+        let newcomer = enter(queue, request(21, 1, 12)).unwrap();
+        assert_eq!(newcomer.ticket.state(), WAITING);
+        assert!(enter(queue, request(22, 1, 11)).is_none());
+    }
+
+    #[test]
+    fn who_waits_for_the_same_credential_looks_again_when_it_is_done() {
+        let queue = queue();
+        let first = enter(queue, request(1, 1, 11)).unwrap();
+        let same = enter(queue, request(1, 2, 21)).unwrap();
+        let alone = enter(queue, Request { digest: None, ..request(1, 1, 11) }).unwrap();
+        assert_eq!([&first, &same, &alone].map(|slot| slot.ticket.state()), [RUNNING, WAITING, RUNNING]);
+        assert_eq!(queue.now(), (2, 1));
+        drop(first);
+        assert!(matches!(same.wait(Instant::now()), Admission::LookAgain));
+        drop(alone);
+        assert_eq!((queue.now(), queue.used().len()), ((0, 0), 0));
+    }
+
+    #[test]
+    fn a_wait_ends_with_its_deadline() {
+        let queue = queue();
+        let _running = [1, 2].map(|number| enter(queue, request(number, 1, number)).unwrap());
+        let deadline = Instant::now() + Duration::from_millis(20);
+        assert!(matches!(queue.admit(&request(3, 2, 3), LIMITS, deadline), Admission::Refused));
+        assert_eq!(queue.now(), (2, 0));
+    }
+}
+
+/// Requests of several threads in every order of events: `make models`.
+#[cfg(all(test, loom))]
+mod model {
+    use loom::sync::Arc;
+    use loom::thread;
+
+    use super::*;
+
+    impl Queue {
+        fn new() -> Queue {
+            let history = || History {
+                served: AtomicU64::new(0),
+                failures: Count::default(),
+                waiting: AtomicU32::new(0),
+                running: AtomicU32::new(0),
+            };
+            let ticket = || Ticket {
+                holder: RobustMutex::default(),
+                digest: Default::default(),
+                network: AtomicU64::new(0),
+                account: AtomicU64::new(0),
+                came: AtomicU64::new(0),
+                state: AtomicU32::new(FREE),
+            };
+            Queue {
+                mutex: RobustMutex::default(),
+                clock: AtomicU64::new(0),
+                swept: AtomicU64::new(0),
+                used: AtomicU64::new(0),
+                histories: std::array::from_fn(|_| history()),
+                tickets: std::array::from_fn(|_| ticket()),
+            }
+        }
+    }
+
+    const ONE_SLOT: Limits = Limits { slots: 1, waiting: 2, suspects: 1 };
+
+    fn check(model: impl Fn() + Sync + Send + 'static) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(2);
+        builder.check(model);
+    }
+
+    fn request(number: u64) -> Request {
+        Request { digest: Some(Digest([number; 3])), network: number, account: number + 1 }
+    }
+
+    fn far() -> Instant {
+        Instant::now() + Duration::from_secs(3600)
+    }
+
+    /// Runs two requests at once and returns how many computed; never both in the one slot.
+    fn computed_of(numbers: [u64; 2]) -> usize {
+        let queue = Arc::new(Queue::new());
+        let running = Arc::new(AtomicU32::new(0));
+        let threads = numbers.map(|number| {
+            let (queue, running) = (Arc::clone(&queue), Arc::clone(&running));
+            thread::spawn(move || match queue.admit(&request(number), ONE_SLOT, far()) {
+                Admission::Compute(mut slot) => {
+                    assert_eq!(running.fetch_add(1, Ordering::SeqCst), 0, "two hashes in one slot");
+                    running.fetch_sub(1, Ordering::SeqCst);
+                    slot.settle(true);
+                    1
+                }
+                Admission::LookAgain => 0,
+                Admission::Refused => panic!("there is room for both"),
+            })
+        });
+        let computed = threads.into_iter().map(|thread| thread.join().unwrap_or(9)).sum();
+        assert_eq!(queue.now(), (0, 0), "nothing is left behind");
+        computed
+    }
+
+    #[test]
+    fn different_credentials_compute_one_after_the_other() {
+        check(|| assert_eq!(computed_of([1, 2]), 2));
+    }
+
+    #[test]
+    fn of_requests_with_one_credential_each_computes_or_is_told_to_look_again() {
+        check(|| assert!((1..=2).contains(&computed_of([1, 1]))));
+    }
+}
