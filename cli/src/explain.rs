@@ -10,6 +10,7 @@ use esauth_roles::{Decision, Facts, Limits, Refusal, RequestHead, Rights, Roles,
 use crate::arguments::ExplainOptions;
 use crate::outcome::Outcome;
 use crate::terminal;
+use crate::text::printable;
 
 /// What there is to say.
 #[derive(serde::Serialize)]
@@ -78,7 +79,7 @@ fn explain(rights: &Arc<Rights>, head: &RequestHead<'_>, body: &[u8]) -> Explana
         user: String::new(),
         roles: rights.roles().map(Into::into).collect(),
         passes: refusal.is_none(),
-        sent_as: target.map(|target| terminal::printable(&target)).filter(|_| refusal.is_none()),
+        sent_as: target.map(|target| printable(&target)).filter(|_| refusal.is_none()),
         actions,
         indices: facts.indices,
         refusal: refusal.as_deref().map(explained),

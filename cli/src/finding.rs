@@ -17,6 +17,8 @@ pub(crate) enum Code {
     UnknownHash,
     /// A hash that no password has, such as one that was cut off: nobody can log in.
     MalformedHash,
+    /// A hash with something added, such as a blank in front of it: nobody can log in.
+    AlteredHash,
     /// A line that htdigest made: of no use to Basic.
     DigestLine,
     /// A hash that is quickly guessed once the file is stolen.
@@ -25,6 +27,20 @@ pub(crate) enum Code {
     EmptyName,
     /// A blank before the colon is part of the user's name.
     BlankInName,
+    /// A character that nobody sees is part of a name.
+    InvisibleInName,
+    /// A name that clients send in other bytes than the file has it.
+    NameEncoding,
+    /// Two names look alike and are not the same.
+    LookAlike,
+    /// The first name of the file begins with a byte order mark.
+    ByteOrderMark,
+    /// The file is in UTF-16 or UTF-32.
+    WideEncoding,
+    /// A NUL ends a line's text.
+    NulByte,
+    /// A carriage return without a line feed ends no line.
+    LoneReturn,
     /// A backslash joins lines.
     JoinedLines,
     /// The stock modules stop reading the file here.
@@ -37,6 +53,10 @@ pub(crate) enum Code {
     EmptyGroup,
     /// A member who has no line in a password file.
     UnknownMember,
+    /// A comma is part of a member's name.
+    CommaInMember,
+    /// What is meant as a comment behind a group's members are members too.
+    TrailingComment,
     /// A user who is in no group.
     NoGroup,
     /// A roles file that cannot be enforced: all is refused.

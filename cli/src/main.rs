@@ -8,6 +8,7 @@ mod outcome;
 mod server;
 mod status;
 mod terminal;
+mod text;
 mod verify;
 
 use std::process::ExitCode;

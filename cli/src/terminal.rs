@@ -49,12 +49,6 @@ fn printed(result: io::Result<()>) -> Result<(), String> {
     }
 }
 
-/// A name from a file or a server, without control characters, which could play tricks on a terminal.
-pub(crate) fn printable(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
-}
-
 /// `1 user`, `2 users`.
 pub(crate) fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })

@@ -12,6 +12,7 @@ mod harness;
 mod program;
 
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use harness::client::{Request, ask};
@@ -214,6 +215,165 @@ fn groups_and_users_are_held_against_each_other() {
     assert_eq!(check(&[users, "--allow", "weak-hash"]).status, 0);
 }
 
+/// Lines that look right: with what stands in the file, what a client sends for it, the finding, and whether the client
+/// gets in.
+const LOOKS_RIGHT: &[(&str, &str, &str, bool)] = &[
+    ("\u{feff}first:HASH", "first", "byte-order-mark", false),
+    ("plain:HASH", "plain", "", true),
+    ("nbsp\u{a0}:HASH", "nbsp", "invisible-in-name", false),
+    ("zero\u{200b}width:HASH", "zerowidth", "invisible-in-name", false),
+    ("tab\tbed:HASH", "tab bed", "invisible-in-name", false),
+    ("in side:HASH", "in side", "", true),
+    ("turned\u{202e}:HASH", "turned", "invisible-in-name", false),
+    ("rene\u{301}:HASH", "ren\u{e9}", "name-encoding", false),
+    ("zo\u{eb}:HASH", "zo\u{eb}", "", true),
+    ("front: HASH", "front", "altered-hash", false),
+    ("tabbed:\tHASH", "tabbed", "altered-hash", false),
+    ("hard:\u{a0}HASH", "hard", "altered-hash", false),
+    ("behind:HASH\u{a0}", "behind", "altered-hash", false),
+    ("quoted:\"HASH\"", "quoted", "altered-hash", false),
+    ("doubled:TWICE", "doubled", "altered-hash", false),
+    ("escaped:ESCAPED", "escaped", "altered-hash", false),
+    ("noted:HASH # a note", "noted", "altered-hash", false),
+    ("equals=HASH", "equals", "no-hash", false),
+    ("wide\u{ff1a}HASH", "wide", "no-hash", false),
+    ("space HASH", "space", "no-hash", false),
+    ("last:HASH ", "last", "", true),
+];
+
+/// What stock httpd answers to this user, whose password is "secret".
+fn stock_answers(users: &Path, groups: &Path, require: &str, names: &[&str]) -> Vec<u16> {
+    let installation = Installation::get();
+    let modules = ["auth_basic", "authn_file", "authz_user", "authz_groupfile"];
+    let server = Httpd::start(&Setup {
+        mpm: Mpm::usual(),
+        load: installation.load_core() + &installation.load(&modules),
+        ports: 1,
+        configuration: &|site| {
+            fs::create_dir(site.folder.join("htdocs")).unwrap();
+            fs::write(site.folder.join("htdocs/page"), "in\n").unwrap();
+            format!(
+                "DocumentRoot {}/htdocs\n<Location />\nAuthType Basic\nAuthName x\nAuthUserFile {}\nAuthGroupFile {}\n\
+                 Require {require}\n</Location>\n",
+                site.folder.display(),
+                users.display(),
+                groups.display(),
+            )
+        },
+    });
+    let request = |name: &str| Request::get("/page").header("Host: localhost").basic(name, "secret");
+    names.iter().map(|name| ask(server.port(), &request(name)).unwrap().status).collect()
+}
+
+#[test]
+fn a_line_that_looks_right_and_is_not_is_found_and_stock_httpd_refuses_its_user() {
+    let folder = Scratch::new();
+    const APR1: &str = "$apr1$w8uZk8oc$UvcCyrDN3Z0SDpLMDzk071";
+    let text: String = LOOKS_RIGHT.iter().map(|(line, ..)| format!("{line}\n")).collect();
+    let text = text.replace("HASH", APR1).replace("TWICE", &APR1.replace('$', "$$"));
+    let users = folder.write("users", text.replace("ESCAPED", &APR1.replace('$', "\\$")));
+    let groups = folder.write("groups", "");
+
+    let run = check(&[users.to_str().unwrap(), "--allow", "weak-hash"]);
+    let found: Vec<_> = findings(&run).into_iter().map(|(kind, line, _)| (line, kind)).collect();
+    let numbered = LOOKS_RIGHT.iter().zip(1..).filter(|((_, _, kind, _), _)| !kind.is_empty());
+    let expected: Vec<_> = numbered.map(|((_, _, kind, _), line)| (line, (*kind).to_owned())).collect();
+    assert_eq!(found, expected);
+
+    let names: Vec<_> = LOOKS_RIGHT.iter().map(|(_, name, ..)| *name).collect();
+    let expected: Vec<_> = LOOKS_RIGHT.iter().map(|&(.., gets_in)| if gets_in { 200 } else { 401 }).collect();
+    assert_eq!(stock_answers(&users, &groups, "valid-user", &names), expected);
+    // Whoever knows of the other accent gets in with it.
+    let able = LOOKS_RIGHT.iter().filter(|&&(_, _, kind, gets_in)| gets_in || kind == "name-encoding").count();
+    assert_eq!(run.json["files"][0]["can_log_in"], able);
+}
+
+#[test]
+fn a_group_file_that_looks_right_and_is_not_is_found_and_stock_httpd_refuses_its_members() {
+    let folder = Scratch::new();
+    let names = ["alice", "bob", "carol", "dave", "eve", "frank", "gina"];
+    let users = folder.write("users", names.map(|name| format!("{name}:{SHA}\n")).concat());
+    // One group on three lines, as it is meant; a list with commas; a note; one that takes in the next group.
+    let text = "\u{feff}first: alice\nlist: bob \\\n  carol \\\n  dave\ncommas: eve, frank\nnoted: gina # and alice\n\
+                open: bob \\\nhidden: carol\n";
+    let groups = folder.write("groups", text);
+    let run = check(&[users.to_str().unwrap(), "--groups", groups.to_str().unwrap(), "--allow", "weak-hash"]);
+    let found = findings(&run);
+    let expected: &[(&str, u64, &str)] = &[
+        ("no-group", 5, "eve"),
+        ("byte-order-mark", 1, "\\u{feff}first"),
+        ("comma-in-member", 5, "eve,"),
+        ("trailing-comment", 6, "#"),
+        ("unknown-member", 6, "#"),
+        ("unknown-member", 6, "and"),
+        ("joined-lines", 7, "open"),
+        ("unknown-member", 7, "hidden:"),
+    ];
+    let expected: Vec<_> =
+        expected.iter().map(|&(kind, line, name)| (kind.to_owned(), line, name.to_owned())).collect();
+    let mut sorted = found.clone();
+    sorted[1..].sort_by_key(|(kind, line, _)| (*line, kind.clone()));
+    assert_eq!(sorted, expected);
+
+    let asked = |group: &str| stock_answers(&users, &groups, &format!("group {group}"), &names);
+    assert_eq!(asked("first"), [401; 7]);
+    assert_eq!(asked("list"), [401, 200, 200, 200, 401, 401, 401]);
+    assert_eq!(asked("commas"), [401, 401, 401, 401, 401, 200, 401]);
+    assert_eq!(asked("hidden"), [401; 7]);
+}
+
+#[test]
+fn a_comment_may_end_in_a_backslash_where_another_follows() {
+    let folder = Scratch::new();
+    let users = folder.write("users", format!("# Users \\\n# of all kinds\nalice:{SHA}\n"));
+    assert_eq!(findings(&check(&[users.to_str().unwrap(), "--allow", "weak-hash"])), []);
+}
+
+#[test]
+fn a_file_in_utf_16_is_called_so_and_nothing_else_is_said_of_it() {
+    let folder = Scratch::new();
+    let text = format!("\u{feff}alice:{SHA}\r\nbob:{SHA}\r\n");
+    let users = folder.write("users", text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>());
+    let run = check(&[users.to_str().unwrap()]);
+    assert_eq!(findings(&run), [("wide-encoding".to_owned(), 1, String::new())]);
+    assert_eq!(run.json["files"][0]["can_log_in"], 0);
+    let message = run.json["files"][0]["findings"][0]["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("UTF-16"), "{message}");
+    assert_eq!(stock_answers(&users, &folder.write("groups", ""), "valid-user", &["alice", "bob"]), [401, 401]);
+}
+
+#[test]
+fn names_that_look_alike_are_found() {
+    let folder = Scratch::new();
+    let text = format!("alice:{SHA}\nalice\u{200b}:{SHA}\nren\u{e9}:{SHA}\nrene\u{301}:{SHA}\nbob :{SHA}\nbob:{SHA}\n");
+    let users = folder.write("users", text);
+    let groups = folder.write("groups", "g: Alice\n");
+    let run = check(&[users.to_str().unwrap(), "--allow", "weak-hash"]);
+    let alike: Vec<_> = findings(&run).into_iter().filter(|(kind, ..)| kind == "look-alike").collect();
+    let expected = [(2, "alice\\u{200b}"), (4, "rene\u{301}"), (6, "bob")];
+    assert_eq!(alike, expected.map(|(line, name)| ("look-alike".to_owned(), line, name.to_owned())));
+    // A member is told which user may be meant.
+    let run = check(&[users.to_str().unwrap(), "--groups", groups.to_str().unwrap()]);
+    let unknown = run.json["files"][1]["findings"][0]["message"].as_str().unwrap();
+    assert!(unknown.ends_with("; alice is one"), "{unknown}");
+}
+
+#[test]
+fn a_byte_that_ends_no_line_or_ends_it_early_is_found() {
+    let folder = Scratch::new();
+    let users =
+        folder.write("users", format!("alice:{SHA}\rbob:{SHA}\ncarol:{SHA}\0dave\neve:{SHA}\r\nren\u{e9}:{SHA}\n"));
+    let run = check(&[users.to_str().unwrap(), "--allow", "weak-hash"]);
+    let kinds: Vec<_> = findings(&run).into_iter().map(|(kind, line, _)| (line, kind)).collect();
+    let expected = [(1, "lone-return"), (1, "altered-hash"), (2, "nul-byte")];
+    assert_eq!(kinds, expected.map(|(line, kind)| (line, kind.to_owned())));
+    let names = ["alice", "bob", "carol", "eve"];
+    assert_eq!(stock_answers(&users, &folder.write("groups", ""), "valid-user", &names), [401, 401, 200, 200]);
+    let users = folder.write("latin", [&b"ren\xe9:"[..], SHA.as_bytes(), b"\n"].concat());
+    let run = check(&[users.to_str().unwrap(), "--allow", "weak-hash"]);
+    assert_eq!(findings(&run), [("name-encoding".to_owned(), 1, "ren\\xe9".to_owned())]);
+}
+
 #[test]
 fn a_file_of_the_other_kind_is_recognized() {
     let folder = Scratch::new();
@@ -265,9 +425,10 @@ fn a_clean_file_gives_0_and_an_unreadable_one_2() {
 fn names_cannot_control_the_terminal_and_many_findings_are_cut_short() {
     let folder = Scratch::new();
     let text: String = (0..25).map(|n| format!("u{n}:{SHA}\n")).collect();
-    let path = folder.write("users", format!("a\x1b[2J:plain\n{text}"));
+    let path = folder.write("users", format!("a\x1b[2J\u{202e}:plain\n{text}"));
     let run = esauth(&["check", path.to_str().unwrap()]);
-    assert!(!run.output.contains('\x1b'), "{}", run.output);
+    assert!(!run.output.contains(['\x1b', '\u{202e}']), "{}", run.output);
+    assert!(run.output.contains("a\\u{1b}[2J\\u{202e} has plain text"), "{}", run.output);
     assert_eq!(run.output.matches(": weak-hash:").count(), 10);
     assert!(run.output.contains("15 more of weak-hash"), "{}", run.output);
     let run = esauth(&["check", "--all", path.to_str().unwrap()]);

@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use esauth_engine::Listing;
 use serde::Serialize;
 
-use super::names::Names;
 use super::timing::Measured;
 use crate::arguments::CheckOptions;
 use crate::finding::Code;
-use crate::terminal::printable;
+use crate::text::printable;
 
 /// Findings of one kind that are shown of each file, unless all are asked for.
 pub(super) const SHOWN: usize = 10;
@@ -84,31 +82,8 @@ pub(super) enum Content {
     },
 }
 
-/// A file and the numbers of the users or members in it.
-pub(super) struct NamedFile<'a> {
-    pub(super) listing: &'a Listing,
-    pub(super) numbers: &'a [usize],
-    pub(super) names: &'a Names<'a>,
-    /// Whether there are files of both kinds, so that users are to be members and members users.
-    pub(super) are_compared: bool,
-}
-
 pub(super) fn checked(path: &str, content: Content, findings: Findings<'_>) -> Checked {
     let Findings { kept: mut findings, counts, .. } = findings;
     findings.sort_by_key(|finding| finding.line);
     Checked { path: path.to_owned(), content, counts, findings }
-}
-
-/// What both kinds of files can have.
-pub(super) fn check_lines(listing: &Listing, findings: &mut Findings<'_>) {
-    for &(number, last) in listing.long_comments() {
-        findings.add(Code::JoinedLines, number, b"", || {
-            format!("this comment ends in a backslash, so the lines up to {last} belong to it and name nobody")
-        });
-    }
-    for line in listing.lines().filter(|line| line.last_number() > line.number()) {
-        findings.add(Code::JoinedLines, line.number(), line.name(), || {
-            format!("ends in a backslash, so the lines up to {} belong to it", line.last_number())
-        });
-    }
 }

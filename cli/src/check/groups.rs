@@ -5,13 +5,17 @@ use std::collections::HashMap;
 use esauth_engine::hash::describe;
 use esauth_engine::{Listed, Listing};
 
-use super::findings::{Content, Findings, NamedFile, check_lines};
+use super::findings::{Content, Findings};
+use super::lines::{File, NamedFile, check_lines, check_spelling};
+use super::names::Names;
+use super::spelling;
 use crate::finding::Code;
+use crate::text::printable;
 
 /// Judges every line.
 pub(super) fn check(file: &NamedFile<'_>, findings: &mut Findings<'_>) -> Content {
-    let NamedFile { listing, numbers, names, are_compared } = *file;
-    check_lines(listing, findings);
+    let NamedFile { file: File { listing, bytes, .. }, numbers, names, are_compared } = *file;
+    check_lines(file, findings, |first, last| bytes.is_one_list(first, last));
     check_kind(listing, findings);
     if let Some(line) = listing.stock_stops_at() {
         findings.add(Code::LineTooLong, line, b"", || {
@@ -23,6 +27,11 @@ pub(super) fn check(file: &NamedFile<'_>, findings: &mut Findings<'_>) -> Conten
     let mut is_in_group = vec![false; names.count()];
     let mut numbers = numbers.iter();
     for line in listing.lines() {
+        if !check_spelling(file, line, findings) {
+            // It has members where it has a colon, as a comment may.
+            line.members().zip(numbers.by_ref()).for_each(drop);
+            continue;
+        }
         if !line.has_colon() {
             findings.add(Code::NoColon, line.number(), line.name(), || {
                 "has no colon, and so names a group without members".to_owned()
@@ -32,11 +41,7 @@ pub(super) fn check(file: &NamedFile<'_>, findings: &mut Findings<'_>) -> Conten
         for (member, &number) in line.members().zip(numbers.by_ref()) {
             *has_members = true;
             is_in_group[number] = true;
-            if are_compared && !names.is_user(number) {
-                findings.add(Code::UnknownMember, line.number(), member, || {
-                    "is a member, and no user of the password files".to_owned()
-                });
-            }
+            check_member(line, member, are_compared.then(|| names.is_user(number)), names, findings);
         }
     }
     let mut empty: Vec<_> = groups.values().filter(|(_, has_members)| !has_members).map(|&(line, _)| line).collect();
@@ -45,6 +50,37 @@ pub(super) fn check(file: &NamedFile<'_>, findings: &mut Findings<'_>) -> Conten
         findings.add(Code::EmptyGroup, line.number(), line.name(), || "is a group that nobody is in".to_owned());
     }
     Content::Groups { groups: groups.len(), members: is_in_group.into_iter().filter(|&is_in| is_in).count() }
+}
+
+/// `is_user` where there are password files to tell.
+fn check_member(
+    line: Listed<'_>,
+    member: &[u8],
+    is_user: Option<bool>,
+    names: &Names<'_>,
+    findings: &mut Findings<'_>,
+) {
+    if is_user == Some(true) {
+        return;
+    }
+    if let Some((kind, message)) = spelling::fault(member) {
+        findings.add(kind, line.number(), member, || message);
+    }
+    if member.starts_with(b"#") {
+        findings.add(Code::TrailingComment, line.number(), member, || {
+            "is a member like every word behind it: httpd knows no comments at the end of a line".to_owned()
+        });
+    }
+    if member.contains(&b',') {
+        findings.add(Code::CommaInMember, line.number(), member, || {
+            "is one member: blanks separate members, commas do not".to_owned()
+        });
+    } else if is_user == Some(false) {
+        findings.add(Code::UnknownMember, line.number(), member, || match names.user_like(member) {
+            Some(user) => format!("is a member, and no user of the password files; {} is one", printable(user)),
+            None => "is a member, and no user of the password files".to_owned(),
+        });
+    }
 }
 
 /// A password file, `user:hash`, given as a group file.

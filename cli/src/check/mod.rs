@@ -1,20 +1,21 @@
 //! `esauth check`: faults in password, group and roles files.
 
+mod bytes;
+mod disguise;
 mod findings;
 mod groups;
+mod lines;
 mod names;
 mod passwords;
 mod report;
 mod roles;
+mod spelling;
 mod timing;
-
-use std::ffi::CString;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
 use esauth_engine::{LineRules, Listing};
 
-use self::findings::{Findings, NamedFile, checked};
+use self::findings::{Findings, checked};
+use self::lines::{File, NamedFile};
 use self::names::Names;
 use crate::arguments::{CheckOptions, Generation};
 use crate::outcome::Outcome;
@@ -25,44 +26,37 @@ pub(crate) fn run(options: &CheckOptions) -> Result<Outcome, String> {
         Generation::V22 => LineRules::Httpd22,
         Generation::V24 => LineRules::Httpd24,
     };
-    let read = |path: &Path| read(path).map(|text| (path.display().to_string(), text));
-    let password_files: Vec<_> = options.files.iter().map(|path| read(path)).collect::<Result<_, _>>()?;
-    let group_files: Vec<_> = options.groups.iter().map(|path| read(path)).collect::<Result<_, _>>()?;
-    let users: Vec<_> =
-        password_files.into_iter().map(|(path, text)| (path, Listing::of_passwords(text, rules))).collect();
-    let groups: Vec<_> = group_files.into_iter().map(|(path, text)| (path, Listing::of_groups(text, rules))).collect();
+    let users = options.files.iter().map(|path| File::read(path, |text| Listing::of_passwords(text, rules)));
+    let users: Vec<File> = users.collect::<Result<_, _>>()?;
+    let groups = options.groups.iter().map(|path| File::read(path, |text| Listing::of_groups(text, rules)));
+    let groups: Vec<File> = groups.collect::<Result<_, _>>()?;
 
     let mut names = Names::default();
-    names.reserve_for(users.iter().map(|(_, listing)| listing));
-    let users_by_number: Vec<_> = users.iter().map(|(_, listing)| names.of_users(listing)).collect();
-    let members_by_number: Vec<_> = groups.iter().map(|(_, listing)| names.of_members(listing)).collect();
+    names.reserve_for(users.iter().map(|file| &file.listing));
+    let users_by_number: Vec<_> = users.iter().map(|file| names.of_users(&file.listing)).collect();
+    let members_by_number: Vec<_> = groups.iter().map(|file| names.of_members(&file.listing)).collect();
     let are_compared = !users.is_empty() && !groups.is_empty();
+    let named = |file, numbers| NamedFile { file, numbers, names: &names, are_compared };
 
     let mut files = Vec::new();
-    for ((path, listing), numbers) in users.iter().zip(&users_by_number) {
+    for (file, numbers) in users.iter().zip(&users_by_number) {
         let mut findings = Findings::new(options);
-        let file = NamedFile { listing, numbers, names: &names, are_compared };
-        let content = passwords::check(&file, options.min_bcrypt_cost, &mut timer, &mut findings);
-        files.push(checked(path, content, findings));
+        let content = passwords::check(&named(file, numbers), options.min_bcrypt_cost, &mut timer, &mut findings);
+        files.push(checked(&file.path, content, findings));
     }
-    for ((path, listing), numbers) in groups.iter().zip(&members_by_number) {
+    for (file, numbers) in groups.iter().zip(&members_by_number) {
         let mut findings = Findings::new(options);
-        let content = groups::check(&NamedFile { listing, numbers, names: &names, are_compared }, &mut findings);
-        files.push(checked(path, content, findings));
+        let content = groups::check(&named(file, numbers), &mut findings);
+        files.push(checked(&file.path, content, findings));
     }
+    let listings: Vec<&Listing> = groups.iter().map(|file| &file.listing).collect();
     for path in &options.roles {
-        let (path, text) = read(path)?;
+        let text = lines::read(path)?;
         let mut findings = Findings::new(options);
-        let content = roles::check(&text, &groups, &mut findings);
-        files.push(checked(&path, content, findings));
+        let content = roles::check(&text, &listings, &mut findings);
+        files.push(checked(&path.display().to_string(), content, findings));
     }
     report::print(&files, options)?;
     let is_clean = files.iter().all(|file| file.counts.is_empty());
     Ok(if is_clean { Outcome::Good } else { Outcome::Bad })
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let failed = |why: String| format!("{}: {why}", path.display());
-    let name = CString::new(path.as_os_str().as_bytes()).map_err(|error| failed(error.to_string()))?;
-    Listing::read(&name).map_err(|error| failed(error.to_string()))
 }

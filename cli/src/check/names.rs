@@ -1,8 +1,11 @@
 //! The names that the files hold, by number: each is looked up once, however often it is asked about.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 
 use esauth_engine::Listing;
+
+use super::spelling::look;
 
 /// Every name of a user in the password files or of a member in the group files.
 #[derive(Default)]
@@ -10,6 +13,8 @@ pub(super) struct Names<'f> {
     numbers: HashMap<&'f [u8], usize>,
     /// By number.
     roles: Vec<Roles>,
+    /// Users by their look in small letters, made when it is first asked for.
+    looks: OnceCell<HashMap<String, &'f [u8]>>,
 }
 
 /// Where a name stands.
@@ -45,6 +50,20 @@ impl<'f> Names<'f> {
         }
         note(&mut self.roles[number]);
         number
+    }
+
+    /// A user whose name differs from this one only in case or in what cannot be seen.
+    pub(super) fn user_like(&self, name: &[u8]) -> Option<&'f [u8]> {
+        let look = |name: &[u8]| look(name).to_lowercase();
+        let looks = self.looks.get_or_init(|| {
+            let mut looks = HashMap::new();
+            for (&user, _) in self.numbers.iter().filter(|&(_, &number)| self.is_user(number)) {
+                let first = looks.entry(look(user)).or_insert(user);
+                *first = user.min(first);
+            }
+            looks
+        });
+        looks.get(&look(name)).copied()
     }
 
     /// How many names there are; all numbers are below.

@@ -5,10 +5,14 @@ use std::collections::HashMap;
 use esauth_engine::hash::{Description, Scheme, describe};
 use esauth_engine::{Listed, Listing};
 
-use super::findings::{Content, Findings, NamedFile, check_lines};
+use super::disguise;
+use super::findings::{Content, Findings};
+use super::lines::{File, NamedFile, check_lines, check_spelling};
+use super::spelling::{is_deceptive, is_plain, look, unseen};
 use super::timing::{Kind, Timer};
 use crate::finding::Code;
 use crate::terminal::count;
+use crate::text::{is_invisible, printable};
 
 /// Judges every line.
 pub(super) fn check(
@@ -17,8 +21,9 @@ pub(super) fn check(
     timer: &mut Timer,
     findings: &mut Findings<'_>,
 ) -> Content {
-    let NamedFile { listing, numbers, names, are_compared } = *file;
-    check_lines(listing, findings);
+    let NamedFile { file: File { listing, .. }, numbers, names, are_compared } = *file;
+    // A backslash has no use here: a line has one user.
+    check_lines(file, findings, |_, _| false);
     check_lengths(listing, findings);
     check_kind(listing, findings);
 
@@ -26,25 +31,34 @@ pub(super) fn check(
     let mut first_lines = vec![0; names.count()];
     let mut kinds: HashMap<Kind<'_>, usize> = HashMap::new();
     let mut can_log_in = 0;
+    let mut deceptive = Vec::new();
     for (line, &number) in listing.lines().zip(numbers) {
-        let mut find = |kind, message: &dyn Fn() -> String| findings.add(kind, line.number(), line.name(), message);
         let first = first_lines[number];
         if first != 0 {
-            find(Code::DuplicateUser, &|| {
+            findings.add(Code::DuplicateUser, line.number(), line.name(), || {
                 format!("counts for nothing: line {first} is this user's, and the first one counts")
             });
             continue;
         }
         first_lines[number] = line.number();
+        let is_plain = is_plain(line.name());
+        if !is_plain {
+            if !check_spelling(file, line, findings) {
+                continue;
+            }
+            deceptive.extend(is_deceptive(line.name()).then_some(line));
+        }
+        let mut find = |kind, message: &dyn Fn() -> String| findings.add(kind, line.number(), line.name(), message);
         let told = describe(line.stored_hash());
         if told.usable {
-            can_log_in += 1;
+            // Nobody types what cannot be seen.
+            can_log_in += usize::from(is_plain || !has_invisible(line.name()));
             if let Some(least) = weakness(told, min_bcrypt_cost) {
                 find(Code::WeakHash, &|| weak(told, &least, min_bcrypt_cost));
             }
         } else {
             let kind = fault(line, told);
-            find(kind, &|| explain(kind, line, told).to_owned());
+            find(kind, &|| explain(kind, line, told));
         }
         *kinds.entry(Kind::of(told, line.stored_hash())).or_default() += 1;
         check_name(line, &mut find);
@@ -52,6 +66,7 @@ pub(super) fn check(
             find(Code::NoGroup, &|| "is in no group of the group files".to_owned());
         }
     }
+    check_looks(listing, &deceptive, findings);
     let users = kinds.values().sum();
     let mut hashes: Vec<_> = kinds.into_iter().collect();
     hashes.sort_by(|(a, users), (b, others)| others.cmp(users).then_with(|| a.cmp(b)));
@@ -66,6 +81,7 @@ fn fault(line: Listed<'_>, told: Description<'_>) -> Code {
     }
     match told.scheme {
         Scheme::Empty => Code::NoHash,
+        _ if disguise::of(line.stored_hash()).is_some() => Code::AlteredHash,
         Scheme::Plain => Code::PlainText,
         Scheme::Unknown => Code::UnknownHash,
         _ => Code::MalformedHash,
@@ -75,8 +91,18 @@ fn fault(line: Listed<'_>, told: Description<'_>) -> Code {
 fn explain(fault: Code, line: Listed<'_>, told: Description<'_>) -> String {
     match fault {
         Code::DigestLine => "is a line of htdigest (user:realm:hash), which Basic cannot use".to_owned(),
-        Code::NoHash if !line.has_colon() => "has no colon and so no hash: nobody can log in".to_owned(),
+        Code::NoHash if !line.has_colon() => match disguise::instead_of_colon(line.name()) {
+            Some(' ') => "has a blank where the colon should be, and so no hash: nobody can log in".to_owned(),
+            Some(sign) if is_invisible(sign) => {
+                format!("has {} where the colon should be, and so no hash: nobody can log in", unseen(sign))
+            }
+            Some(sign) => format!("has {sign} where the colon should be, and so no hash: nobody can log in"),
+            None => "has no colon and so no hash: nobody can log in".to_owned(),
+        },
         Code::NoHash => "has no hash: nobody can log in, not even without a password".to_owned(),
+        Code::AlteredHash => disguise::of(line.stored_hash()).map_or_else(String::new, |disguise| {
+            format!("has a hash of {} with {}: nobody can log in", disguise.scheme.name(), disguise.added)
+        }),
         Code::PlainText => {
             "has plain text in place of a hash: nobody can log in, and whoever reads the file has it".to_owned()
         }
@@ -117,6 +143,32 @@ fn weak(told: Description<'_>, least: &str, min_bcrypt_cost: u32) -> String {
     format!("{what} is quickly guessed once the file is stolen; htpasswd -B -C {min_bcrypt_cost} makes a better one")
 }
 
+fn has_invisible(name: &[u8]) -> bool {
+    String::from_utf8_lossy(name).contains(is_invisible)
+}
+
+/// Users whose names look alike. Of two such, one at least is not what it looks like.
+fn check_looks(listing: &Listing, deceptive: &[Listed<'_>], findings: &mut Findings<'_>) {
+    if deceptive.is_empty() {
+        return;
+    }
+    // By the look of each deceptive name, the first line that has it.
+    let mut seen: HashMap<String, Option<Listed<'_>>> =
+        deceptive.iter().map(|line| (look(line.name()), None)).collect();
+    for line in listing.lines() {
+        let Some(first) = seen.get_mut(&look(line.name())) else { continue };
+        match first {
+            None => *first = Some(line),
+            Some(first) if first.name() != line.name() => {
+                findings.add(Code::LookAlike, line.number(), line.name(), || {
+                    format!("looks like {} in line {}, and is another user", printable(first.name()), first.number())
+                });
+            }
+            Some(_) => {}
+        }
+    }
+}
+
 fn check_name(line: Listed<'_>, find: &mut impl FnMut(Code, &dyn Fn() -> String)) {
     if line.name().is_empty() {
         find(Code::EmptyName, &|| {
@@ -139,7 +191,8 @@ fn check_lengths(listing: &Listing, findings: &mut Findings<'_>) {
 /// A group file, `name: user user`, given as a password file.
 fn check_kind(listing: &Listing, findings: &mut Findings<'_>) {
     let is_of_groups = |line: Listed<'_>| {
-        line.stored_hash().first().is_some_and(u8::is_ascii_whitespace) && !describe(line.stored_hash()).usable
+        let field = line.stored_hash();
+        field.first().is_some_and(u8::is_ascii_whitespace) && !describe(field.trim_ascii()).usable
     };
     if listing.lines().next().is_some() && listing.lines().all(is_of_groups) {
         findings.add(Code::WrongKind, 1, b"", || "has the look of a group file; name it with --groups".to_owned());

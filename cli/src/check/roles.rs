@@ -9,7 +9,7 @@ use super::findings::{Content, Findings};
 use crate::finding::Code;
 
 /// Judges a file with these bytes. With group files, roles and groups are held against each other.
-pub(super) fn check(text: &[u8], groups: &[(String, Listing)], findings: &mut Findings<'_>) -> Content {
+pub(super) fn check(text: &[u8], groups: &[&Listing], findings: &mut Findings<'_>) -> Content {
     let roles = match Roles::parse(text) {
         Ok(roles) => roles,
         Err(faults) => {
@@ -44,8 +44,8 @@ fn check_overlaps(roles: &Roles, findings: &mut Findings<'_>) {
     }
 }
 
-fn check_groups(roles: &Roles, groups: &[(String, Listing)], findings: &mut Findings<'_>) {
-    let lines = || groups.iter().flat_map(|(_, listing)| listing.lines());
+fn check_groups(roles: &Roles, groups: &[&Listing], findings: &mut Findings<'_>) {
+    let lines = || groups.iter().flat_map(|listing| listing.lines());
     let held: HashSet<&[u8]> = lines().filter(|line| line.members().next().is_some()).map(|line| line.name()).collect();
     for role in roles.iter().filter(|role| !held.contains(role.name().as_bytes())) {
         findings.add(Code::UnusedRole, role.line(), role.name().as_bytes(), || "is a role that nobody has".to_owned());

@@ -4,7 +4,8 @@ use std::fmt::{self, Write};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::page::{Page, Sample};
-use crate::terminal::{bad, faint, good, printable, strong};
+use crate::terminal::{bad, faint, good, strong};
+use crate::text::printable;
 
 /// The page as text. With an earlier page, and how long ago that was, it shows what happens each second.
 pub(super) fn of(url: &str, page: &Page, before: Option<(&Page, Duration)>) -> String {

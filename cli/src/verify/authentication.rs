@@ -6,7 +6,7 @@ use super::report::{Check, Id, Report};
 use crate::server::http::{Answer, Client, Request};
 use crate::server::secrets::Credentials;
 use crate::server::tls::Asked;
-use crate::terminal::printable;
+use crate::text::printable;
 
 /// Those that were given.
 pub(super) struct Passwords<'a> {

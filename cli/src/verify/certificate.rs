@@ -14,7 +14,8 @@ use super::hello::{self, Old};
 use super::report::{Check, Id, Report};
 use crate::server::target::Target;
 use crate::server::tls::{Asked, Dialler, Trust};
-use crate::terminal::{count, printable};
+use crate::terminal::count;
+use crate::text::printable;
 
 /// What requests can rely on.
 pub(super) struct Judged {

@@ -1,0 +1,67 @@
+//! Characters that a person does not see, or that change how others are shown.
+
+/// True for control characters, for white space other than a blank, and for what has no width: Unicode's
+/// Default_Ignorable_Code_Point, interlinear annotation, the empty Braille pattern.
+pub(crate) fn is_invisible(character: char) -> bool {
+    character != ' '
+        && (character.is_control()
+            || character.is_whitespace()
+            || matches!(
+                character,
+                '\u{ad}'
+                    | '\u{34f}'
+                    | '\u{61c}'
+                    | '\u{115f}'..='\u{1160}'
+                    | '\u{17b4}'..='\u{17b5}'
+                    | '\u{180b}'..='\u{180f}'
+                    | '\u{200b}'..='\u{200f}'
+                    | '\u{202a}'..='\u{202e}'
+                    | '\u{2060}'..='\u{206f}'
+                    | '\u{2800}'
+                    | '\u{3164}'
+                    | '\u{fe00}'..='\u{fe0f}'
+                    | '\u{feff}'
+                    | '\u{ffa0}'
+                    | '\u{fff0}'..='\u{fffb}'
+                    | '\u{1bca0}'..='\u{1bca3}'
+                    | '\u{1d173}'..='\u{1d17a}'
+                    | '\u{e0000}'..='\u{e0fff}'
+            ))
+}
+
+/// A name from a file or a server as a person can read it, without what could play tricks on a terminal: an invisible
+/// character as `\u{202e}`, a byte that is not UTF-8 as `\xff`.
+pub(crate) fn printable(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            if is_invisible(character) {
+                text.extend(character.escape_unicode());
+            } else {
+                text.push(character);
+            }
+        }
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_seen_is_escaped_and_nothing_else() {
+        for (bytes, text) in [
+            (&b"DOMAIN\\al ice"[..], "DOMAIN\\al ice"),
+            ("réne علي".as_bytes(), "réne علي"),
+            ("a\u{202e}b\u{a0}".as_bytes(), "a\\u{202e}b\\u{a0}"),
+            (b"a\x1b[2J\t", "a\\u{1b}[2J\\u{9}"),
+            (b"ren\xe9", "ren\\xe9"),
+        ] {
+            assert_eq!(printable(bytes), text);
+        }
+    }
+}
