@@ -7,13 +7,14 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::finding::Code;
 
-const STATUS: &str = "Exit status: 0 where all is well, 1 where something was found, 2 where it could not be looked \
-                      (wrong usage, a file that cannot be read).";
+const STATUS: &str = "Exit status: 0: no problem found, 1: a problem found, 2: the check could not run (wrong usage, \
+                      unreadable file).";
 
 const EXPLAINED: &str = "Exit status: 0 where the request passes, 1 where it is refused, 2 where it could not be judged (wrong \
                          usage, a file that cannot be read or has faults).";
 
-/// Looks at what rust_esauth, Apache httpd's module for HTTP Basic authentication, works with.
+/// Checks the files, the set-up and the running server of rust_esauth, the Apache httpd module for HTTP Basic
+/// authentication.
 #[derive(Parser)]
 #[command(name = "esauth", version, after_help = STATUS, disable_help_subcommand = true)]
 pub(crate) struct Arguments {
@@ -50,19 +51,19 @@ pub(crate) struct CheckOptions {
     #[arg(long, value_name = "FILE")]
     pub(crate) roles: Vec<PathBuf>,
 
-    /// Whose rules for joining lines apply.
+    /// The httpd version whose rules for joining lines apply.
     #[arg(long, value_name = "VERSION", default_value = "2.4")]
     pub(crate) httpd: Generation,
 
-    /// The least cost of bcrypt that is not called weak.
+    /// Report bcrypt hashes with a lower cost as weak.
     #[arg(long, value_name = "COST", default_value_t = 10, value_parser = clap::value_parser!(u32).range(4..=31))]
     pub(crate) min_bcrypt_cost: u32,
 
-    /// A kind of finding that is fine here, such as weak-hash. May be given more than once.
+    /// Ignore this kind of finding, such as weak-hash. May be repeated.
     #[arg(long, value_name = "KIND")]
     pub(crate) allow: Vec<Code>,
 
-    /// Shows every finding, not only the first ten of each kind.
+    /// Show every finding, not only the first ten of each kind.
     #[arg(long)]
     pub(crate) all: bool,
 
@@ -79,7 +80,7 @@ pub(crate) enum Generation {
     V24,
 }
 
-/// Walks the way of a request, from the certificate to the cluster, and says what is wrong on it.
+/// Follows a request from the certificate to the cluster and says what is wrong.
 ///
 /// Passwords are read from a file, from the environment or from the terminal, never from the command line.
 #[derive(Args)]
@@ -87,7 +88,7 @@ pub(crate) struct VerifyOptions {
     /// Where clients reach Elasticsearch, such as https://search.example.org
     pub(crate) url: String,
 
-    /// A user who is let in.
+    /// A user who can log in.
     #[arg(long, value_name = "NAME")]
     pub(crate) user: Option<String>,
 
@@ -95,7 +96,7 @@ pub(crate) struct VerifyOptions {
     #[arg(long, value_name = "FILE", requires = "user")]
     pub(crate) user_password: Option<PathBuf>,
 
-    /// A user of the password file who is not let in, such as one outside the group.
+    /// A user of the password file who must be refused, such as one outside the group.
     #[arg(long, value_name = "NAME")]
     pub(crate) outsider: Option<String>,
 
@@ -128,13 +129,13 @@ pub(crate) struct VerifyOptions {
     pub(crate) json: bool,
 }
 
-/// Shows what a running server counts, from its page for Prometheus (SetHandler rust-esauth-metrics).
+/// Shows the metrics of a running server, from its Prometheus page (SetHandler rust-esauth-metrics).
 #[derive(Args)]
 pub(crate) struct StatusOptions {
     /// The page, such as http://localhost/esauth-metrics
     pub(crate) url: String,
 
-    /// Shows it once, with the totals, and ends. So it does where the output is no terminal.
+    /// Show the totals once and quit. The default if the output is not a terminal.
     #[arg(long)]
     pub(crate) once: bool,
 
@@ -145,7 +146,7 @@ pub(crate) struct StatusOptions {
     #[command(flatten)]
     pub(crate) access: Access,
 
-    /// A user who may see the page, where it asks.
+    /// A user who may see the page, if it asks for one.
     #[arg(long, value_name = "NAME")]
     pub(crate) user: Option<String>,
 
@@ -194,7 +195,7 @@ pub(crate) struct ExplainOptions {
 /// How a server is reached.
 #[derive(Args)]
 pub(crate) struct Access {
-    /// A file of certificates (PEM) to trust, in place of the system's.
+    /// Trust the certificates in this file (PEM) instead of the system's.
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
 
@@ -207,11 +208,11 @@ pub(crate) struct Access {
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub(crate) key: Option<PathBuf>,
 
-    /// Sends the passwords even to a server that cannot be trusted.
+    /// Send passwords even to an untrusted server.
     #[arg(long)]
     pub(crate) insecure: bool,
 
-    /// Connects to this address in place of the one that the URL's host has.
+    /// Connect to this address instead of the one of the URL's host.
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) connect: Option<std::net::IpAddr>,
 

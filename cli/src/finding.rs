@@ -11,7 +11,7 @@ pub(crate) enum Code {
     DuplicateUser,
     /// No colon, or nothing behind it: nobody can log in.
     NoHash,
-    /// What should be a hash is plain text: nobody can log in.
+    /// A plain-text password instead of a hash: nobody can log in.
     PlainText,
     /// A hash of no family that httpd knows: nobody can log in.
     UnknownHash,
@@ -23,7 +23,7 @@ pub(crate) enum Code {
     DigestLine,
     /// A hash that is quickly guessed once the file is stolen.
     WeakHash,
-    /// Who gives no name is let in with this line's password.
+    /// A client that sends no name logs in with this line's password.
     EmptyName,
     /// A blank before the colon is part of the user's name.
     BlankInName,
@@ -45,17 +45,17 @@ pub(crate) enum Code {
     JoinedLines,
     /// The stock modules stop reading the file here.
     LineTooLong,
-    /// The file has the look of the other kind.
+    /// The file looks like one of the other kind.
     WrongKind,
     /// A line of a group file without a colon.
     NoColon,
-    /// A group that nobody is in.
+    /// A group without members.
     EmptyGroup,
     /// A member who has no line in a password file.
     UnknownMember,
     /// A comma is part of a member's name.
     CommaInMember,
-    /// What is meant as a comment behind a group's members are members too.
+    /// The words of a comment behind a group's members are members too.
     TrailingComment,
     /// A user who is in no group.
     NoGroup,

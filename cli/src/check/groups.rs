@@ -34,7 +34,7 @@ pub(super) fn check(file: &NamedFile<'_>, findings: &mut Findings<'_>) -> Conten
         }
         if !line.has_colon() {
             findings.add(Code::NoColon, line.number(), line.name(), || {
-                "has no colon, and so names a group without members".to_owned()
+                "has no colon, so the group has no members".to_owned()
             });
         }
         let (_, has_members) = groups.entry(line.name().to_ascii_lowercase()).or_insert((line, false));
@@ -47,7 +47,7 @@ pub(super) fn check(file: &NamedFile<'_>, findings: &mut Findings<'_>) -> Conten
     let mut empty: Vec<_> = groups.values().filter(|(_, has_members)| !has_members).map(|&(line, _)| line).collect();
     empty.sort_by_key(|line| line.number());
     for line in empty {
-        findings.add(Code::EmptyGroup, line.number(), line.name(), || "is a group that nobody is in".to_owned());
+        findings.add(Code::EmptyGroup, line.number(), line.name(), || "is a group without members".to_owned());
     }
     Content::Groups { groups: groups.len(), members: is_in_group.into_iter().filter(|&is_in| is_in).count() }
 }
@@ -77,8 +77,10 @@ fn check_member(
         });
     } else if is_user == Some(false) {
         findings.add(Code::UnknownMember, line.number(), member, || match names.user_like(member) {
-            Some(user) => format!("is a member, and no user of the password files; {} is one", printable(user)),
-            None => "is a member, and no user of the password files".to_owned(),
+            Some(user) => {
+                format!("is a member but not a user in the password files; did you mean {}?", printable(user))
+            }
+            None => "is a member but not a user in the password files".to_owned(),
         });
     }
 }
@@ -90,8 +92,6 @@ fn check_kind(listing: &Listing, findings: &mut Findings<'_>) {
         members.next().is_some_and(|member| describe(member).usable) && members.next().is_none()
     };
     if listing.lines().next().is_some() && listing.lines().all(is_of_passwords) {
-        findings.add(Code::WrongKind, 1, b"", || {
-            "has the look of a password file, and is given as a group file".to_owned()
-        });
+        findings.add(Code::WrongKind, 1, b"", || "looks like a password file, but was passed with --groups".to_owned());
     }
 }

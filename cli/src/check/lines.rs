@@ -50,7 +50,7 @@ pub(super) fn check_lines(file: &NamedFile<'_>, findings: &mut Findings<'_>, is_
     bytes.check(findings);
     for &(number, last) in listing.long_comments().iter().filter(|&&(first, last)| bytes.hides_a_line(first, last)) {
         findings.add(Code::JoinedLines, number, b"", || {
-            format!("this comment ends in a backslash, so the lines up to {last} belong to it and name nobody")
+            format!("this comment ends in a backslash, so it swallows the lines up to {last}")
         });
     }
     for line in listing.lines() {
@@ -58,7 +58,7 @@ pub(super) fn check_lines(file: &NamedFile<'_>, findings: &mut Findings<'_>, is_
             continue;
         }
         findings.add(Code::JoinedLines, line.number(), line.name(), || {
-            format!("ends in a backslash, so the lines up to {} belong to it", line.last_number())
+            format!("ends in a backslash, so it swallows the lines up to {}", line.last_number())
         });
     }
 }

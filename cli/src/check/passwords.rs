@@ -36,7 +36,7 @@ pub(super) fn check(
         let first = first_lines[number];
         if first != 0 {
             findings.add(Code::DuplicateUser, line.number(), line.name(), || {
-                format!("counts for nothing: line {first} is this user's, and the first one counts")
+                format!("is ignored: line {first} already has this user, and the first line counts")
             });
             continue;
         }
@@ -63,7 +63,7 @@ pub(super) fn check(
         *kinds.entry(Kind::of(told, line.stored_hash())).or_default() += 1;
         check_name(line, &mut find);
         if are_compared && !names.is_member(number) {
-            find(Code::NoGroup, &|| "is in no group of the group files".to_owned());
+            find(Code::NoGroup, &|| "is not in any group".to_owned());
         }
     }
     check_looks(listing, &deceptive, findings);
@@ -90,7 +90,7 @@ fn fault(line: Listed<'_>, told: Description<'_>) -> Code {
 
 fn explain(fault: Code, line: Listed<'_>, told: Description<'_>) -> String {
     match fault {
-        Code::DigestLine => "is a line of htdigest (user:realm:hash), which Basic cannot use".to_owned(),
+        Code::DigestLine => "is a line from htdigest (user:realm:hash), which HTTP Basic cannot use".to_owned(),
         Code::NoHash if !line.has_colon() => match disguise::instead_of_colon(line.name()) {
             Some(' ') => "has a blank where the colon should be, and so no hash: nobody can log in".to_owned(),
             Some(sign) if is_invisible(sign) => {
@@ -104,10 +104,11 @@ fn explain(fault: Code, line: Listed<'_>, told: Description<'_>) -> String {
             format!("has a hash of {} with {}: nobody can log in", disguise.scheme.name(), disguise.added)
         }),
         Code::PlainText => {
-            "has plain text in place of a hash: nobody can log in, and whoever reads the file has it".to_owned()
+            "has a plain-text password instead of a hash: nobody can log in, and anyone who reads the file knows it"
+                .to_owned()
         }
         Code::UnknownHash => "has a hash that httpd does not know: nobody can log in".to_owned(),
-        _ => format!("has what begins like a hash of {} and is none: nobody can log in", told.scheme.name()),
+        _ => format!("has a damaged {} hash: nobody can log in", told.scheme.name()),
     }
 }
 
@@ -136,11 +137,11 @@ fn weak(told: Description<'_>, least: &str, min_bcrypt_cost: u32) -> String {
     let what = match least {
         "" => name.to_owned(),
         least if told.scheme == Scheme::Bcrypt => {
-            format!("{name} with cost {} (at least {least} is wanted)", told.cost)
+            format!("{name} with cost {} (wanted: at least {least})", told.cost)
         }
-        least => format!("{name} with {} (at least {least} is wanted)", told.cost),
+        least => format!("{name} with {} (wanted: at least {least})", told.cost),
     };
-    format!("{what} is quickly guessed once the file is stolen; htpasswd -B -C {min_bcrypt_cost} makes a better one")
+    format!("has {what}, quickly guessed once the file is stolen; htpasswd -B -C {min_bcrypt_cost} makes a better one")
 }
 
 fn has_invisible(name: &[u8]) -> bool {
@@ -172,10 +173,10 @@ fn check_looks(listing: &Listing, deceptive: &[Listed<'_>], findings: &mut Findi
 fn check_name(line: Listed<'_>, find: &mut impl FnMut(Code, &dyn Fn() -> String)) {
     if line.name().is_empty() {
         find(Code::EmptyName, &|| {
-            "is the user without a name: who leaves the name empty logs in by this line".to_owned()
+            "has an empty user name: a client that sends no name logs in with this line".to_owned()
         });
     } else if line.name().last().is_some_and(u8::is_ascii_whitespace) {
-        find(Code::BlankInName, &|| "has a blank before the colon, which is part of the name".to_owned());
+        find(Code::BlankInName, &|| "has a blank before the colon; the blank is part of the name".to_owned());
     }
 }
 
@@ -195,6 +196,6 @@ fn check_kind(listing: &Listing, findings: &mut Findings<'_>) {
         field.first().is_some_and(u8::is_ascii_whitespace) && !describe(field.trim_ascii()).usable
     };
     if listing.lines().next().is_some() && listing.lines().all(is_of_groups) {
-        findings.add(Code::WrongKind, 1, b"", || "has the look of a group file; name it with --groups".to_owned());
+        findings.add(Code::WrongKind, 1, b"", || "looks like a group file: pass it with --groups".to_owned());
     }
 }

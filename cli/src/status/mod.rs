@@ -43,7 +43,7 @@ fn watch(url: &str, server: &Server<'_>, first: Page) -> Result<(), String> {
     let (mut before, mut read_at) = (first, Instant::now());
     let mut text = view::of(url, &before, None);
     loop {
-        let _ = writeln!(text, "\n  {}", terminal::faint("each second anew; Ctrl-C ends"));
+        let _ = writeln!(text, "\n  {}", terminal::faint("refreshed every second; Ctrl-C quits"));
         terminal::print(&format!("{ANEW}{text}"))?;
         sleep(INTERVAL);
         let now = server.page()?;

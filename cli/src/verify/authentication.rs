@@ -16,7 +16,7 @@ pub(super) struct Passwords<'a> {
     pub(super) may_be_sent: bool,
 }
 
-const NOT_SENT: &str = "the password is not sent to a server that is not trusted (--insecure sends it)";
+const NOT_SENT: &str = "the password is not sent to an untrusted server (--insecure sends it)";
 
 impl<'a> Passwords<'a> {
     /// The user's, where they are given and may be sent; else why not.
@@ -25,7 +25,7 @@ impl<'a> Passwords<'a> {
     }
 
     fn of_outsider(&self) -> Result<&'a Credentials, &'static str> {
-        self.usable(self.outsider, "name a user who is not let in with --outsider")
+        self.usable(self.outsider, "name a user who must be refused with --outsider")
     }
 
     fn usable(&self, given: Option<&'a Credentials>, missing: &'static str) -> Result<&'a Credentials, &'static str> {
@@ -70,7 +70,7 @@ fn without_credentials(client: &Client<'_>) -> Check {
                  is another one.",
             ),
         },
-        200..=299 => Check::failed(id, format!("{}: whoever comes is let in", answer.status), LOADED),
+        200..=299 => Check::failed(id, format!("{}: anyone is let in", answer.status), LOADED),
         _ => unexpected(id, &answer),
     }
 }
@@ -197,7 +197,7 @@ fn no_answer(id: Id, client: &Client<'_>, error: &str) -> Check {
             "The server asked for a certificate, got the one of --cert, and may have refused it: is it from a CA that \
              SSLCACertificateFile names, made for clients, and valid today? httpd's error log says why."
         }
-        Asked::No => "Is it an HTTP server, and does --timeout leave it the time?",
+        Asked::No => "Is it an HTTP server, and is --timeout long enough?",
     };
     Check::failed(id, format!("no answer: {error}"), advice)
 }

@@ -93,7 +93,7 @@ fn judge(chain: &[CertificateDer<'static>], host: &str, trust: &Trust, min_days:
             check_name(&chain[0], host),
             check_validity(&facts, now, min_days),
         ],
-        Some(Err(why)) => vec![Check::failed(Id::Chain, format!("cannot be read: {why}"), "Have it made anew.")],
+        Some(Err(why)) => vec![Check::failed(Id::Chain, format!("cannot be read: {why}"), "Have a new one issued.")],
         None => vec![Check::failed(Id::Chain, "none was shown", "SSLCertificateFile names one.")],
     }
 }

@@ -104,10 +104,10 @@ fn judge(id: Id, what: &str, tried: Vec<Way>) -> Check {
     let open: Vec<_> =
         tried.iter().filter_map(|way| way.is_open().map(|status| format!("{status} for {}", way.name))).collect();
     if !open.is_empty() {
-        return Check::failed(id, format!("let through without credentials: {}", open.join(", ")), SHUT);
+        return Check::failed(id, format!("gets through without credentials: {}", open.join(", ")), SHUT);
     }
     match tried.iter().filter(|way| way.answer.is_ok()).count() {
         0 => Check::skipped(id, "no request was answered"),
-        _ => Check::passed(id, format!("{} without credentials, none let through", count(tried.len(), what))),
+        _ => Check::passed(id, format!("{} without credentials, none gets through", count(tried.len(), what))),
     }
 }

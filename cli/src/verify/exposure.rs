@@ -76,7 +76,7 @@ pub(super) fn check_backend(backend: Option<&str>, timeout: Duration, report: &m
         if !matches!(answer.status, 401 | 403) {
             report.add(Check::failed(
                 Id::Backend,
-                format!("{} on {address}, without credentials: whoever reaches it passes httpd by", answer.status),
+                format!("{} on {address}, without credentials: anyone who reaches it bypasses httpd", answer.status),
                 "Bind Elasticsearch to the loopback address (network.host: 127.0.0.1, http.host), or let the firewall \
                  admit httpd's machine only.",
             ));
@@ -87,7 +87,9 @@ pub(super) fn check_backend(backend: Option<&str>, timeout: Duration, report: &m
     report.add(Check::passed(
         Id::Backend,
         match guarded.is_empty() {
-            true => format!("port {port} gives no answer on the {} addresses that others reach", addresses.len()),
+            true => {
+                format!("port {port} does not answer on the {} addresses that other machines reach", addresses.len())
+            }
             false => format!("asks for credentials on {}", guarded.join(", ")),
         },
     ));

@@ -63,7 +63,7 @@ pub(crate) fn run(options: &VerifyOptions) -> Result<Outcome, String> {
         doors::check(&client, options.backend.as_deref(), &mut report);
         exposure::check_auth_user_file(&client, options.auth_user_file.as_deref(), &passwords, &mut report);
     } else {
-        report.skip_rest("there is no connection that requests could be sent on");
+        report.skip_rest("no connection to send requests on");
     }
     certificate::check_clients(&dialler, &mut report);
     exposure::check_backend(options.backend.as_deref(), timeout, &mut report)?;

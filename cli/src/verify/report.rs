@@ -201,7 +201,7 @@ impl Report {
         let number = |result| self.checks.iter().filter(|check| check.result == result).count();
         let (passed, failed, skipped) = (number(State::Passed), number(State::Failed), number(State::Skipped));
         let failed = if failed == 0 { format!("{failed} failed") } else { bad(format!("{failed} failed")) };
-        writeln!(text, "\n  {passed} passed, {failed}, {skipped} not looked at")
+        writeln!(text, "\n  {passed} passed, {failed}, {skipped} skipped")
     }
 }
 
