@@ -5,7 +5,7 @@ use std::io;
 use std::mem::transmute;
 use std::ptr::{NonNull, from_ref, null};
 
-use esauth_engine::cache::{Settings, Unprotected};
+use esauth_engine::verification::{Settings, Unprotected};
 
 use crate::authn::{basic, provider};
 #[cfg(httpd = "2.4")]

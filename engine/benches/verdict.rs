@@ -12,7 +12,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use esauth_engine::cache::{Cache, Credential, Outcome, Presented, Settings};
+use esauth_engine::verification::{Credential, Presented, Settings, Verifier};
 use esauth_engine::{LineRules, Passwords, Source, hash};
 
 /// Of "secret", cost 5.
@@ -27,7 +27,7 @@ fn main() {
     let path = CString::new(path.as_os_str().as_bytes()).unwrap();
     let users: Source<Passwords> = Source::new(&path, LineRules::Httpd24, Arc::default());
     let cache =
-        Cache::create(Settings { entries: 65536, ttl: 1200, slots: 2, workers: 256, max_failures: None }).unwrap().0;
+        Verifier::create(Settings { entries: 65536, ttl: 1200, slots: 2, workers: 256, max_failures: None }).unwrap().0;
     // Until the clock has moved on from the file's last change, every look reads it again.
     thread::sleep(Duration::from_millis(50));
     users.current().snapshot.expect("the file can be read");
@@ -59,10 +59,10 @@ fn main() {
         let file = users.current().snapshot.expect("the file can be read");
         black_box(file.stored_hash(b"user99999"));
     });
-    let count = || cache.counters().count(Outcome::Granted);
+    let count = || cache.counters().count(0);
     report("counting a request, of the two counts it costs", 20_000, &mut || count());
     let forgetful =
-        Cache::create(Settings { entries: 0, ttl: 1200, slots: 2, workers: 256, max_failures: None }).unwrap().0;
+        Verifier::create(Settings { entries: 0, ttl: 1200, slots: 2, workers: 256, max_failures: None }).unwrap().0;
     report("cold grant (a miss), bcrypt cost 5", 20, &mut || {
         keep(forgetful.judge(&credential(STORED.as_bytes(), b"secret")))
     });

@@ -3,7 +3,7 @@
 //! * [`Passwords`] and [`Groups`] are immutable snapshots of a password or group file, parsed by the line rules of
 //!   Apache httpd and searched in constant time whatever the number of users, groups and members.
 //! * [`Source`] keeps the current snapshot of one file and reads it again when it has changed.
-//! * [`cache::Cache`] remembers verdicts for all processes of a server, and computes each hash once.
+//! * [`verification::Verifier`] remembers verdicts for all processes of a server, and computes each hash once.
 //! * [`hash::verify`] compares a password with a stored hash of any family that `htpasswd` or crypt(3) makes.
 //! * [`Listing`] is a password or group file line by line, and [`hash::describe`] tells what a stored hash is, for programs
 //!   that explain a file to people.
@@ -11,10 +11,12 @@
 //! No type of httpd's appears here: user names, passwords and group names are bytes without NUL, as httpd's C strings
 //! are. Nothing here logs; what an operator should hear is returned as [`FileEvent`].
 
-pub mod cache;
+mod clock;
+mod counters;
 mod files;
 pub mod hash;
 mod sync;
+pub mod verification;
 mod wipe;
 
 pub use files::{

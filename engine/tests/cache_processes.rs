@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use esauth_engine::cache::{Cache, Credential, Judgement, MaxFailures, Settings, Verdict};
+use esauth_engine::verification::{Credential, Judgement, MaxFailures, Settings, Verdict, Verifier};
 
 /// Of "secret", cost 10: some 50 ms.
 const SLOW: &[u8] = b"$2y$10$MxDzrYMjXP895CsJ4dbfhOPC4mZP28RIUGQDSW.4lHttNZA60lCoG";
@@ -65,8 +65,8 @@ fn shared_counters() -> &'static Counters {
     }
 }
 
-fn cache(slots: usize) -> Cache {
-    Cache::create(Settings { entries: 4096, ttl: 600, slots, workers: 256, max_failures: None }).unwrap().0
+fn cache(slots: usize) -> Verifier {
+    Verifier::create(Settings { entries: 4096, ttl: 600, slots, workers: 256, max_failures: None }).unwrap().0
 }
 
 fn credential<'a>(stored: &'a [u8], password: &'a [u8], client: &'a str) -> Credential<'a> {
@@ -112,7 +112,7 @@ fn count(counter: &AtomicU64, judgement: &Judgement) {
 }
 
 /// One request with the slow hash, whose verdict is known, and whose hash is counted if it computes one.
-fn expect(cache: &Cache, password: &[u8], verdict: Verdict, hashes: &AtomicU64) {
+fn expect(cache: &Verifier, password: &[u8], verdict: Verdict, hashes: &AtomicU64) {
     let judgement = cache.judge(&credential(SLOW, password, "192.0.2.1"));
     assert_eq!(judgement.verdict, verdict);
     count(hashes, &judgement);
@@ -255,7 +255,12 @@ fn slots_and_bounds() {
 }
 
 /// Processes that guess on so many connections, from this client, for this user, without end.
-fn guessers(cache: Cache, client: &'static str, connections: usize, guesses: &'static AtomicU64) -> Vec<libc::pid_t> {
+fn guessers(
+    cache: Verifier,
+    client: &'static str,
+    connections: usize,
+    guesses: &'static AtomicU64,
+) -> Vec<libc::pid_t> {
     let process = |process| {
         child(|| {
             thread::scope(|scope| {
@@ -278,7 +283,7 @@ fn guessers(cache: Cache, client: &'static str, connections: usize, guesses: &'s
 }
 
 /// How many guesses were hashed while `body` ran, with guessers at work.
-fn beside_guessers(cache: Cache, clients: &[&'static str], connections: usize, body: impl FnOnce()) -> u64 {
+fn beside_guessers(cache: Verifier, clients: &[&'static str], connections: usize, body: impl FnOnce()) -> u64 {
     let guesses = &shared_counters().0[0];
     let guessers: Vec<_> = clients.iter().flat_map(|client| guessers(cache, client, connections, guesses)).collect();
     // Enough for them to be known as such.
@@ -327,7 +332,7 @@ fn two_networks() {
 
 fn all_slots_without_a_cache() {
     let settings = Settings { entries: 0, ttl: 600, slots: 2, workers: 64, max_failures: None };
-    let cache = Cache::create(settings).unwrap().0;
+    let cache = Verifier::create(settings).unwrap().0;
     let judge = || assert_eq!(cache.judge(&credential(SLOW, b"secret", "192.0.2.1")).verdict, Verdict::Granted);
     let most = thread::scope(|scope| {
         let threads: Vec<_> = (0..8).map(|_| scope.spawn(judge)).collect();
@@ -345,7 +350,7 @@ fn failing_hash() {
     const YESCRYPT: &[u8] = b"$y$j9T$saltsalt$VuCHcCYYVuebTL.IxzSml3z./71e36sys.wEb95cM54";
     let limits = Some(MaxFailures { failures: 3, seconds: 60 });
     let settings = Settings { entries: 64, ttl: 600, slots: 2, workers: 64, max_failures: limits };
-    let cache = Cache::create(settings).unwrap().0;
+    let cache = Verifier::create(settings).unwrap().0;
     let verdict = || cache.judge(&credential(YESCRYPT, b"secret", "192.0.2.1")).verdict;
     let without_memory = child(|| {
         // SAFETY: a limit of this process's own.
@@ -360,13 +365,13 @@ fn failing_hash() {
 }
 
 /// Locks out after five failures.
-fn strict(entries: usize) -> Cache {
+fn strict(entries: usize) -> Verifier {
     let max_failures = Some(MaxFailures { failures: 5, seconds: 60 });
-    Cache::create(Settings { entries, ttl: 600, slots: 4, workers: 256, max_failures }).unwrap().0
+    Verifier::create(Settings { entries, ttl: 600, slots: 4, workers: 256, max_failures }).unwrap().0
 }
 
 /// What a user's client is told about a password.
-fn told(cache: &Cache, stored: &[u8], password: &str, user: &str) -> Judgement {
+fn told(cache: &Verifier, stored: &[u8], password: &str, user: &str) -> Judgement {
     let credential = credential(stored, password.as_bytes(), "192.0.2.1");
     cache.judge(&Credential { user: user.as_bytes(), ..credential })
 }

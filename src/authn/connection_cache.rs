@@ -4,7 +4,7 @@
 use std::ffi::CStr;
 use std::ptr;
 
-use esauth_engine::cache::{Grant, Presented};
+use esauth_engine::verification::{Grant, Presented};
 use esauth_engine::{Passwords, Snapshot};
 
 use crate::config::section::DirConfig;
@@ -28,7 +28,7 @@ pub(crate) fn recall<'r>(request: Request<'r>, header: &CStr) -> Option<&'r CStr
     // SAFETY: null, or what `remember` has kept.
     let last = unsafe { request.connection_data().cast::<LastGrant>().as_ref() }?;
     let path = DirConfig::of(request).user_file?;
-    if !verdicts::cache()?.recalls(&last.grant, &presented(request, header), path) {
+    if !verdicts::verifier()?.recalls(&last.grant, &presented(request, header), path) {
         return None;
     }
     // A copy, since the next request on the connection may be answered before this one is logged.
@@ -39,13 +39,14 @@ pub(crate) fn recall<'r>(request: Request<'r>, header: &CStr) -> Option<&'r CStr
 pub(crate) fn has_granted(request: Request<'_>, header: &CStr) -> bool {
     // SAFETY: as in `recall`.
     let last = unsafe { request.connection_data().cast::<LastGrant>().as_ref() };
-    last.zip(verdicts::cache()).is_some_and(|(last, cache)| cache.has_granted(&last.grant, &presented(request, header)))
+    last.zip(verdicts::verifier())
+        .is_some_and(|(last, cache)| cache.has_granted(&last.grant, &presented(request, header)))
 }
 
 /// Remembers that by what `file` says, `user` was granted with this header.
 pub(crate) fn remember(request: Request<'_>, header: &CStr, file: &Snapshot<Passwords>, user: &CStr) {
     let name = user.to_bytes();
-    let Some(cache) = verdicts::cache() else { return };
+    let Some(cache) = verdicts::verifier() else { return };
     let Some(grant) = cache.grant(&presented(request, header), file).filter(|_| name.len() <= LONGEST_USER) else {
         return;
     };

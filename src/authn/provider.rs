@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use esauth_engine::cache::{Credential, Lockout, Scope, Verdict};
+use esauth_engine::verification::{Credential, Lockout, Scope, Verdict};
 use esauth_engine::{Passwords, Snapshot};
 
 use crate::config::section::DirConfig;
@@ -167,7 +167,7 @@ pub(crate) fn judge(
     let config = DirConfig::of(request);
     let stored = file.stored_hash(user.to_bytes());
     // Without it nothing bounds guessing.
-    let Some(cache) = verdicts::cache() else { return AuthnStatus::Error };
+    let Some(cache) = verdicts::verifier() else { return AuthnStatus::Error };
     let hash = match stored {
         Some(hash) => hash,
         // Where others may know the user, there is no secret in that this one does not, and no failure to be counted.

@@ -5,7 +5,7 @@
 
 use std::ffi::CStr;
 
-use esauth_engine::cache::FileKind;
+use esauth_engine::verification::FileKind;
 
 use crate::config::server::ServerConfig;
 use crate::httpd::bindings::{authn_provider, command_rec};

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::ffi::CStr;
 use std::thread;
 
-use esauth_engine::cache::{FileKind, MaxFailures, Settings};
+use esauth_engine::verification::{FileKind, MaxFailures, Settings};
 
 use crate::httpd::bindings::{command_rec, server_rec};
 use crate::httpd::command::{self, Answer, Command, Refusal};

@@ -7,8 +7,8 @@ use std::ffi::{CStr, c_int};
 use std::fmt::{Display, Write as _};
 use std::time::Duration;
 
-use esauth_engine::cache::{Cache, Counters, FileKind, FileReport, Look, Times, Waited};
 use esauth_engine::hash::Family;
+use esauth_engine::verification::{Counters, FileKind, FileReport, Look, Times, Verifier, Waited};
 
 use crate::config::section::{DirConfig, METRICS_HANDLER, file_directive};
 use crate::httpd::bindings::{
@@ -48,14 +48,14 @@ fn answer(request: Request<'_>) -> c_int {
         request.allow_only(M_GET as c_int);
         return HTTP_METHOD_NOT_ALLOWED as c_int;
     }
-    let Some(cache) = verdicts::cache() else { return HTTP_SERVICE_UNAVAILABLE as c_int };
+    let Some(cache) = verdicts::verifier() else { return HTTP_SERVICE_UNAVAILABLE as c_int };
     request.set_content_type(CONTENT_TYPE);
-    request.headers_out().set(c"Cache-Control", c"no-store");
+    request.headers_out().set(c"Verifier-Control", c"no-store");
     request.write(page(cache).as_bytes());
     OK as c_int
 }
 
-fn page(cache: &Cache) -> String {
+fn page(cache: &Verifier) -> String {
     let mut page = Page::default();
     server(&mut page, cache.counters());
     remembered(&mut page, cache);
@@ -72,11 +72,11 @@ fn server(page: &mut Page, counters: &Counters) {
     page.metric("requests_total", "counter", "Requests that this module authenticated or refused, by final outcome.");
     for outcome in Outcome::ALL {
         let labels = [("verdict", verdict(outcome)), ("reason", reason(outcome).to_str().unwrap_or(""))];
-        page.sample(&labels, counters.requests(outcome));
+        page.sample(&labels, counters.requests(outcome as u8));
     }
 }
 
-fn remembered(page: &mut Page, cache: &Cache) {
+fn remembered(page: &mut Page, cache: &Verifier) {
     let (counters, usage) = (cache.counters(), cache.usage());
     let parts = [("grants", Look::Grant, usage.grants), ("denials", Look::Denial, usage.denials)];
     page.metric("cache_hits_total", "counter", "Credentials whose verdict was remembered.");
@@ -99,7 +99,7 @@ fn remembered(page: &mut Page, cache: &Cache) {
     }
 }
 
-fn hashes(page: &mut Page, cache: &Cache) {
+fn hashes(page: &mut Page, cache: &Verifier) {
     let (counters, usage) = (cache.counters(), cache.usage());
     page.metric("hashes_total", "counter", "Password hashes computed, by family.");
     for family in Family::ALL {
@@ -130,7 +130,7 @@ struct File {
     is_named: bool,
 }
 
-fn files(page: &mut Page, cache: &Cache) {
+fn files(page: &mut Page, cache: &Verifier) {
     let files = all_files(cache);
     let named = || files.iter().filter(|file| file.is_named);
     let of_kind = |kind| named().filter(move |file| file.kind == kind);
@@ -154,7 +154,7 @@ fn files(page: &mut Page, cache: &Cache) {
     files.iter().for_each(|file| page.file(file, file.report.failures));
 }
 
-fn all_files(cache: &Cache) -> Vec<File> {
+fn all_files(cache: &Verifier) -> Vec<File> {
     let mut files: Vec<File> = Vec::new();
     for &(kind, path) in verdicts::named_files() {
         let Some(counters) = cache.named_file(kind, path.to_bytes()) else { continue };

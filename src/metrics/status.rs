@@ -3,8 +3,8 @@
 use std::ffi::c_int;
 use std::fmt::Write as _;
 
-use esauth_engine::cache::{Cache, Look};
 use esauth_engine::hash::Family;
+use esauth_engine::verification::{Look, Verifier};
 
 use crate::httpd::bindings::{DECLINED, OK, request_rec};
 use crate::httpd::request::Request;
@@ -19,7 +19,7 @@ pub(crate) unsafe extern "C" fn status_hook(raw: *mut request_rec, flags: c_int)
     // SAFETY: mod_status calls with the live request that it answers.
     let Some(request) = (unsafe { Request::new(raw) }) else { return DECLINED };
     guard_request(request, DECLINED, || {
-        let Some(cache) = verdicts::cache() else { return DECLINED };
+        let Some(cache) = verdicts::verifier() else { return DECLINED };
         let figures = figures(cache);
         request.write(if flags & SHORT == 0 { table(&figures) } else { lines(&figures) }.as_bytes());
         OK as c_int
@@ -33,7 +33,7 @@ struct Figure {
     value: u64,
 }
 
-fn figures(cache: &Cache) -> Vec<Figure> {
+fn figures(cache: &Verifier) -> Vec<Figure> {
     let (counters, usage) = (cache.counters(), cache.usage());
     let mut figures = Vec::new();
     for outcome in Outcome::ALL {
@@ -42,7 +42,7 @@ fn figures(cache: &Cache) -> Vec<Figure> {
         figures.push(Figure {
             key,
             text: format!("Requests: {}", reason.replace('_', " ")),
-            value: counters.requests(outcome),
+            value: counters.requests(outcome as u8),
         });
     }
     let hashes = Family::ALL.into_iter().map(|family| counters.hashes(family)).sum();

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use esauth_engine::cache::{Contents, FileKind};
+use esauth_engine::verification::{Contents, FileKind};
 use esauth_engine::{
     FileEvent, Groups, Parse, Passwords, ReadError, Reading, Snapshot, Source, Watcher, advice_on_watching,
 };
@@ -282,7 +282,7 @@ impl<T: Parse + Measure> File<T> {
         let reading = self.source.current();
         self.count_loads(kind);
         if reading.snapshot.is_err() {
-            if let Some(cache) = verdicts::cache() {
+            if let Some(cache) = verdicts::verifier() {
                 cache.file(kind, self.source.path().to_bytes()).note_failure();
             }
         }
@@ -302,7 +302,7 @@ impl<T: Parse + Measure> File<T> {
         if loads == counted || !is_mine() {
             return;
         }
-        if let (Some(cache), Some(snapshot)) = (verdicts::cache(), self.source.last_read()) {
+        if let (Some(cache), Some(snapshot)) = (verdicts::verifier(), self.source.last_read()) {
             cache
                 .file(kind, self.source.path().to_bytes())
                 .note_loads(loads - counted, snapshot.contents(snapshot.file_size()));

@@ -8,13 +8,55 @@ use std::ffi::{CStr, c_int, c_void};
 use std::ptr::without_provenance_mut;
 use std::time::Duration;
 
-pub(crate) use esauth_engine::cache::Outcome;
+use esauth_engine::verification::OUTCOMES;
 
 use crate::httpd::bindings::{DECLINED, OK, request_rec};
 use crate::httpd::boundary::guard;
 use crate::httpd::log::{Level, log_request};
 use crate::httpd::request::Request;
 use crate::state::{files, verdicts};
+
+/// How a request came out, as far as authentication is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Outcome {
+    /// It was let in.
+    Granted,
+    /// The password is not that of the user.
+    WrongPassword,
+    /// No file has the user.
+    UnknownUser,
+    /// It came without credentials.
+    NoCredentials,
+    /// Its credentials were of another scheme than Basic.
+    OtherScheme,
+    /// The user was authenticated, but is in none of the groups required.
+    NotInGroup,
+    /// The user was authenticated, but some other requirement was not met.
+    OtherRequirement,
+    /// It was refused unjudged, after too many failures.
+    LockedOut,
+    /// The queue for hashes was full.
+    QueueFull,
+    /// Something is wrong with the configuration, a file or this program.
+    Error,
+}
+
+impl Outcome {
+    /// All of them, in order.
+    pub(crate) const ALL: [Outcome; OUTCOMES] = [
+        Outcome::Granted,
+        Outcome::WrongPassword,
+        Outcome::UnknownUser,
+        Outcome::NoCredentials,
+        Outcome::OtherScheme,
+        Outcome::NotInGroup,
+        Outcome::OtherRequirement,
+        Outcome::LockedOut,
+        Outcome::QueueFull,
+        Outcome::Error,
+    ];
+}
 
 /// The notes for the access log: `%{esauth-verdict}n` and `%{esauth-hash-us}n`.
 const VERDICT_NOTE: &CStr = c"esauth-verdict";
@@ -96,8 +138,8 @@ pub(crate) unsafe extern "C" fn log_transaction(raw: *mut request_rec) -> c_int 
 fn count(request: Request<'_>) {
     let last = request.last();
     let Some(outcome) = Initial(request).progress().concluded(last.status()) else { return };
-    if let Some(cache) = verdicts::cache() {
-        cache.counters().count(outcome);
+    if let Some(cache) = verdicts::verifier() {
+        cache.counters().count(outcome as u8);
     }
     // The access log shows the notes of the request that was redirected to last.
     last.notes().set(VERDICT_NOTE, reason(outcome));

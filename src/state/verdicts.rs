@@ -5,7 +5,7 @@ use std::io;
 use std::ptr::{NonNull, from_mut, null_mut};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use esauth_engine::cache::{Cache, FileKind, Settings, Unprotected};
+use esauth_engine::verification::{FileKind, Settings, Unprotected, Verifier};
 
 use crate::httpd::bindings::{apr_pool_t, esauth_keep_memory, esauth_kept_memory};
 use crate::httpd::pool::Pool;
@@ -13,7 +13,7 @@ use crate::httpd::pool::Pool;
 /// What all children of the server share, in the configuration's pool.
 #[derive(Clone, Copy)]
 struct Server<'p> {
-    cache: Cache,
+    cache: Verifier,
     settings: Settings,
     /// True where the cache is that of the configuration before.
     is_adopted: bool,
@@ -37,7 +37,7 @@ fn server() -> Option<&'static Server<'static>> {
 }
 
 /// The server's cache. `None` only before the configuration is complete.
-pub(crate) fn cache() -> Option<&'static Cache> {
+pub(crate) fn verifier() -> Option<&'static Verifier> {
     server().map(|server| &server.cache)
 }
 
@@ -64,7 +64,7 @@ pub(crate) unsafe fn establish<'p>(
     // SAFETY: the process's pool; what is kept there was put there by `renew`, in this process.
     let kept = unsafe {
         let memory = NonNull::new(esauth_kept_memory(process));
-        memory.and_then(|memory| Cache::adopt(memory.cast(), settings))
+        memory.and_then(|memory| Verifier::adopt(memory.cast(), settings))
     };
     let (cache, missing) = match kept {
         Some(cache) => (cache, Missing::new()),
@@ -101,7 +101,7 @@ pub(crate) fn open() -> io::Result<()> {
     server().map_or(Ok(()), |server| server.cache.open())
 }
 
-fn name_files(cache: &Cache, files: &[NamedFile<'_>]) {
+fn name_files(cache: &Verifier, files: &[NamedFile<'_>]) {
     cache.name_files(files.iter().map(|(kind, path)| (*kind, path.to_bytes())));
 }
 
@@ -109,13 +109,13 @@ fn name_files(cache: &Cache, files: &[NamedFile<'_>]) {
 ///
 /// # Safety
 /// As for [`establish`].
-unsafe fn renew(process: *mut apr_pool_t, settings: Settings) -> io::Result<(Cache, Missing)> {
-    let (cache, missing) = Cache::create(settings)?;
+unsafe fn renew(process: *mut apr_pool_t, settings: Settings) -> io::Result<(Verifier, Missing)> {
+    let (cache, missing) = Verifier::create(settings)?;
     // SAFETY: as the caller promises; the parent answers no requests, so nothing in it uses the predecessor's memory. The
     // children that do have mappings of their own.
     unsafe {
         if let Some(predecessor) = NonNull::new(esauth_kept_memory(process)) {
-            Cache::release(predecessor.cast());
+            Verifier::release(predecessor.cast());
         }
         esauth_keep_memory(process, cache.memory().as_ptr().cast());
     }

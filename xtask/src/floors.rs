@@ -23,4 +23,8 @@ pub(crate) const HOUSES: &[House] = &[
             &["finding", "outcome", "terminal", "text"],
         ],
     },
+    House {
+        folder: "engine/src",
+        floors: &[&["lib"], &["verification"], &["counters", "files"], &["hash"], &["clock", "sync", "wipe"]],
+    },
 ];

@@ -6,7 +6,6 @@ use std::io;
 use zeroize::Zeroizing;
 
 use super::compare::same;
-use super::description::{Scheme, describe};
 
 unsafe extern "C" {
     /// Of <crypt.h>: hashes `phrase` as `setting` says, within `data`; null, or a text that starts with `*`, on failure.
@@ -22,8 +21,8 @@ struct Block([u8; 16]);
 
 impl zeroize::DefaultIsZeroes for Block {}
 
-/// Fails where the hash could not be computed, for lack of memory say. A hash that cannot be parsed is a mismatch, and so
-/// is a password that is too long for crypt(3).
+/// Fails where crypt(3) fails, for want of memory or since it cannot parse the hash: its error number does not always tell
+/// which.
 pub(super) fn verify(password: &[u8], stored: &[u8]) -> io::Result<bool> {
     let phrase = with_nul(password)?;
     let setting = with_nul(stored)?;
@@ -39,20 +38,13 @@ pub(super) fn verify(password: &[u8], stored: &[u8]) -> io::Result<bool> {
         *libc::__errno_location() = 0;
         crypt_r(phrase.as_ptr().cast(), setting.as_ptr().cast(), data.as_mut_ptr().cast())
     };
-    let error = io::Error::last_os_error().raw_os_error();
+    let error = io::Error::last_os_error();
     // SAFETY: if not null, a C string inside `data`, which lives until the end of this function.
     let computed = (!computed.is_null()).then(|| unsafe { CStr::from_ptr(computed) }.to_bytes());
     match computed.filter(|hash| !hash.starts_with(b"*")) {
         Some(hash) => Ok(same(hash, stored)),
-        None if error == Some(libc::ENOMEM) || needs_memory(stored) => Err(io::ErrorKind::OutOfMemory.into()),
-        None => Ok(false),
+        None => Err(error),
     }
-}
-
-/// True for a whole hash of a family that takes megabytes. libxcrypt says EINVAL where it could not have them.
-fn needs_memory(stored: &[u8]) -> bool {
-    let description = describe(stored);
-    description.usable && matches!(description.scheme, Scheme::Yescrypt | Scheme::GostYescrypt | Scheme::Scrypt)
 }
 
 fn with_nul(bytes: &[u8]) -> io::Result<Zeroizing<Vec<u8>>> {

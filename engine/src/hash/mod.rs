@@ -47,13 +47,22 @@ fn verify_cheap(password: &[u8], stored: &[u8]) -> bool {
 
 #[inline(never)]
 fn verify_slow(password: &[u8], stored: &[u8]) -> io::Result<bool> {
-    if bcrypt::is_bcrypt(stored) {
+    let verdict = if bcrypt::is_bcrypt(stored) {
         bcrypt::verify(password, stored)
     } else if stored.starts_with(apr1::PREFIX) {
         Ok(apr1::verify(password, stored))
     } else {
         crypt::verify(password, stored)
-    }
+    };
+    // What crypt(3) cannot parse is a mismatch, and so is a password that is too long for it.
+    verdict.or_else(|error| if is_lack_of_memory(&error, stored) { Err(error) } else { Ok(false) })
+}
+
+/// True also for a whole hash of a family that takes megabytes: where libxcrypt could not have them it says EINVAL.
+fn is_lack_of_memory(error: &io::Error, stored: &[u8]) -> bool {
+    let takes_much = |scheme| matches!(scheme, Scheme::Yescrypt | Scheme::GostYescrypt | Scheme::Scrypt);
+    let Description { scheme, usable, .. } = describe(stored);
+    error.kind() == io::ErrorKind::OutOfMemory || (usable && takes_much(scheme))
 }
 
 /// The families of hashes, as an operator tells them apart.

@@ -14,11 +14,11 @@ use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mlock, mma
 use rustix::rand::{GetRandomFlags, getrandom};
 use zeroize::Zeroizing;
 
-use super::counters::Counters;
 use super::digest::{KEY_BYTES, Keys};
-use super::lockout::Lockouts;
+use super::lockouts::Lockouts;
 use super::queue::Queue;
 use super::table::{Entry, Table, WAYS};
+use crate::counters::Counters;
 
 /// Stands for what lies where in the memory, so that a library that was replaced while httpd ran does not read the memory
 /// of another version of it.

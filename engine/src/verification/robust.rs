@@ -37,22 +37,22 @@ mod in_a_model {
     use super::Taken;
 
     #[derive(Default)]
-    pub(in super::super) struct RobustMutex(Mutex<()>);
+    pub(crate) struct RobustMutex(Mutex<()>);
 
-    pub(in super::super) struct Held<'m>(#[expect(dead_code, reason = "held until it is dropped")] MutexGuard<'m, ()>);
+    pub(crate) struct Held<'m>(#[expect(dead_code, reason = "held until it is dropped")] MutexGuard<'m, ()>);
 
     impl RobustMutex {
         /// # Safety
         /// None is needed: it is made ready.
-        pub(in super::super) unsafe fn initialise(&self) -> std::io::Result<()> {
+        pub(crate) unsafe fn initialise(&self) -> std::io::Result<()> {
             Ok(())
         }
 
-        pub(in super::super) fn lock(&self) -> Taken<'_> {
+        pub(crate) fn lock(&self) -> Taken<'_> {
             self.0.lock().map_or(Taken::Busy, |guard| Taken::Clean(Held(guard)))
         }
 
-        pub(in super::super) fn try_lock(&self) -> Taken<'_> {
+        pub(crate) fn try_lock(&self) -> Taken<'_> {
             self.0.try_lock().map_or(Taken::Busy, |guard| Taken::Clean(Held(guard)))
         }
     }
@@ -68,13 +68,13 @@ mod shared {
 
     /// A robust, process-shared POSIX mutex. Lives in shared memory and is initialised once, there.
     #[repr(C)]
-    pub(in super::super) struct RobustMutex(UnsafeCell<libc::pthread_mutex_t>);
+    pub(crate) struct RobustMutex(UnsafeCell<libc::pthread_mutex_t>);
 
     // SAFETY: a mutex is for threads to share; all access goes through pthread functions.
     unsafe impl Sync for RobustMutex {}
 
     /// A hold on a [`RobustMutex`], which ends when this is dropped: in the thread that took it, to which it is bound.
-    pub(in super::super) struct Held<'m> {
+    pub(crate) struct Held<'m> {
         mutex: &'m RobustMutex,
         not_send: PhantomData<*const ()>,
     }
@@ -84,7 +84,7 @@ mod shared {
         ///
         /// # Safety
         /// No other thread or process uses it yet, and it is not moved afterwards.
-        pub(in super::super) unsafe fn initialise(&self) -> std::io::Result<()> {
+        pub(crate) unsafe fn initialise(&self) -> std::io::Result<()> {
             // SAFETY: an attribute object on the stack, initialised before it is used and destroyed at the end; the mutex is
             // ours alone, as the caller promises.
             unsafe {
@@ -102,7 +102,7 @@ mod shared {
 
         /// Waits for the mutex, which nobody holds for longer than microseconds. [`Taken::Busy`] where somebody has held it for
         /// a second all the same: a process that was stopped, in a debugger say.
-        pub(in super::super) fn lock(&self) -> Taken<'_> {
+        pub(crate) fn lock(&self) -> Taken<'_> {
             const PATIENCE: Duration = Duration::from_secs(1);
             match self.try_lock() {
                 Taken::Busy => self.lock_within(PATIENCE),
@@ -123,7 +123,7 @@ mod shared {
         }
 
         /// Takes the mutex if it is free.
-        pub(in super::super) fn try_lock(&self) -> Taken<'_> {
+        pub(crate) fn try_lock(&self) -> Taken<'_> {
             // SAFETY: an initialised mutex.
             self.taken(unsafe { libc::pthread_mutex_trylock(self.0.get()) })
         }

@@ -3,18 +3,20 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "what fails while a test is set up fails the test")]
 
 use std::thread;
+use std::time::Duration;
 
 use super::*;
+use crate::hash::Family;
 
 /// Of "secret", cost 4.
 const STORED: &[u8] = b"$2y$04$Ub9qVQIdR5j2PmraY4inw.hl6PDkZQ4R9.nbiAuCQLBZcEqfzDCiu";
 
-fn cache(entries: usize, ttl: u64) -> Cache {
+fn cache(entries: usize, ttl: u64) -> Verifier {
     create(Settings { entries, ttl, slots: 2, workers: 64, max_failures: None })
 }
 
-fn create(settings: Settings) -> Cache {
-    Cache::create(settings).expect("there is memory for a small cache").0
+fn create(settings: Settings) -> Verifier {
+    Verifier::create(settings).expect("there is memory for a small cache").0
 }
 
 fn credential(password: &str) -> Credential<'_> {
@@ -29,7 +31,7 @@ fn credential(password: &str) -> Credential<'_> {
     }
 }
 
-fn judge(cache: &Cache, credential: &Credential<'_>) -> (Verdict, bool) {
+fn judge(cache: &Verifier, credential: &Credential<'_>) -> (Verdict, bool) {
     let judgement = cache.judge(credential);
     (judgement.verdict, judgement.hashed_for.is_some())
 }
@@ -138,7 +140,7 @@ fn a_successor_of_the_same_size_adopts_what_is_remembered_and_another_does_not()
     let adopt = |entries| {
         // SAFETY: `before` made the memory in this process.
         unsafe {
-            Cache::adopt(before.memory(), Settings { entries, ttl: 60, slots: 1, workers: 64, max_failures: None })
+            Verifier::adopt(before.memory(), Settings { entries, ttl: 60, slots: 1, workers: 64, max_failures: None })
         }
     };
     assert_eq!(judge(&adopt(64).unwrap(), &credential("secret")), (Verdict::Granted, false));
@@ -149,12 +151,12 @@ fn a_successor_of_the_same_size_adopts_what_is_remembered_and_another_does_not()
 const CHEAP: &[u8] = b"{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=";
 
 /// Locked out after three failures.
-fn strict(entries: usize) -> Cache {
+fn strict(entries: usize) -> Verifier {
     let max_failures = Some(MaxFailures { failures: 3, seconds: 60 });
     create(Settings { entries, ttl: 60, slots: 2, workers: 64, max_failures })
 }
 
-fn lock_out(cache: &Cache, credential: &Credential<'_>) {
+fn lock_out(cache: &Verifier, credential: &Credential<'_>) {
     for number in 1..=3 {
         let password = format!("guess {number}");
         let judgement = cache.judge(&Credential { password: password.as_bytes(), ..*credential });

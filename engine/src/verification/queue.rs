@@ -22,8 +22,8 @@ use std::time::{Duration, Instant};
 
 use super::count::Count;
 use super::digest::Digest;
-use super::monotonic_milliseconds;
 use super::robust::{Held, RobustMutex, Taken};
+use crate::clock::monotonic_milliseconds;
 use crate::sync::{AtomicU32, AtomicU64, Ordering, wait_while, wake};
 
 /// Tickets there are: requests that compute or wait at once. (Models are checked with as few as will do.)

@@ -12,7 +12,8 @@ use std::hash::Hasher;
 use siphasher::sip128::{Hasher128, SipHasher24};
 use subtle::ConstantTimeEq;
 
-use super::{Cache, counters};
+use super::verifier::Verifier;
+use crate::counters;
 use crate::files::{Identity, Look, Passwords, Snapshot, milliseconds};
 use crate::wipe::wipe_stack;
 
@@ -31,7 +32,7 @@ pub struct Presented<'a> {
     pub client: &'a [u8],
 }
 
-/// Credentials that were granted, for [`Cache::recalls`] to know again.
+/// Credentials that were granted, for [`Verifier::recalls`] to know again.
 ///
 /// They are for the rest of a second at most: after that the credentials are judged again, so that what is in use stays in
 /// the shared table, and no longer than it is to.
@@ -45,7 +46,7 @@ pub struct Grant {
     ends: u64,
 }
 
-impl Cache {
+impl Verifier {
     /// What to keep of credentials that have just been granted by what `file` says. `None` where nothing is to be
     /// remembered.
     pub fn grant(&self, presented: &Presented<'_>, file: &Snapshot<Passwords>) -> Option<Grant> {
@@ -107,7 +108,8 @@ mod tests {
     use std::thread;
     use std::time::Duration;
 
-    use super::super::{MaxFailures, Settings};
+    use super::super::lockouts::MaxFailures;
+    use super::super::verifier::Settings;
     use super::*;
     use crate::files::{LineRules, Source};
 
@@ -136,7 +138,7 @@ mod tests {
 
         /// Whether what was granted `before` is recalled as `after`, and would be if it were the same. Once more where a
         /// second has just ended.
-        fn recalls(&self, cache: &Cache, before: &Presented<'_>, after: &Presented<'_>) -> bool {
+        fn recalls(&self, cache: &Verifier, before: &Presented<'_>, after: &Presented<'_>) -> bool {
             loop {
                 let grant = cache.grant(before, &self.snapshot()).unwrap();
                 let recalled = cache.recalls(&grant, after, self.1.path());
@@ -147,8 +149,8 @@ mod tests {
         }
     }
 
-    fn cache(entries: usize, max_failures: Option<MaxFailures>) -> Cache {
-        Cache::create(Settings { entries, ttl: 3600, slots: 1, workers: 64, max_failures }).unwrap().0
+    fn cache(entries: usize, max_failures: Option<MaxFailures>) -> Verifier {
+        Verifier::create(Settings { entries, ttl: 3600, slots: 1, workers: 64, max_failures }).unwrap().0
     }
 
     #[test]

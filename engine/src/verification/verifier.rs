@@ -1,40 +1,18 @@
-//! The verified cache: one password hash per credential for the whole server.
-//!
-//! A [`Cache`] is made once, before the children are forked, and shared by all of them (`shared`). It remembers verdicts by
-//! a keyed digest of stored hash and password (`digest`), grants and denials in parts of their own (`table`), decides who
-//! computes the hashes that are not remembered (`queue`), and refuses clients that have failed too often (`lockout`). A
-//! connection that goes on with what was granted a moment ago takes even less than a lookup (`recall`).
-
-mod compute;
-mod count;
-mod counters;
-mod digest;
-mod lockout;
-mod network;
-mod queue;
-mod recall;
-mod robust;
-mod shared;
-mod table;
+//! The verifier: judges credentials, from what is remembered or by their hash.
 
 use std::io;
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
-use rustix::time::{ClockId, clock_gettime};
-
-pub use self::counters::{
-    Contents, Counters, FileCounters, FileKind, FileReport, Look, Outcome, PartUsage, Times, Usage, Waited,
-};
-use self::digest::{Digest, keyed_number};
-use self::lockout::Attempt;
-pub use self::lockout::{Lockout, MaxFailures, Scope};
-use self::network::network;
-use self::queue::{Admission, Limits, Request, Slot};
-pub use self::recall::{Grant, Presented};
-use self::shared::Shared;
-pub use self::shared::Unprotected;
-use self::table::Table;
+use super::compute;
+use super::digest::{Digest, keyed_number};
+use super::lockouts::{Attempt, Lockout, MaxFailures};
+use super::network::network;
+use super::queue::{Admission, Limits, Request, Slot};
+use super::shared::{Shared, Unprotected};
+use super::table::Table;
+use crate::clock::{monotonic_milliseconds, monotonic_seconds};
+use crate::counters::{Counters, FileCounters, FileKind, Look, PartUsage, Usage, Waited};
 use crate::hash::{self, Family};
 
 /// How a cache is to work.
@@ -57,9 +35,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// The verdicts of a whole server.
 #[derive(Clone, Copy)]
-pub struct Cache {
-    shared: Shared,
-    settings: Settings,
+pub struct Verifier {
+    pub(super) shared: Shared,
+    pub(super) settings: Settings,
 }
 
 /// A credential to be judged.
@@ -118,14 +96,14 @@ impl Judgement {
     }
 }
 
-impl Cache {
+impl Verifier {
     /// A cache with a new key, in new shared memory, and what protection of that memory could not be had. For the parent,
     /// before it forks.
     ///
     /// Fails where the memory or the random key cannot be had.
-    pub fn create(settings: Settings) -> io::Result<(Cache, Vec<(Unprotected, io::Error)>)> {
+    pub fn create(settings: Settings) -> io::Result<(Verifier, Vec<(Unprotected, io::Error)>)> {
         let (shared, unprotected) = Shared::create(settings.entries)?;
-        Ok((Cache { shared, settings }, unprotected))
+        Ok((Verifier { shared, settings }, unprotected))
     }
 
     /// Closes the memory to this process and those that it forks, until they open it.
@@ -146,17 +124,17 @@ impl Cache {
     /// size and layout are the ones wanted here.
     ///
     /// # Safety
-    /// `memory` comes from [`Cache::memory`] in this process.
-    pub unsafe fn adopt(memory: NonNull<u8>, settings: Settings) -> Option<Cache> {
+    /// `memory` comes from [`Verifier::memory`] in this process.
+    pub unsafe fn adopt(memory: NonNull<u8>, settings: Settings) -> Option<Verifier> {
         // SAFETY: as the caller promises.
         let shared = unsafe { Shared::adopt(memory, settings.entries) }?;
-        Some(Cache { shared, settings })
+        Some(Verifier { shared, settings })
     }
 
     /// Gives the memory of a cache back.
     ///
     /// # Safety
-    /// As for [`Cache::adopt`], and nothing in this process uses that cache any more. Other processes are not affected.
+    /// As for [`Verifier::adopt`], and nothing in this process uses that cache any more. Other processes are not affected.
     pub unsafe fn release(memory: NonNull<u8>) {
         // SAFETY: as the caller promises.
         unsafe { Shared::release(memory) }
@@ -380,17 +358,3 @@ impl Cache {
 fn verdict(granted: bool) -> Verdict {
     if granted { Verdict::Granted } else { Verdict::Denied }
 }
-
-/// A clock that all processes share and nobody can set, read without a system call.
-fn monotonic_seconds() -> u64 {
-    clock_gettime(ClockId::MonotonicCoarse).tv_sec.try_into().unwrap_or(0)
-}
-
-/// The same clock.
-fn monotonic_milliseconds() -> u64 {
-    let now = clock_gettime(ClockId::MonotonicCoarse);
-    u64::try_from(now.tv_sec).unwrap_or(0) * 1000 + u64::try_from(now.tv_nsec).unwrap_or(0) / 1_000_000
-}
-
-#[cfg(all(test, not(loom)))]
-mod tests;

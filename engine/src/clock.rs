@@ -1,0 +1,14 @@
+//! Time as all processes of a server see it.
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// A clock that all processes share and nobody can set, read without a system call.
+pub(crate) fn monotonic_seconds() -> u64 {
+    clock_gettime(ClockId::MonotonicCoarse).tv_sec.try_into().unwrap_or(0)
+}
+
+/// The same clock.
+pub(crate) fn monotonic_milliseconds() -> u64 {
+    let now = clock_gettime(ClockId::MonotonicCoarse);
+    u64::try_from(now.tv_sec).unwrap_or(0) * 1000 + u64::try_from(now.tv_nsec).unwrap_or(0) / 1_000_000
+}
