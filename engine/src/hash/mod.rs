@@ -14,6 +14,8 @@ mod sha1;
 
 use std::io;
 
+use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+
 use crate::wipe::wipe_stack;
 
 pub use description::{Description, Scheme, describe};
@@ -58,11 +60,25 @@ fn verify_slow(password: &[u8], stored: &[u8]) -> io::Result<bool> {
     verdict.or_else(|error| if is_lack_of_memory(&error, stored) { Err(error) } else { Ok(false) })
 }
 
-/// True also for a whole hash of a family that takes megabytes: where libxcrypt could not have them it says EINVAL.
+/// libxcrypt says EINVAL also where a family that takes megabytes could not have them. So a whole hash of such a family is
+/// believed to lack memory where memory is scarce indeed.
 fn is_lack_of_memory(error: &io::Error, stored: &[u8]) -> bool {
     let takes_much = |scheme| matches!(scheme, Scheme::Yescrypt | Scheme::GostYescrypt | Scheme::Scrypt);
     let Description { scheme, usable, .. } = describe(stored);
-    error.kind() == io::ErrorKind::OutOfMemory || (usable && takes_much(scheme))
+    error.kind() == io::ErrorKind::OutOfMemory || (usable && takes_much(scheme) && memory_is_scarce())
+}
+
+/// True where this process cannot have another gigabyte, which no hash in use takes.
+fn memory_is_scarce() -> bool {
+    const MUCH: usize = 1 << 30;
+    // SAFETY: a new mapping that nobody uses, and that is given back at once.
+    unsafe {
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        match mmap_anonymous(std::ptr::null_mut(), MUCH, access, MapFlags::PRIVATE) {
+            Ok(memory) => munmap(memory, MUCH).is_err(),
+            Err(_) => true,
+        }
+    }
 }
 
 /// The families of hashes, as an operator tells them apart.
