@@ -405,6 +405,35 @@ mod memory {
         assert_eq!(large_shared, 1, "the cache's memory");
     }
 
+    /// What the parent forks beside its children, such as mod_cgid's daemon, inherits the memory as the parent has it.
+    #[test]
+    fn the_shared_memory_is_closed_to_the_parent_and_its_keys_are_locked_against_swapping() {
+        for mpm in Mpm::available() {
+            let server = Server::alone(mpm).start();
+            assert_eq!(status(&server, "alice", "secret"), 200);
+            let rights = |process: u32| -> Vec<String> {
+                let maps = fs::read_to_string(format!("/proc/{process}/maps")).unwrap();
+                let large = maps.lines().filter(|line| line.contains("/dev/zero") && size_of_mapping(line) > 2_000_000);
+                large.map(|line| line.split_whitespace().nth(1).unwrap().to_owned()).collect()
+            };
+            for _ in 0..2 {
+                assert_eq!(rights(server.parent()), ["---s"], "{mpm:?}");
+                // Some have only just been forked, or end.
+                let began = Instant::now();
+                while server.children().into_iter().any(|child| rights(child).iter().any(|rights| rights != "rw-s")) {
+                    assert!(began.elapsed() < Duration::from_secs(10), "{mpm:?}");
+                    sleep(Duration::from_millis(20));
+                }
+                assert!(server.children().into_iter().any(|child| rights(child) == ["rw-s"]), "{mpm:?}");
+                let status = fs::read_to_string(format!("/proc/{}/status", server.parent())).unwrap();
+                let locked = status.lines().find_map(|line| line.strip_prefix("VmLck:")).unwrap().trim();
+                assert!(!locked.starts_with("0 "), "{mpm:?}: {locked}");
+                server.graceful();
+                assert_eq!(self::status(&server, "alice", "secret"), 200, "{mpm:?}");
+            }
+        }
+    }
+
     fn size_of_mapping(line: &str) -> u64 {
         let (from, to) = range(line);
         to - from

@@ -53,7 +53,7 @@ def under_flood(server, url, seconds, word, folder):
     """The clients' load during the flood, or None where none of them was answered, and the guesses per second."""
     log = os.path.join(folder, f"guesses-{server.key}-{word}")
     length = seconds + LEAD_SECONDS + 1
-    flood = start_guessing(url, USER, word, length, GUESSING_CONNECTIONS, log)
+    flood = start_guessing(url, guessed_user(server), word, length, GUESSING_CONNECTIONS, log)
     try:
         time.sleep(LEAD_SECONDS)
         try:
@@ -84,6 +84,11 @@ def one_round(server, seconds, word, folder):
                  load.rate if load else 0.0, load.p99 if load else None, guesses)
 
 
+def guessed_user(server):
+    """The user of the guesses: where that locks out, another one than the clients', whom the lockout is not about."""
+    return "somebody-else" if isinstance(server, OursLockout) else USER
+
+
 class Toggle(threading.Thread):
     """Holds the flood up and lets it go on by turns, and remembers when."""
 
@@ -108,7 +113,7 @@ def kept_by_turns(server, seconds, word, folder):
 
     Only for a server that has nothing left to do for guesses once they stop."""
     url = server.url("bcrypt10")
-    flood = start_guessing(url, USER, word, seconds + 2 * LEAD_SECONDS, GUESSING_CONNECTIONS,
+    flood = start_guessing(url, guessed_user(server), word, seconds + 2 * LEAD_SECONDS, GUESSING_CONNECTIONS,
                            os.path.join(folder, f"guesses-{server.key}-{word}"))
     time.sleep(LEAD_SECONDS)
     toggle = Toggle(flood)

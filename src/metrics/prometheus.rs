@@ -50,7 +50,7 @@ fn answer(request: Request<'_>) -> c_int {
     }
     let Some(cache) = verdicts::verifier() else { return HTTP_SERVICE_UNAVAILABLE as c_int };
     request.set_content_type(CONTENT_TYPE);
-    request.headers_out().set(c"Verifier-Control", c"no-store");
+    request.headers_out().set(c"Cache-Control", c"no-store");
     request.write(page(cache).as_bytes());
     OK as c_int
 }

@@ -589,6 +589,18 @@ mod tests {
     }
 
     #[test]
+    fn where_a_process_was_stopped_inside_the_mutex_requests_are_refused_and_not_held_up() {
+        let queue = queue();
+        let stopped = queue.lock();
+        let began = Instant::now();
+        let refused =
+            std::thread::spawn(move || matches!(queue.admit(&request(1, 1, 1), LIMITS, began), Admission::Refused));
+        assert!(refused.join().unwrap());
+        drop(stopped);
+        assert!(matches!(queue.admit(&request(1, 1, 1), LIMITS, began), Admission::Compute(_)));
+    }
+
+    #[test]
     fn a_wait_ends_with_its_deadline() {
         let queue = queue();
         let _running = [1, 2].map(|number| enter(queue, request(number, 1, number)).unwrap());
