@@ -44,11 +44,11 @@ test-backends: deps all cli ## The end-to-end tests on Elasticsearch 8 and OpenS
 
 soak: deps all ## What takes long: generated configurations (SOAK=2000: how many; ESAUTH_SEED=…: which), hostile clients, rewrites, memory
 	@ESAUTH_CONFIGURATIONS=$(or $(SOAK),2000) ESAUTH_SEED=$${ESAUTH_SEED:-$$(date +%s)} \
-	    cargo test --release --quiet --test differential whatever_the_configuration -- --nocapture
-	@ESAUTH_HALF_OPEN=10000 ESAUTH_HOSTILE=50000 cargo test --release --quiet --test hostile
-	@ESAUTH_REWRITES=1000 cargo test --release --quiet --test rewrites -- --nocapture
-	@ESAUTH_KILLS=500 cargo test --release --quiet --test cache survives
-	@ESAUTH_REQUESTS=10000000 cargo test --release --quiet --test memory flat -- --nocapture
+	    cargo test --profile test-programs --quiet --test differential whatever_the_configuration -- --nocapture
+	@ESAUTH_HALF_OPEN=10000 ESAUTH_HOSTILE=50000 cargo test --profile test-programs --quiet --test hostile
+	@ESAUTH_REWRITES=1000 cargo test --profile test-programs --quiet --test rewrites -- --nocapture
+	@ESAUTH_KILLS=500 cargo test --profile test-programs --quiet --test cache survives
+	@ESAUTH_REQUESTS=10000000 cargo test --profile test-programs --quiet --test memory flat -- --nocapture
 	@for kind in elasticsearch-7 elasticsearch-8; do \
 	    env -u ES_URL ESAUTH_ROLES_FILES=500 ESAUTH_REQUESTS=400 ESAUTH_SEED=$${ESAUTH_SEED:-$$(date +%s)} scripts/oracle.sh $$kind || exit; \
 	done

@@ -28,4 +28,4 @@ backend_secured=1
 backend_start "${1:-elasticsearch-7}" "$scratch"
 cd "$root"
 ESAUTH_ORACLE=${backend_url#http://} ESAUTH_ORACLE_CONFIG=$backend_config \
-    cargo test --release --quiet -p esauth_roles --test oracle -- --nocapture
+    cargo test --profile test-programs --quiet -p esauth_roles --test oracle -- --nocapture

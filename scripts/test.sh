@@ -8,7 +8,7 @@ set -euo pipefail
 output=$(mktemp)
 trap 'rm -f "$output"' EXIT
 status=0
-(cd "$root" && cargo test --release --quiet --workspace "$@") 2>&1 | tee "$output" || status=$?
+(cd "$root" && cargo test --profile test-programs --quiet --workspace "$@") 2>&1 | tee "$output" || status=$?
 sum_of() { sed -n "s/.*test result: .* \([0-9]*\) $1;.*/\1/p" "$output" | awk '{ sum += $1 } END { print sum + 0 }'; }
 passed=$(sum_of passed)
 failed=$(sum_of failed)
