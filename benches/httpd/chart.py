@@ -6,8 +6,7 @@ from html import escape
 from report import percent
 
 CASE = "bcrypt10"
-SUBTITLE = ("requests/s with one user, bcrypt cost 10, of the same server's requests/s "
-            "without authentication")
+SUBTITLE = "one user, bcrypt cost 10; share of the same server's requests/s without authentication"
 LEFT, BAR, RIGHT = 210, 400, 80
 TOP, STEP, THICKNESS = 58, 30, 18
 
@@ -42,7 +41,7 @@ def draw(results):
     bars.sort(key=lambda bar: (bar[0] != "ours", -bar[2]))
     rows = "".join(row(position, *bar) for position, bar in enumerate(bars))
     width, height = LEFT + BAR + RIGHT, TOP + len(bars) * STEP + 6
-    title = "What authentication leaves of a server's throughput"
+    title = "Throughput left with authentication turned on"
     described = "; ".join(f"{label} {percent(share)}" for _, label, share in bars)
     return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"
  width="{width}" height="{height}" role="img">
@@ -55,14 +54,14 @@ def draw(results):
 """
 
 
-# The plot of look-ups: its place in the picture, and how far its axes go (powers of ten of entries, microseconds).
+# The plot of lookups: its place in the picture, and how far its axes go (powers of ten of entries, microseconds).
 PLOT_LEFT, PLOT_TOP, PLOT_WIDTH, PLOT_HEIGHT = 60, 60, 480, 200
 DECADES = 6
 LINES = {"users": "users of a password file", "members": "members of one group", "groups": "members of groups of 10"}
 
 
 def draw_scale(found):
-    """The text of the SVG file: the time of a look-up by the number of entries."""
+    """The text of the SVG file: the time of a lookup by the number of entries."""
     top = max(1.0, max(row["look_up_ns"] for rows in found.values() for row in rows) / 1000)
     top = math.ceil(top * 2) / 2
 
@@ -87,13 +86,13 @@ def draw_scale(found):
                      f'<line class="line {key}" x1="{PLOT_LEFT + 12}" x2="{PLOT_LEFT + 36}" y1="{y}" y2="{y}"/>'
                      f'<text class="small" x="{PLOT_LEFT + 44}" y="{y + 4}">{escape(label)}</text>')
     width, height = PLOT_LEFT + PLOT_WIDTH + 40, PLOT_TOP + PLOT_HEIGHT + 36
-    title = "What a look-up takes"
+    title = "Lookup time by number of entries"
     return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"
  width="{width}" height="{height}" role="img">
 <title>{title}</title>
 <style>{STYLE}</style>
 <text class="title" x="10" y="22">{title}</text>
-<text class="small" x="10" y="42">microseconds, by the number of entries; each look-up is of another entry than the one before</text>
+<text class="small" x="10" y="42">microseconds; each lookup asks for another entry than the one before</text>
 {chr(10).join(parts)}
 </svg>
 """

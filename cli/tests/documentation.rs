@@ -65,12 +65,16 @@ impl Block {
     }
 }
 
-fn blocks() -> Vec<Block> {
+fn pages() -> Vec<String> {
     let docs = fs::read_dir(workspace().join("docs")).unwrap().map(|entry| entry.unwrap().file_name());
     let mut pages: Vec<_> = docs.map(|name| format!("docs/{}", name.to_str().unwrap())).collect();
     pages.retain(|page| page.ends_with(".md"));
     pages.extend(["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"].map(str::to_owned));
-    let blocks: Vec<_> = pages.iter().flat_map(|page| blocks_of(page)).collect();
+    pages
+}
+
+fn blocks() -> Vec<Block> {
+    let blocks: Vec<_> = pages().iter().flat_map(|page| blocks_of(page)).collect();
     assert!(blocks.len() > 40, "{} blocks are few", blocks.len());
     blocks
 }
@@ -125,6 +129,53 @@ fn every_block_is_run() {
 }
 
 #[test]
+fn every_link_within_the_documentation_leads_somewhere() {
+    let mut seen = 0;
+    for page in pages() {
+        let folder = workspace().join(&page).parent().unwrap().to_owned();
+        let text = fs::read_to_string(workspace().join(&page)).unwrap();
+        let targets = text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap());
+        for target in targets.filter(|target| !target.contains("://")) {
+            let (path, heading) = target.split_once('#').unwrap_or((target, ""));
+            let path = if path.is_empty() { workspace().join(&page) } else { folder.join(path) };
+            assert!(path.exists(), "{page}: no file for {target}");
+            if !heading.is_empty() {
+                let headings = headings(&fs::read_to_string(&path).unwrap());
+                assert!(headings.contains(heading), "{page}: no heading for {target}");
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 50, "{seen} links are few");
+}
+
+/// The anchors that GitHub gives to the headings of a page.
+fn headings(text: &str) -> BTreeSet<String> {
+    let is_kept = |letter: &char| letter.is_alphanumeric() || " -_".contains(*letter);
+    let anchor = |title: &str| title.to_lowercase().chars().filter(is_kept).collect::<String>().replace(' ', "-");
+    let titles = text.lines().filter(|line| line.starts_with('#'));
+    titles.map(|line| anchor(line.trim_start_matches('#').trim())).collect()
+}
+
+#[test]
+fn the_tests_that_the_threat_model_names_exist() {
+    let page = fs::read_to_string(workspace().join("docs/threat-model.md")).unwrap();
+    let code: String = ["tests", "engine", "cli/tests"].iter().flat_map(|at| sources(&workspace().join(at))).collect();
+    let mut seen = 0;
+    for name in page.split('`').skip(1).step_by(2) {
+        if name.ends_with(".rs") {
+            assert!(workspace().join(name).exists(), "no {name}");
+        } else if name.contains('_') {
+            assert!(code.contains(&format!("fn {}", name.trim_end_matches('…'))), "no test {name}");
+        } else {
+            continue;
+        }
+        seen += 1;
+    }
+    assert!(seen > 30, "{seen} tests are few");
+}
+
+#[test]
 fn make_has_the_targets() {
     let makefile = fs::read_to_string(workspace().join("Makefile")).unwrap();
     for block in blocks_with("sh", "make") {
@@ -168,7 +219,11 @@ fn trouble_shooting_has_every_log_line() {
 /// The content of each file of Rust in a folder and those below it.
 fn sources(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let content = |path: PathBuf| if path.is_dir() { sources(&path) } else { vec![fs::read_to_string(path).unwrap()] };
+    let content = |path: PathBuf| match path.extension() {
+        Some(extension) if extension == "rs" => vec![fs::read_to_string(path).unwrap()],
+        _ if path.is_dir() => sources(&path),
+        _ => Vec::new(),
+    };
     entries.flat_map(content).collect()
 }
 
