@@ -1,11 +1,11 @@
 # rust_esauth: build, demo, test, install. `make help` lists the targets.
 #
 #   APXS=/path/to/apxs   the httpd to build for and to test with (default: apxs, else apxs2)
-#   ES_URL=http://…      an Elasticsearch of yours for demo and tests, instead of one that is fetched and started
-#   HTTPS_PORT, HTTP_PORT, ES_PORT   the ports of demo and tests, in place of free ones
-#   DESTDIR=/path        put in front of every path by install and uninstall
+#   ES_URL=http://…      your own Elasticsearch for demo and tests (default: fetch and start one)
+#   HTTPS_PORT, HTTP_PORT, ES_PORT   ports of demo and tests (default: free ones)
+#   DESTDIR=/path        prefix of every path for install and uninstall
 
-# Only what is set: to a program, a variable that is empty is not one that is absent.
+# Export only variables that are set: programs distinguish an empty variable from an absent one.
 $(foreach name,APXS ES_URL DESTDIR HTTPS_PORT HTTP_PORT ES_PORT ESAUTH_MODULE,$(if $($(name)),$(eval export $(name))))
 
 scripts := $(wildcard scripts/*.sh tests/e2e/*.sh) .ci/run
@@ -30,19 +30,19 @@ deps-build: ## Install what building needs
 can-build:
 	@scripts/deps.sh build --check
 
-demo: deps all cli ## A real Elasticsearch behind httpd with TLS, each promise proved (DEMO=once: stop after the proofs)
+demo: deps all cli ## Run a real Elasticsearch behind httpd with TLS and prove each promise (DEMO=once: stop after the proofs)
 	@scripts/demo.sh $(DEMO)
 
-test: deps all cli ## Unit, integration and end-to-end tests
+test: deps all cli ## Run unit, integration and end-to-end tests
 	@scripts/test.sh
 	@scripts/oracle.sh elasticsearch-7
 	@scripts/e2e.sh elasticsearch-7
 
-test-backends: deps all cli ## The end-to-end tests on Elasticsearch 8 and OpenSearch 2
+test-backends: deps all cli ## Run the end-to-end tests on Elasticsearch 8 and OpenSearch 2
 	@env -u ES_URL scripts/e2e.sh elasticsearch-8
 	@env -u ES_URL scripts/e2e.sh opensearch-2
 
-soak: deps all ## What takes long: generated configurations (SOAK=2000: how many; ESAUTH_SEED=…: which), hostile clients, rewrites, memory
+soak: deps all ## Run the long tests: generated configurations (SOAK=count, default 2000; ESAUTH_SEED=…), hostile clients, rewrites, memory
 	@ESAUTH_CONFIGURATIONS=$(or $(SOAK),2000) ESAUTH_SEED=$${ESAUTH_SEED:-$$(date +%s)} \
 	    cargo test --profile test-programs --quiet --test differential whatever_the_configuration -- --nocapture
 	@ESAUTH_HALF_OPEN=10000 ESAUTH_HOSTILE=50000 cargo test --profile test-programs --quiet --test hostile
@@ -53,7 +53,7 @@ soak: deps all ## What takes long: generated configurations (SOAK=2000: how many
 	    env -u ES_URL ESAUTH_ROLES_FILES=500 ESAUTH_REQUESTS=400 ESAUTH_SEED=$${ESAUTH_SEED:-$$(date +%s)} scripts/oracle.sh $$kind || exit; \
 	done
 
-sanitize: deps all ## The integration tests with the server under Valgrind: memory misused or lost (SANITIZE="cache parity": only these)
+sanitize: deps all ## Run the integration tests with the servers under Valgrind (SANITIZE="cache parity": only these)
 	@scripts/deps.sh ci
 	@scripts/sanitize.sh $(SANITIZE)
 
@@ -63,37 +63,37 @@ models: ## Check the shared table's protocol in every order of events (loom)
 fuzz: can-build ## Fuzz the parsers with cargo-fuzz; needs a nightly compiler (FUZZ=seconds for each of six targets, default 60)
 	@scripts/fuzz.sh $(FUZZ)
 
-bench: deps all ## What authentication costs, ours and other servers', in numbers (BENCH="--quick": 3 minutes; --help: more)
+bench: deps all ## Measure the cost of authentication, here and in other servers (BENCH=--quick: 3 minutes; BENCH=--help: more)
 	@scripts/bench_deps.sh
 	@python3 -B benches/httpd $(BENCH)
 
-lint: can-build ## Formatting, lints, the order of imports (xtask/src/floors.rs); warnings are errors
+lint: can-build ## Check formatting, lints and import order (xtask/src/floors.rs); warnings are errors
 	@cargo fmt --all --check
 	@cargo fmt --manifest-path fuzz/Cargo.toml --check
 	@cargo clippy --quiet --workspace --all-targets -- -D warnings
 	@cargo run --quiet -p xtask -- layers
 	@if command -v shellcheck >/dev/null; then shellcheck -x -P scripts $(scripts); else echo "shellcheck is not installed; scripts are not checked"; fi
 
-deb: all cli ## A package for Debian and Ubuntu, of this machine's release
+deb: all cli ## Build a package for this machine's release of Debian or Ubuntu
 	@scripts/deps.sh deb
 	@scripts/package.sh deb
 
-rpm: all cli ## A package for Red Hat and its kin, of this machine's release
+rpm: all cli ## Build a package for this machine's release of Red Hat or a relative
 	@scripts/package.sh rpm
 
-test-packages: deps all cli ## Both packages from installing to purging, the documentation followed in a clean root (root, network, minutes)
+test-packages: deps all cli ## Test both packages and follow the documentation in a clean root (needs root, network, minutes)
 	@scripts/deps.sh packages
 	@scripts/package_test.sh
 
 install: ## Install mod_rust_esauth.so and its configuration where apxs says (run make first)
 	@scripts/install.sh install
 
-uninstall: ## Take away what install put there
+uninstall: ## Remove the files that install put there
 	@scripts/install.sh uninstall
 
 clean: ## Remove everything built
 	@cargo clean --quiet
 
-help: ## This list
+help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1 — /p' $(MAKEFILE_LIST)
 	@sed -n 's/^#   /  /p' $(MAKEFILE_LIST)

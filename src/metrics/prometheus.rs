@@ -1,7 +1,7 @@
 //! `SetHandler rust-esauth-metrics`: the counts for Prometheus, in its text format 0.0.4
 //! (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
 //!
-//! No name of a user becomes a label: there could be any number of them, and they are nobody's business.
+//! User names never become labels: they are unbounded in number, and private.
 
 use std::ffi::{CStr, c_int};
 use std::fmt::{Display, Write as _};
@@ -23,7 +23,7 @@ use crate::state::verdicts;
 
 const CONTENT_TYPE: &CStr = c"text/plain; version=0.0.4; charset=utf-8";
 
-/// httpd's call for every request that is to be answered; DECLINED leaves it to others.
+/// The content handler; DECLINED leaves the request to other modules.
 pub(crate) unsafe extern "C" fn handler(raw: *mut request_rec) -> c_int {
     // SAFETY: httpd calls its hooks with a live request.
     let Some(request) = (unsafe { Request::new(raw) }) else { return DECLINED };
@@ -43,7 +43,7 @@ pub(crate) unsafe extern "C" fn handler(raw: *mut request_rec) -> c_int {
 }
 
 fn answer(request: Request<'_>) -> c_int {
-    // HEAD has the number of GET.
+    // HEAD shares GET's method number.
     if request.method_number() != M_GET as c_int {
         request.allow_only(M_GET as c_int);
         return HTTP_METHOD_NOT_ALLOWED as c_int;
@@ -67,7 +67,7 @@ fn page(cache: &Verifier) -> String {
 fn server(page: &mut Page, counters: &Counters) {
     page.metric("build_info", "gauge", "The module's version and the httpd generation it is built for.");
     page.sample(&[("version", VERSION), ("httpd", generation::HTTPD)], 1);
-    page.metric("start_time_seconds", "gauge", "When the counting began, in seconds since 1970.");
+    page.metric("start_time_seconds", "gauge", "Start of counting, in seconds since 1970.");
     page.sample(&[], counters.started());
     page.metric("requests_total", "counter", "Requests that this module authenticated or refused, by final outcome.");
     for outcome in Outcome::ALL {
@@ -85,15 +85,15 @@ fn remembered(page: &mut Page, cache: &Verifier) {
     }
     page.metric("cache_misses_total", "counter", "Credentials whose verdict was not remembered.");
     page.sample(&[], counters.looks(Look::Miss));
-    page.metric("cache_entries", "gauge", "Verdicts remembered now.");
+    page.metric("cache_entries", "gauge", "Verdicts in the cache now.");
     for (part, _, usage) in parts {
         page.sample(&[("part", part)], usage.entries);
     }
-    page.metric("cache_entries_limit", "gauge", "Verdicts that there is room for.");
+    page.metric("cache_entries_limit", "gauge", "Capacity of the cache, in verdicts.");
     for (part, _, usage) in parts {
         page.sample(&[("part", part)], usage.room);
     }
-    page.metric("cache_evictions_total", "counter", "Verdicts forgotten before their time, for want of room.");
+    page.metric("cache_evictions_total", "counter", "Verdicts evicted before they expired.");
     for (part, _, usage) in parts {
         page.sample(&[("part", part)], usage.evictions);
     }
@@ -105,18 +105,18 @@ fn hashes(page: &mut Page, cache: &Verifier) {
     for family in Family::ALL {
         page.sample(&[("family", family.name())], counters.hashes(family));
     }
-    page.metric("hash_duration_seconds", "histogram", "What a password hash took to compute.");
-    // {SHA} takes less than to look at the clock.
+    page.metric("hash_duration_seconds", "histogram", "Time to compute a password hash.");
+    // {SHA} takes less time than reading the clock.
     for family in Family::ALL.into_iter().filter(|&family| family != Family::Sha1) {
         page.histogram(("family", family.name()), &counters.hash_times(family));
     }
-    page.metric("hash_slots", "gauge", "Password hashes that may be computed at once (EsAuthHashSlots).");
+    page.metric("hash_slots", "gauge", "Maximum of simultaneous password hashes (EsAuthHashSlots).");
     page.sample(&[], usage.slots);
     page.metric("hashes_running", "gauge", "Slots in use now.");
     page.sample(&[], usage.running);
-    page.metric("credentials_waiting", "gauge", "Credentials that wait for a slot now.");
+    page.metric("credentials_waiting", "gauge", "Credentials waiting for a slot now.");
     page.sample(&[], usage.waiting);
-    page.metric("wait_duration_seconds", "histogram", "How long a request waited for a hash, by what ended the wait.");
+    page.metric("wait_duration_seconds", "histogram", "Time a request waited for a verdict, by how the wait ended.");
     for (ended, label) in [(Waited::Slot, "slot"), (Waited::Shared, "shared"), (Waited::Refused, "refused")] {
         page.histogram(("ended", label), &counters.waits(ended));
     }
@@ -134,23 +134,19 @@ fn files(page: &mut Page, cache: &Verifier) {
     let files = all_files(cache);
     let named = || files.iter().filter(|file| file.is_named);
     let of_kind = |kind| named().filter(move |file| file.kind == kind);
-    page.metric(
-        "file_readable",
-        "gauge",
-        "1 where the last look at the file succeeded, 0 where not, or none was needed.",
-    );
+    page.metric("file_readable", "gauge", "1 if the file was readable when last checked; 0 if not, or if never read.");
     named().for_each(|file| page.file(file, u8::from(file.report.readable)));
-    page.metric("file_users", "gauge", "Users of a password file; users that a group file has in some group.");
+    page.metric("file_users", "gauge", "Users in a password file; users with a group in a group file.");
     named().for_each(|file| page.file(file, file.report.contents.users));
-    page.metric("file_groups", "gauge", "Groups of a group file.");
+    page.metric("file_groups", "gauge", "Groups with at least one member.");
     of_kind(FileKind::Groups).for_each(|file| page.file(file, file.report.contents.groups));
-    page.metric("file_size_bytes", "gauge", "Size of the file when it was read last.");
+    page.metric("file_size_bytes", "gauge", "Size of the file when last read.");
     named().for_each(|file| page.file(file, file.report.contents.bytes));
-    page.metric("file_last_load_timestamp_seconds", "gauge", "When the file was read last, in seconds since 1970.");
+    page.metric("file_last_load_timestamp_seconds", "gauge", "When the file was last read, in seconds since 1970.");
     named().for_each(|file| page.file(file, file.report.loaded_at));
     page.metric("file_loads_total", "counter", "How often the file was read, by all children together.");
     files.iter().for_each(|file| page.file(file, file.report.loads));
-    page.metric("file_failures_total", "counter", "How often a request needed the file and it could not be read.");
+    page.metric("file_failures_total", "counter", "Requests that needed the file while it could not be read.");
     files.iter().for_each(|file| page.file(file, file.report.failures));
 }
 
@@ -168,11 +164,11 @@ fn all_files(cache: &Verifier) -> Vec<File> {
     files
 }
 
-/// The page as far as it is written.
+/// The page written so far.
 #[derive(Default)]
 struct Page {
     text: String,
-    /// The metric that samples are for now.
+    /// The metric that the next samples belong to.
     metric: &'static str,
 }
 
@@ -217,7 +213,7 @@ fn seconds(duration: Duration) -> String {
     duration.as_secs_f64().to_string()
 }
 
-/// A label's value as the format wants it.
+/// Escapes a label's value.
 fn escape(value: &str) -> String {
     value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n")
 }

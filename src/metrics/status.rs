@@ -14,9 +14,9 @@ use crate::state::verdicts;
 /// mod_status's flag for `?auto` (`AP_STATUS_SHORT`).
 const SHORT: c_int = 1;
 
-/// mod_status's call for what other modules have to say.
+/// mod_status's hook for other modules' sections.
 pub(crate) unsafe extern "C" fn status_hook(raw: *mut request_rec, flags: c_int) -> c_int {
-    // SAFETY: mod_status calls with the live request that it answers.
+    // SAFETY: mod_status passes the live request that it answers.
     let Some(request) = (unsafe { Request::new(raw) }) else { return DECLINED };
     guard_request(request, DECLINED, || {
         let Some(cache) = verdicts::verifier() else { return DECLINED };
@@ -52,10 +52,10 @@ fn figures(cache: &Verifier) -> Vec<Figure> {
         ("CacheMisses", "Credentials not remembered", counters.looks(Look::Miss)),
         ("CacheGrantEntries", "Right credentials in the cache", usage.grants.entries),
         ("CacheDenialEntries", "Wrong credentials in the cache", usage.denials.entries),
-        ("CacheGrantEvictions", "Right credentials forgotten early", usage.grants.evictions),
-        ("CacheDenialEvictions", "Wrong credentials forgotten early", usage.denials.evictions),
+        ("CacheGrantEvictions", "Right credentials evicted early", usage.grants.evictions),
+        ("CacheDenialEvictions", "Wrong credentials evicted early", usage.denials.evictions),
         ("Hashes", "Password hashes computed", hashes),
-        ("HashSlots", "Hashes computed at once at most", usage.slots as u64),
+        ("HashSlots", "Maximum of simultaneous hashes", usage.slots as u64),
         ("HashesRunning", "Hashes being computed", usage.running as u64),
         ("CredentialsWaiting", "Credentials waiting for a hash", usage.waiting as u64),
     ] {
@@ -71,7 +71,7 @@ fn lines(figures: &[Figure]) -> String {
     })
 }
 
-/// The texts are all ours, so nothing is to be escaped.
+/// All texts are ours and need no escaping.
 fn table(figures: &[Figure]) -> String {
     let rows = figures.iter().fold(String::new(), |mut text, figure| {
         let _ = writeln!(text, "<tr><td>{}</td><td align=\"right\">{}</td></tr>", figure.text, figure.value);
