@@ -219,12 +219,12 @@ fn report_unprotected(server: Option<&server_rec>, pool: Pool<'_>, missing: &ver
         let reason = error.to_string();
         let (effect, advice): (&[u8], &[u8]) = match what {
             Unprotected::CoreDumps => (
-                b"core dumps may contain the shared cache, since madvise fails: ",
-                b" (a seccomp filter?); allow madvise, or turn core dumps off for httpd (CoreDumpDirectory, ulimit -c 0)",
+                b"core dumps may contain the shared cache, because madvise failed: ",
+                b" (a seccomp filter?); allow madvise, or turn off core dumps for httpd (CoreDumpDirectory, ulimit -c 0)",
             ),
             Unprotected::Swap => (
-                b"the key of the shared cache may be swapped out, since mlock fails: ",
-                b"; raise the limit on locked memory (ulimit -l, LimitMEMLOCK), or use encrypted swap",
+                b"the key of the shared cache may be swapped out, because mlock failed: ",
+                b"; raise the limit on locked memory (ulimit -l, LimitMEMLOCK), or encrypt the swap",
             ),
         };
         log_server(here!(), Level::Warning, 0, server, pool, &[b"rust_esauth: ", effect, reason.as_bytes(), advice]);
@@ -242,7 +242,7 @@ unsafe extern "C" fn child_init(pool: *mut apr_pool_t, server: *mut server_rec) 
             Ok(()) => files::start(ServerConfig::of(main).htaccess_file_limit),
             Err(error) => {
                 verdicts::forget();
-                let what = b"rust_esauth: cannot open the shared cache, every log-in is refused: ";
+                let what = b"rust_esauth: cannot open the shared cache, every login is refused: ";
                 log_server(here!(), Level::Error, 0, Some(main), pool, &[what, error.to_string().as_bytes()]);
             }
         }

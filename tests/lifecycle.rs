@@ -360,7 +360,7 @@ mod changes {
         let line = long.get(..20);
         assert_eq!(warnings.len(), 1, "{line:?} …: {warnings:?}");
         assert!(warnings[0].level == "warn" && warnings[0].text.contains("line 2"), "{line:?} …: {warnings:?}");
-        let stock = if Installation::get().is_22() { "stock httpd cuts it there" } else { "stock httpd ignores them" };
+        let stock = if Installation::get().is_22() { "stock httpd cuts it" } else { "stock httpd ignores them" };
         assert!(warnings[0].text.contains(stock), "{warnings:?}");
     }
 }

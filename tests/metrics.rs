@@ -424,7 +424,7 @@ fn a_htaccess_file_shows_no_metrics_by_whichever_directive() {
     }
     fs::write(&htaccess, "SetHandler rust-esauth-metrics\n").unwrap();
     assert_eq!(status("/open/file.txt"), 403);
-    assert!(server.lines_with("SetHandler rust-esauth-metrics counts in the server's own configuration only") > 0);
+    assert!(server.lines_with("SetHandler rust-esauth-metrics works in the server's own configuration only") > 0);
     fs::remove_file(&htaccess).unwrap();
     assert_eq!((status("/open/file.txt"), status("/metrics"), status("/metrics/own")), (200, 200, 404));
 }

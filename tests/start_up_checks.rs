@@ -325,7 +325,7 @@ fn a_name_that_is_none_is_refused() {
         httpd::run(&Setup { mpm: Mpm::usual(), load: load(), ports: 0, configuration: &configuration }, &["-t"], None)
     };
     let (status, said) = refused("nosuch");
-    let expected = format!("EsAuthSilence: 'nosuch' is none of {}", NAMES.join(", "));
+    let expected = format!("EsAuthSilence: 'nosuch' is not one of {}", NAMES.join(", "));
     assert!(status != Some(0) && said.contains(&expected), "{status:?} {said}");
     assert_eq!(refused("Plain-HTTP").0, Some(0));
 }

@@ -134,7 +134,7 @@ pub(crate) fn log_overload(request: Request<'_>, answered: &Refusals) {
         0,
         b"rust_esauth: password hash queue is full, answered with ",
         answered.overloaded,
-        b"; if these are not guesses, raise MaxRequestWorkers or lower the cost of the hashes",
+        b"; unless these are guesses, raise MaxRequestWorkers or lower the cost of the hashes",
     );
 }
 
@@ -204,7 +204,7 @@ pub(crate) fn judge(
         Verdict::Overloaded => AuthnStatus::Overloaded,
         Verdict::NotComputed => {
             let advice =
-                b"; the request is refused and may be sent again. See that httpd has the memory that the hash takes";
+                b"; the request is refused, and the client may retry. Give httpd more memory, or lower the cost of the hash";
             let what = b"rust_esauth: cannot compute the password hash of user ";
             log_request!(request, Level::Error, 0, what, user.to_bytes(), advice);
             AuthnStatus::NotComputed
@@ -218,12 +218,12 @@ fn log_lockout(request: Request<'_>, user: &CStr, lockout: &Lockout, answered: &
     let (what, why): (&[u8], &[u8]) = match lockout.scope {
         Scope::User => (
             b"user ",
-            b", after too many wrong passwords. If this is no attack, correct the client's password or raise \
+            b", after too many wrong passwords. Unless this is an attack, correct the client's password or raise \
               EsAuthMaxFailures; if the address is a proxy's, load mod_remoteip",
         ),
         Scope::Password => (
             b"a wrong password of user ",
-            b", which came again and again, and no other. A program there may still use an old one",
+            b", which the client keeps repeating. A program there may still use an old password",
         ),
     };
     let (seconds, address) = (lockout.seconds.to_string(), request.client_address().to_bytes());
@@ -258,7 +258,7 @@ fn realm_hash<'r>(request: Request<'r>, user: &CStr, realm: &CStr) -> Result<&'r
     })?;
     let hash = file.realm_hash(user.to_bytes(), realm.to_bytes()).map_err(|error| {
         let reason = error.to_string();
-        let text = b"rust_esauth: no index of realms can be made: ";
+        let text = b"rust_esauth: cannot build the index of realms: ";
         log_request!(request, Level::Error, 0, text, reason.as_bytes());
         AuthnStatus::Error
     })?;

@@ -25,7 +25,7 @@ fn chosen_address(findings: &mut Findings<'_, '_>, guarded: &[Guarded<'_>]) {
             continue;
         }
         let what = format!(
-            "{} believes whoever sends that header, so clients choose the address they are logged and locked out by",
+            "{} trusts that header from any client, so clients choose the address they are logged and locked out by",
             directive.text()
         );
         let advice = "name the proxy in front: RemoteIPInternalProxy ADDRESS";
@@ -47,7 +47,7 @@ fn common_address(findings: &mut Findings<'_, '_>, guarded: &[Guarded<'_>]) {
     let hint = guarded.iter().find_map(|guard| hint_of_a_proxy(sections, sections.get(guard.section).host));
     let Some(hint) = hint else { return };
     let what = format!(
-        "{} counts failures by address, and {} ({}) speaks of a proxy in front, whose address all clients share",
+        "{} counts failures by address, but {} ({}) suggests a proxy in front, whose address all clients share",
         directive.text(),
         hint.text(),
         hint.place()

@@ -47,8 +47,8 @@ pub(super) fn check(findings: &mut Findings<'_, '_>, main: &server_rec, pool: Po
         scan.file(&file);
     }
     for (place, text) in scan.found {
-        let what = format!("{text} does not hold, since that module is not loaded: what it guards may be open");
-        let advice = "take the condition away, or name rust_esauth_module";
+        let what = format!("{text} is skipped, because that module is not loaded: sections in it may be open");
+        let advice = "remove the condition, or name rust_esauth_module";
         findings.add_at(Check::StockModuleCondition, place, &what, advice);
     }
 }

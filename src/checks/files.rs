@@ -100,25 +100,25 @@ fn obstacle(path: &Path, user: &RunUser) -> Option<(String, String)> {
         };
         if !user.may(ENTER, &metadata) && !has_access_list(folder) {
             let folder = folder.display();
-            let reason = format!("since httpd's user {name} may not enter {folder} (mode {})", mode(&metadata));
+            let reason = format!("because httpd's user {name} may not enter {folder} (mode {})", mode(&metadata));
             return Some((reason, format!("chgrp {group} {folder} && chmod g+x {folder}")));
         }
     }
     let metadata = match fs::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            return Some(("since there is no such file".to_owned(), "make it, or correct the path".to_owned()));
+            return Some(("because it does not exist".to_owned(), "create it, or correct the path".to_owned()));
         }
         Err(_) => return None,
     };
     let file = path.display();
     if !metadata.is_file() && path != Path::new("/dev/null") {
-        return Some(("since it is not a regular file".to_owned(), "name a regular file".to_owned()));
+        return Some(("because it is not a regular file".to_owned(), "name a regular file".to_owned()));
     }
     if user.may(READ, &metadata) || has_access_list(path) {
         return None;
     }
-    let reason = format!("since httpd's user {name} has no right to (mode {})", mode(&metadata));
+    let reason = format!("because httpd's user {name} has no permission (mode {})", mode(&metadata));
     Some((reason, format!("chgrp {group} {file} && chmod 640 {file}")))
 }
 
@@ -135,7 +135,7 @@ fn others_can_read(
         let advice = match user {
             Some(user) if user.starts_httpd => format!("chmod 600 {path}"),
             Some(user) => format!("chgrp {} {path} && chmod 640 {path}", user.group),
-            None => format!("chmod 640 {path}, with the group that httpd runs as"),
+            None => format!("chmod 640 {path}, and give it the group that httpd runs as"),
         };
         findings.add(Check::WorldReadable, file.directive, &file.sections, &what, &advice);
     }
@@ -159,7 +159,7 @@ fn others_can_write(
     let (who, advice) = if metadata.mode() & WRITE != 0 && is_reachable_by_all(real) {
         ("every user of this machine".to_owned(), format!("chmod o-w {path}"))
     } else if let Some(RunUser { name, group, .. }) = as_run_user {
-        let who = format!("httpd's user {name}, and so by whoever gets hold of httpd");
+        let who = format!("httpd's user {name}, and so by an attacker in control of httpd");
         (who, format!("chown root:{group} {path} && chmod 640 {path}"))
     } else {
         return;
@@ -212,7 +212,7 @@ fn can_be_fetched(findings: &mut Findings<'_, '_>, file: &Used<'_>, real: &Path,
     }
     let Some(directive) = real.ancestors().find_map(|folder| served.folders.get(folder)) else { return };
     let (by, place) = (directive.text(), directive.place());
-    let what = format!("{} lies where clients can fetch files ({by}, {place})", file.name());
+    let what = format!("{} is in a folder that clients can download from ({by}, {place})", file.name());
     let advice = "move it out of every DocumentRoot and Alias";
     findings.add(Check::ServedFile, file.directive, &file.sections, &what, advice);
 }

@@ -48,7 +48,7 @@ pub(crate) const COMMANDS: &[command_rec] =
     &[command::anywhere_but_htaccess(command::each_word::<DirConfig<'static>>(
         c"EsAuthSilence",
         check_name,
-        c"names of start-up checks that are not to warn here",
+        c"names of start-up checks to turn off here",
     ))];
 
 /// `EsAuthSilence NAME …`, once for each name. Where it stands is looked up in the tree.
@@ -57,7 +57,7 @@ fn check_name<'p>(command: Command<'p>, _config: &mut DirConfig<'p>, name: &'p C
         return Ok(());
     }
     let known = Check::ALL.map(|(_, name)| name).join(", ");
-    command.refuse(&[b"EsAuthSilence: '", name.to_bytes(), b"' is none of ", known.as_bytes()])
+    command.refuse(&[b"EsAuthSilence: '", name.to_bytes(), b"' is not one of ", known.as_bytes()])
 }
 
 /// Looks at the configuration that httpd has just read, and logs a warning for each thing that is wrong.

@@ -13,7 +13,7 @@ pub(super) fn check(findings: &mut Findings<'_, '_>, guarded: &[Guarded<'_>]) {
     public_backends(findings, guarded);
 }
 
-const PLAIN_ADVICE: &str = "give it TLS (SSLEngine On), or let it listen on 127.0.0.1 only";
+const PLAIN_ADVICE: &str = "turn on TLS (SSLEngine On), or listen on 127.0.0.1 only";
 
 fn plain_http(findings: &mut Findings<'_, '_>, guarded: &[Guarded<'_>]) {
     let sections = findings.sections;
@@ -38,7 +38,7 @@ fn plain_http(findings: &mut Findings<'_, '_>, guarded: &[Guarded<'_>]) {
             _ => continue,
         };
         let text = directive.text();
-        let what = format!("{text} asks for passwords over plain HTTP, where others on the way can read them");
+        let what = format!("{text} asks for passwords over plain HTTP, where others on the network can read them");
         findings.add(Check::PlainHttp, directive, &[guard.section], &what, PLAIN_ADVICE);
     }
 }
@@ -198,8 +198,8 @@ fn backend(findings: &mut Findings<'_, '_>, directive: Directive<'_>, url: &[u8]
     let Some(ip) = host(url).filter(|&ip| is_plain && is_public(ip)) else { return };
     let text = directive.text();
     let what =
-        format!("{text} leads to the public address {ip}, where everybody can ask the back end past this server");
-    let advice = "bind the back end to a private address, or let a firewall admit this server only";
+        format!("{text} leads to the public address {ip}, where anybody can reach the back end without this server");
+    let advice = "bind the back end to a private address, or restrict it to this server with a firewall";
     findings.add(Check::PublicBackend, directive, concerned, &what, advice);
 }
 

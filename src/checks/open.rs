@@ -37,7 +37,7 @@ fn limited_methods(findings: &mut Findings<'_, '_>, guard: &Guarded<'_>) {
     let open: Vec<_> = CHANGING.into_iter().filter(|method| !named.contains(&method.as_bytes())).collect();
     let (Some(limit), false) = (limits.first(), open.is_empty()) else { return };
     let what = format!("{} asks for a password, but {} need none", limit.text(), open.join(", "));
-    let advice = "put the Require into <LimitExcept OPTIONS>, or into neither";
+    let advice = "put the Require into <LimitExcept OPTIONS>, or outside of both";
     findings.add(Check::LimitedMethods, *limit, &[guard.section], &what, advice);
 }
 
@@ -54,9 +54,8 @@ fn open_to_all(findings: &mut Findings<'_, '_>, guard: &Guarded<'_>) {
     });
     if let Some(granted) = granted {
         let requirement = guard.requirements[0].directive.text();
-        let what =
-            format!("{} beside {requirement} lets in everybody: one of them is enough", granted.directive.text());
-        let advice = "take it away";
+        let what = format!("{} beside {requirement} admits everybody: one of them is enough", granted.directive.text());
+        let advice = "remove it";
         findings.add(Check::OpenToAll, granted.directive, &[guard.section], &what, advice);
     }
     let words = |directive: Directive<'_>| directive.words().join(&b' ').to_ascii_lowercase();
@@ -64,8 +63,8 @@ fn open_to_all(findings: &mut Findings<'_, '_>, guard: &Guarded<'_>) {
     let own = || section.directives.iter().map(|placed| placed.directive);
     let allows = own().any(|directive| directive.is("Allow") && words(directive) == b"from all");
     if let (Some((number, satisfy)), true, false) = (satisfy, allows, own().any(|directive| directive.is("Deny"))) {
-        let what = "Satisfy Any beside Allow from all lets in everybody, with a password or without";
-        let advice = "take Satisfy away, or deny those who are to need a password";
+        let what = "Satisfy Any beside Allow from all admits everybody, with or without a password";
+        let advice = "remove Satisfy, or deny access to clients that need a password";
         findings.add(Check::OpenToAll, satisfy, &[guard.section, number], what, advice);
     }
 }
@@ -98,8 +97,8 @@ fn overridden(findings: &mut Findings<'_, '_>, guard: &Guarded<'_>) {
             let (inner, guard_text) = (granted.directive, guarded.opening.map(Directive::text).unwrap_or_default());
             let place = guarded.opening.map(Directive::place).unwrap_or_default();
             let outer = section.opening.map(Directive::text).unwrap_or_default();
-            let what = format!("{} in {outer} takes the place of what {guard_text} ({place}) requires", inner.text());
-            let advice = "take it away, or give the section a narrower path";
+            let what = format!("{} in {outer} overrides the requirement of {guard_text} ({place})", inner.text());
+            let advice = "remove it, or give the section a narrower path";
             findings.add(Check::OpenToAll, inner, &[number, guard.section], &what, advice);
         }
     }
@@ -139,7 +138,7 @@ fn no_require(findings: &mut Findings<'_, '_>) {
         if is_required || may_be_in_htaccess || !sections.is_ours(number) {
             continue;
         }
-        let what = format!("{} stands without any Require, so nobody is asked for a password", directive.text());
+        let what = format!("{} has no Require, so nobody is asked for a password", directive.text());
         findings.add(Check::NoRequire, directive, &[number], &what, "add Require valid-user");
     }
 }

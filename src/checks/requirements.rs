@@ -16,7 +16,7 @@ fn missing_directives(findings: &mut Findings<'_, '_>, guarded: &Guarded<'_>) {
     let sections = findings.sections;
     let mut need = |check, name, placed: &Placed<'_>, otherwise: &str, advice: &str| {
         if !sections.may_be_set(guarded.section, name) {
-            let what = format!("{} stands without {name}, so {otherwise}", placed.directive.text());
+            let what = format!("{} has no {name} beside it, so {otherwise}", placed.directive.text());
             findings.add(check, placed.directive, &[guarded.section], &what, advice);
         }
     };
@@ -46,13 +46,13 @@ fn require_outside(findings: &mut Findings<'_, '_>, guarded: &Guarded<'_>) {
         let Some(outside) = outside_in_effect(section, guarded, number) else { continue };
         let (exception_text, outside_text) = (exception.text(), outside.text());
         let what = format!(
-            "{exception_text} leaves nothing open, since {outside_text} in line {} holds for every method",
+            "{exception_text} leaves nothing open, because {outside_text} in line {} applies to every method",
             outside.line()
         );
         let methods = String::from_utf8_lossy(exception.arguments().to_bytes()).into_owned();
         let advice = format!(
-            "put {outside_text} inside {exception_text} and nowhere else if {methods} shall need no password, or take \
-             {exception_text} out"
+            "if {methods} must need no password, keep {outside_text} only inside {exception_text}; else remove \
+             {exception_text}"
         );
         findings.add(Check::RequireOutside, *exception, &[guarded.section], &what, &advice);
     }

@@ -49,7 +49,7 @@ fn guards_no_back_end(
     let (Some(open), Some(opening), true) = (open, section.opening, is_missed) else { return };
     let (guard_text, route, place) = (opening.text(), open.directive.text(), open.directive.place());
     let what = format!(
-        "{guard_text} asks for a password but not for what {route} ({place}) leads to, which is open to everybody"
+        "{guard_text} asks for a password but does not cover the back end of {route} ({place}), which is open to everybody"
     );
     findings.add(Check::UnguardedBackend, opening, &[guard.section, open.section], &what, UNGUARDED_ADVICE);
 }
@@ -74,7 +74,7 @@ fn guarded_elsewhere(
     let mut others = routes.iter().filter(|other| reaches(other));
     let Some((other, guard)) = others.find_map(|other| Some((other, guard_of(other)?))) else { return };
     let (text, other_text, place) = (route.directive.text(), other.directive.text(), other.directive.place());
-    let what = format!("{text} is open to everybody, and leads to what {other_text} ({place}) asks a password for");
+    let what = format!("{text} is open to everybody and leads to the back end that {other_text} ({place}) protects");
     let concerned = [route.section, other.section, guard.section];
     findings.add(Check::UnguardedBackend, route.directive, &concerned, &what, UNGUARDED_ADVICE);
 }
@@ -95,9 +95,9 @@ fn open_proxy(findings: &mut Findings<'_, '_>, guarded: &[Guarded<'_>]) {
             continue;
         }
         concerned.push(number);
-        let what = "ProxyRequests On takes requests for any address, the back end's too, and no <Proxy> section asks for a \
-                    password";
-        let advice = "ProxyRequests Off; ProxyPass and RewriteRule do not need it";
+        let what = "ProxyRequests On accepts requests for any address, the back end's too, and no <Proxy> section asks for \
+                    a password";
+        let advice = "set ProxyRequests Off; ProxyPass and RewriteRule do not need it";
         findings.add(Check::OpenProxy, directive, &concerned, what, advice);
     }
 }

@@ -189,7 +189,7 @@ pub(crate) const COMMANDS: &[command_rec] = &[
         c"Set to 'Off' to allow access control to be passed along to lower modules if the UserID is not known to this \
           module",
     ),
-    command::word::<Section>(c"EsAuthCharset", set_charset, c"character set that a challenge names: UTF-8, or Off"),
+    command::word::<Section>(c"EsAuthCharset", set_charset, c"character set named in the challenge: UTF-8, or Off"),
     command::of_file_info(command::word::<Section>(
         c"SetHandler",
         note_handler,

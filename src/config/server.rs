@@ -102,7 +102,7 @@ pub(crate) const COMMANDS: &[command_rec] = &[
             config.settings.entries = number(command, value, 0, MOST_ENTRIES, "entries")?;
             Ok(())
         },
-        c"verdicts to remember for the whole server; 0: none",
+        c"verdicts remembered by the whole server; 0 remembers none",
     ),
     command::word::<Server>(
         c"EsAuthCacheTTL",
@@ -123,7 +123,7 @@ pub(crate) const COMMANDS: &[command_rec] = &[
     command::word::<Server>(
         c"EsAuthMaxFailures",
         set_max_failures,
-        c"wrong passwords after which a client is locked out of a user's account, and within how many seconds: 10/300; or Off",
+        c"wrong passwords, and the seconds they count for, that lock a client out of a user's account, such as 10/300; or Off",
     ),
     command::word::<Server>(
         c"EsAuthHtaccessFileLimit",
@@ -131,7 +131,7 @@ pub(crate) const COMMANDS: &[command_rec] = &[
             config.htaccess_file_limit = number(command, value, 1, LARGEST_FILE_LIMIT, "bytes")? as u64;
             Ok(())
         },
-        c"largest password or group file that a .htaccess may name, in bytes; default: 16777216",
+        c"size limit of password and group files named by .htaccess, in bytes; default: 16777216",
     ),
 ];
 

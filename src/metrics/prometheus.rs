@@ -33,7 +33,7 @@ pub(crate) unsafe extern "C" fn handler(raw: *mut request_rec) -> c_int {
     guard_request(request, HTTP_SERVICE_UNAVAILABLE as c_int, || {
         if !DirConfig::of(request).shows_metrics() {
             let text =
-                b"rust_esauth: SetHandler rust-esauth-metrics counts in the server's own configuration only, not in \
+                b"rust_esauth: SetHandler rust-esauth-metrics works in the server's own configuration only, not in \
                 .htaccess files, AddHandler or RewriteRule";
             log_request!(request, Level::Error, 0, text);
             return HTTP_FORBIDDEN as c_int;

@@ -35,7 +35,7 @@ const fn long_line(kind: FileKind) -> &'static [u8] {
         }
         #[cfg(httpd = "2.2")]
         FileKind::Users => {
-            b" has 8191 bytes or more: it counts as one line, but stock httpd cuts it there and takes the rest for another"
+            b" has 8191 bytes or more: it counts as one line, but stock httpd cuts it and reads the rest as another"
         }
         // The stock module cuts that, too, after 8191 bytes.
         #[cfg(httpd = "2.2")]
@@ -356,7 +356,7 @@ fn report<T>(
                 path,
                 b" cannot be watched: ",
                 reason.as_bytes(),
-                b". Changes of it still count at once, but valid users may be refused while a slow program rewrites it in \
+                b". Changes still count at once, but valid users may be refused while a slow program rewrites it in \
                   place; ",
                 advice_on_watching(number).as_bytes(),
             );
@@ -371,12 +371,12 @@ fn report<T>(
         let reason = error.to_string();
         let advice: &[u8] = match error {
             ReadError::OverLimit { .. } => {
-                b" bytes for a file that a .htaccess names. Requests that need it are refused; name it in the server's \
-                  configuration, or raise EsAuthHtaccessFileLimit"
+                b" bytes for a file that only a .htaccess names. Requests that need it are refused; name it in the \
+                  server's configuration, or raise EsAuthHtaccessFileLimit"
             }
             _ => {
-                b". Requests that need it are refused until it can; see that it is a regular file, and that the user httpd \
-                  runs as may read it and enter its folders"
+                b". Requests that need it are refused until it can be read; it must be a regular file, and the user httpd \
+                  runs as must be able to read it and enter its folders"
             }
         };
         log_request!(

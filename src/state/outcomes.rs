@@ -73,8 +73,8 @@ pub(crate) fn guard_request<T>(request: Request<'_>, refusal: T, body: impl FnOn
                 request,
                 Level::Error,
                 0,
-                b"rust_esauth: internal error, the request is refused; the main error log has a line that starts with \
-                  'thread' and names the place: please report it",
+                b"rust_esauth: internal error, the request is refused; please report it with the line of the main error \
+                  log that starts with 'thread'",
             );
         });
         refusal
