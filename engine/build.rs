@@ -1,4 +1,4 @@
-//! Compiles the few lines of C that know how large the C library's `struct crypt_data` is, and links libcrypt.
+//! Compiles the C function that returns the size of the C library's `struct crypt_data`, and links libcrypt.
 
 use std::process::exit;
 

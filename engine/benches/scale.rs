@@ -1,7 +1,7 @@
-//! What size costs, without httpd: `cargo bench --bench scale`.
+//! Cost of size, without httpd: `cargo bench --bench scale`.
 //!
-//! Loads password files of one to a million bcrypt users, and group files of one to a million members, and looks users up
-//! in them, each time another one. `ESAUTH_SCALE_JSON=FILE` writes the numbers down, for the chart.
+//! Loads password files of one to a million bcrypt users, and group files of one to a million members, and looks up
+//! users in them, a different one each time. `ESAUTH_SCALE_JSON=FILE` writes the numbers to a file, for the chart.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "what fails while a benchmark is set up ends it")]
 
@@ -21,11 +21,11 @@ const SIZES: [usize; 7] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000];
 
 const LOOK_UPS: usize = 50_000;
 
-/// What one size was found to cost.
+/// Measurements for one size.
 struct Row {
     entries: usize,
     file_bytes: usize,
-    /// Of the snapshot, over that of the file.
+    /// Memory of the snapshot divided by size of the file.
     memory_ratio: f64,
     load: Duration,
     look_up: Duration,
@@ -48,7 +48,7 @@ fn main() {
 fn password_file(folder: &Path, users: usize) -> Row {
     let mut text = String::new();
     for number in 0..users {
-        // A form that no two lines share, so that nothing is found sooner than it would be among real hashes.
+        // No two lines share a prefix, so that a lookup takes as long as among real hashes.
         let salt = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         writeln!(text, "user{number:07}:$2y$10${salt:022x}{:031x}", salt.rotate_left(23)).unwrap();
     }
@@ -58,12 +58,12 @@ fn password_file(folder: &Path, users: usize) -> Row {
     })
 }
 
-/// A file with a group for each of `sizes`, of so many members.
+/// A file with a group for each of `sizes`, with that many members.
 fn group_file(folder: &Path, sizes: &[usize]) -> Row {
     let mut text = String::new();
     let mut names = Vec::new();
     for (number, &size) in sizes.iter().enumerate() {
-        // Each group over as many lines as keeps them below the longest one that httpd reads.
+        // Each group takes as many lines as needed to stay below httpd's longest line.
         for line in 0..size.div_ceil(100_000) {
             write!(text, "group{number}:").unwrap();
             for member in line * 100_000..size.min((line + 1) * 100_000) {
@@ -91,7 +91,7 @@ fn measure<T: Parse>(
     let mut loads: Vec<Duration> = (0..5)
         .map(|_| {
             fs::write(&path, text).unwrap();
-            // What has just been written is looked at again for a while, which is not what is measured.
+            // A fresh file is read again for a while, which is not measured here.
             sleep(Duration::from_millis(50));
             let source: Source<T> = Source::new(&c_path, LineRules::Httpd24, Arc::default());
             let began = Instant::now();
@@ -104,7 +104,7 @@ fn measure<T: Parse>(
     let file = source.current().snapshot.expect("the file can be read");
     let mut look_ups: Vec<Duration> = (0..9)
         .map(|round| {
-            // A stride that comes to every name, each far from the one before; other names in every round.
+            // The stride reaches every name, each far from the one before; other names in every round.
             let number = |turn: usize| (round * LOOK_UPS + turn).wrapping_mul(7_368_787) % names.len();
             let asked: Vec<String> = (0..LOOK_UPS).map(|turn| names[number(turn)].clone()).collect();
             let began = Instant::now();

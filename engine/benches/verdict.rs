@@ -1,6 +1,6 @@
-//! What a verdict costs, without httpd: `cargo bench --bench verdict`.
+//! Cost of a verdict, without httpd: `cargo bench --bench verdict`.
 //!
-//! Each figure is the median of many batches, since the machines that this runs on are seldom quiet.
+//! Each figure is the median of many batches, since the machines this runs on are seldom quiet.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "what fails while a benchmark is set up ends it")]
 
@@ -28,7 +28,7 @@ fn main() {
     let users: Source<Passwords> = Source::new(&path, LineRules::Httpd24, Arc::default());
     let cache =
         Verifier::create(Settings { entries: 65536, ttl: 1200, slots: 2, workers: 256, max_failures: None }).unwrap().0;
-    // Until the clock has moved on from the file's last change, every look reads it again.
+    // Until the clock moves on from the file's last change, every check reads it again.
     thread::sleep(Duration::from_millis(50));
     users.current().snapshot.expect("the file can be read");
 
@@ -39,7 +39,7 @@ fn main() {
         let stored = file.stored_hash(b"user99999").expect("the user is in it");
         cache.judge(&credential(stored, b"secret"))
     };
-    // What a connection remembers, renewed each second as there.
+    // The memory of a connection, renewed each second as in the module.
     let presented = Presented { text: b"Basic dXNlcjk5OTk5OnNlY3JldA==", client: b"192.0.2.1" };
     let mut grant = cache.grant(&presented, &users.current().snapshot.expect("the file can be read"));
     let mut recalled = || {
@@ -78,7 +78,7 @@ fn main() {
     }
 }
 
-/// Lets the compiler not find out that nobody looks at a result.
+/// Keeps the compiler from noticing that the result is unused.
 fn keep<T>(result: T) {
     black_box(result);
 }
@@ -100,7 +100,7 @@ fn report(name: &str, per_batch: u32, work: &mut dyn FnMut()) {
     println!("{name:48} {:>12.3?}", batches[BATCHES / 2]);
 }
 
-/// The same from several threads at once: how long each of them takes for one.
+/// The same from several threads at once: time that each of them takes for one.
 fn contention(name: &str, threads: usize, work: &(dyn Fn() + Sync)) {
     const EACH: u32 = 300_000;
     let start = Barrier::new(threads);

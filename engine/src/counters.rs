@@ -1,49 +1,49 @@
-//! What the whole server counts, in the memory that all children share.
+//! Counters of the whole server, in memory shared by all children.
 //!
-//! Every counter only ever rises, by one atomic addition, so a child that is killed at any instant leaves nothing to put
-//! right: at worst the one event that it was about to count is missing. What can also fall (hashes running, credentials
-//! waiting, entries) is not counted at all but looked up where it is, when somebody asks (see [`Usage`]).
+//! Every counter only rises, by one atomic addition, so a child killed at any instant leaves nothing to repair: at
+//! worst, the event it was about to count is missing. Figures that can fall (hashes running, credentials waiting,
+//! entries) are not counted but read from the state itself when somebody asks (see [`Usage`]).
 //!
-//! What happens at every request is counted in [`Shard`]s, one for each processor, so that processors do not wait for each
-//! other's cache lines; the sum is made by who reads. What comes with a password hash or with the reading of a file is
-//! rare enough for one place.
+//! Events of every request are counted in [`Shard`]s, one for each processor, so that processors do not wait for each
+//! other's cache lines; the reader adds them up. Events of password hashes and file reads are rare enough for a single
+//! counter.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use crate::hash::Family;
 
-/// A way in which a request can come out, by a number that the host gives it: below [`OUTCOMES`].
+/// An outcome of a request, by a number chosen by the host: below [`OUTCOMES`].
 pub type Outcome = u8;
 
-/// Outcomes that a host can tell apart.
+/// Number of outcomes that a host can distinguish.
 pub const OUTCOMES: usize = 10;
 
-/// What a look for a credential that has a slow hash ended with.
+/// Result of looking up a credential with a slow hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Look {
-    /// It is remembered as right.
+    /// Remembered as right.
     Grant,
-    /// It is remembered as wrong.
+    /// Remembered as wrong.
     Denial,
-    /// It is not remembered.
+    /// Not remembered.
     Miss,
 }
 
-/// How waiting for a hash ended.
+/// How the wait for a hash ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Waited {
     /// With a slot, to compute it.
     Slot,
-    /// Another request with the same credential had computed it.
+    /// Another request with the same credential computed it.
     Shared,
-    /// The queue was full, or stood still: answered with 503.
+    /// The queue was full or stuck: answered with 503.
     Refused,
 }
 
-/// Which directive names a file.
+/// The directive that names a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum FileKind {
@@ -58,24 +58,24 @@ const SHARDS: usize = 64;
 const LOOKS: usize = OUTCOMES;
 const CHEAP_HASHES: usize = LOOKS + 3;
 
-/// The counters of one processor, in cache lines of their own: two, since processors fetch them in pairs.
+/// The counters of one processor, in two cache lines of their own, since processors fetch them in pairs.
 #[repr(C, align(128))]
 struct Shard {
     counts: [AtomicU64; 16],
 }
 
-/// All counters of a server. All zero is their initial state.
+/// All counters of a server. All zeros is the initial state.
 #[repr(C)]
 pub struct Counters {
     shards: [Shard; SHARDS],
-    /// When the counting began, in seconds since 1970.
+    /// Start of counting, in seconds since 1970.
     started: AtomicU64,
-    /// Entries that gave way to others before their time, of grants and of denials.
+    /// Entries evicted before they expired, of grants and of denials.
     evictions: [AtomicU64; 2],
     hashes: [Histogram; Family::ALL.len()],
     waits: [Histogram; 3],
     files: [FileCounters; FILES],
-    /// For files that have no place of their own, by kind.
+    /// For files without counters of their own, by kind.
     other_files: [FileCounters; 2],
 }
 
@@ -84,18 +84,18 @@ impl Counters {
         self.started.store(unix_seconds(), Ordering::Relaxed);
     }
 
-    /// Seconds since 1970 at which the counting began.
+    /// Start of counting, in seconds since 1970.
     pub fn started(&self) -> u64 {
         self.started.load(Ordering::Relaxed)
     }
 
-    /// Counts a request. Costs a few nanoseconds, and no other processor's time.
+    /// Counts a request. Costs a few nanoseconds, and no time on other processors.
     #[inline]
     pub fn count(&self, outcome: Outcome) {
         self.add((outcome as usize).min(OUTCOMES - 1));
     }
 
-    /// How many requests came out so.
+    /// Number of requests with this outcome.
     pub fn requests(&self, outcome: Outcome) -> u64 {
         self.sum((outcome as usize).min(OUTCOMES - 1))
     }
@@ -105,12 +105,12 @@ impl Counters {
         self.add(LOOKS + look as usize);
     }
 
-    /// How many looks ended so.
+    /// Number of lookups with this result.
     pub fn looks(&self, look: Look) -> u64 {
         self.sum(LOOKS + look as usize)
     }
 
-    /// For a hash that takes less time than to read the clock twice.
+    /// For a hash that takes less time than reading the clock twice.
     #[inline]
     pub(crate) fn count_cheap_hash(&self) {
         self.add(CHEAP_HASHES);
@@ -120,13 +120,13 @@ impl Counters {
         self.hashes[family as usize].add(took);
     }
 
-    /// How many hashes of a family were computed.
+    /// Number of hashes computed of a family.
     pub fn hashes(&self, family: Family) -> u64 {
         let cheap = if family == Family::Sha1 { self.sum(CHEAP_HASHES) } else { 0 };
         cheap + self.hashes[family as usize].read().count()
     }
 
-    /// How long hashes of a family took. Those of `{SHA}` are not timed.
+    /// Durations of a family's hashes. Those of `{SHA}` are not timed.
     pub fn hash_times(&self, family: Family) -> Times {
         self.hashes[family as usize].read()
     }
@@ -135,7 +135,7 @@ impl Counters {
         self.waits[ended as usize].add(took);
     }
 
-    /// How long requests waited for a hash.
+    /// Durations of requests' waits for a hash.
     pub fn waits(&self, ended: Waited) -> Times {
         self.waits[ended as usize].read()
     }
@@ -148,8 +148,8 @@ impl Counters {
         self.evictions[usize::from(!of_grants)].load(Ordering::Relaxed)
     }
 
-    /// Gives a place to each of the files with these numbers, as far as there are places, and takes back those of others.
-    /// A file that has a place keeps it, with what was counted.
+    /// Assigns counters to the files with these numbers, while there are free ones, and releases those of other files.
+    /// A file that already has counters keeps them and their values.
     pub(crate) fn name_files(&self, numbers: &[u64]) {
         for place in &self.files {
             let number = place.number.load(Ordering::Relaxed);
@@ -167,19 +167,19 @@ impl Counters {
         }
     }
 
-    /// The counters of a file with a place of its own.
+    /// The counters of a file that has its own.
     pub(crate) fn named_file(&self, number: u64) -> Option<&FileCounters> {
         self.files.iter().find(|place| place.number.load(Ordering::Relaxed) == number)
     }
 
-    /// The counters of all files of a kind that have no place of their own.
+    /// The counters of all files of a kind that have none of their own.
     pub fn other_files(&self, kind: FileKind) -> &FileCounters {
         &self.other_files[kind as usize]
     }
 
     #[inline]
     fn add(&self, index: usize) {
-        // SAFETY: takes no arguments. Where it cannot tell the processor it answers -1, and any shard will do.
+        // SAFETY: takes no arguments. Returns -1 if it cannot tell the processor, and then any shard will do.
         let processor = unsafe { libc::sched_getcpu() };
         self.shards[processor as usize % SHARDS].counts[index].fetch_add(1, Ordering::Relaxed);
     }
@@ -189,7 +189,7 @@ impl Counters {
     }
 }
 
-/// Upper bounds of a histogram's buckets in nanoseconds; a last bucket takes what is beyond.
+/// Upper bounds of a histogram's buckets in nanoseconds; a last bucket takes all above.
 const BOUNDS: [u64; 13] = [
     100_000,
     500_000,
@@ -232,17 +232,17 @@ impl Histogram {
 #[derive(Clone, Copy, Debug)]
 pub struct Times {
     buckets: [u64; BOUNDS.len() + 1],
-    /// All of them together.
+    /// Sum of all.
     pub sum: Duration,
 }
 
 impl Times {
-    /// How many durations there are.
+    /// Number of durations.
     pub fn count(&self) -> u64 {
         self.buckets.iter().sum()
     }
 
-    /// For each bucket its upper bound (`None`: all) and how many durations are not above it.
+    /// For each bucket, its upper bound (`None`: unbounded) and the number of durations up to it.
     pub fn up_to(&self) -> impl Iterator<Item = (Option<Duration>, u64)> {
         let bounds = BOUNDS.iter().map(|&bound| Some(Duration::from_nanos(bound))).chain([None]);
         let mut total = 0;
@@ -253,17 +253,17 @@ impl Times {
     }
 }
 
-/// Files that have counters of their own.
+/// Number of files with counters of their own.
 const FILES: usize = 64;
 
 /// No file has this number.
 const NOBODY: u64 = 0;
 
-/// What is known of one file. Each child reads for itself, so the loads are those of all children together, and the rest
-/// is what the one that read it last has found.
+/// State of one file. Each child reads the file for itself, so loads are summed over all children; the rest is from the
+/// child that read it last.
 #[repr(C)]
 pub struct FileCounters {
-    /// Tells which file it is, without naming it.
+    /// Identifies the file without naming it.
     number: AtomicU64,
     loads: AtomicU64,
     failures: AtomicU64,
@@ -274,34 +274,34 @@ pub struct FileCounters {
     readable: AtomicU64,
 }
 
-/// What a file was found to hold.
+/// Contents of a file when read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Contents {
-    /// Users of a password file; users that a group file has in some group.
+    /// Users in a password file; users with a group in a group file.
     pub users: usize,
-    /// Groups of a group file.
+    /// Groups with at least one member.
     pub groups: usize,
     /// Size of the file.
     pub bytes: u64,
 }
 
-/// What is known of one file, read at one moment.
+/// State of one file, read at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FileReport {
-    /// What it held when it was read last.
+    /// Contents when last read.
     pub contents: Contents,
     /// How often it was read, by all children together.
     pub loads: u64,
-    /// How often it was needed and could not be read.
+    /// How often it was needed while it could not be read.
     pub failures: u64,
-    /// When it was read last, in seconds since 1970; 0: never.
+    /// When it was last read, in seconds since 1970; 0: never.
     pub loaded_at: u64,
-    /// True where the last look at it found it readable.
+    /// True if the file was readable when last checked.
     pub readable: bool,
 }
 
 impl FileCounters {
-    /// Counts that the file was read `times` times, and what it holds.
+    /// Counts `times` loads of the file, with these contents.
     pub fn note_loads(&self, times: u64, contents: Contents) {
         self.users.store(contents.users as u64, Ordering::Relaxed);
         self.groups.store(contents.groups as u64, Ordering::Relaxed);
@@ -311,13 +311,13 @@ impl FileCounters {
         self.readable.store(1, Ordering::Relaxed);
     }
 
-    /// Counts that the file was needed and could not be read.
+    /// Counts that the file was needed while it could not be read.
     pub fn note_failure(&self) {
         self.failures.fetch_add(1, Ordering::Relaxed);
         self.readable.store(0, Ordering::Relaxed);
     }
 
-    /// What is known of the file.
+    /// Current state of the file.
     pub fn read(&self) -> FileReport {
         let read = |place: &AtomicU64| place.load(Ordering::Relaxed);
         FileReport {
@@ -334,7 +334,8 @@ impl FileCounters {
     }
 
     fn clear(&self) {
-        // The number first: a child of the configuration before, which still has the file, is not to find this place.
+        // The number first: a child with the previous configuration, which still uses the file, must not find this
+        // entry.
         for place in [
             &self.number,
             &self.loads,
@@ -350,30 +351,30 @@ impl FileCounters {
     }
 }
 
-/// What the cache and the queue in front of it hold at one moment. Looked up where it is, so it is right whatever process
-/// was killed.
+/// Contents of the cache and its queue at one moment. Read from the state itself, so it is right whichever process was
+/// killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
     /// Credentials remembered as right.
     pub grants: PartUsage,
     /// Credentials remembered as wrong.
     pub denials: PartUsage,
-    /// Slots in use: by a hash, or by the rest after one of an address that has just failed.
+    /// Slots in use: by a hash, or by the pause after one of an address that has just failed.
     pub running: usize,
-    /// How many slots there are.
+    /// Number of slots.
     pub slots: usize,
-    /// Credentials that wait for a slot.
+    /// Credentials waiting for a slot.
     pub waiting: usize,
 }
 
-/// What a part of the cache holds at one moment.
+/// Contents of a part of the cache at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartUsage {
-    /// Entries whose time is not up; in a part of more than 65,536 an estimate, from that many.
+    /// Entries that have not expired; an estimate from the first 65,536 in a larger part.
     pub entries: u64,
-    /// Entries that there is room for.
+    /// Capacity in entries.
     pub room: u64,
-    /// Entries that gave way to others before their time.
+    /// Entries evicted before they expired.
     pub evictions: u64,
 }
 
@@ -388,7 +389,7 @@ mod tests {
     use super::*;
 
     fn counters() -> Box<Counters> {
-        // SAFETY: made of atomics only, for which zero is a value.
+        // SAFETY: consists of atomics only, for which zero is valid.
         Box::new(unsafe { std::mem::zeroed() })
     }
 

@@ -1,15 +1,15 @@
 //! The engine of `rust_esauth`: files in, verdicts out.
 //!
 //! * [`Passwords`] and [`Groups`] are immutable snapshots of a password or group file, parsed by the line rules of
-//!   Apache httpd and searched in constant time whatever the number of users, groups and members.
-//! * [`Source`] keeps the current snapshot of one file and reads it again when it has changed.
+//!   Apache httpd and searched in constant time for any number of users, groups and members.
+//! * [`Source`] keeps the current snapshot of one file and reads the file again after a change.
 //! * [`verification::Verifier`] remembers verdicts for all processes of a server, and computes each hash once.
 //! * [`hash::verify`] compares a password with a stored hash of any family that `htpasswd` or crypt(3) makes.
-//! * [`Listing`] is a password or group file line by line, and [`hash::describe`] tells what a stored hash is, for programs
+//! * [`Listing`] is a password or group file line by line, and [`hash::describe`] describes a stored hash, for programs
 //!   that explain a file to people.
 //!
-//! No type of httpd's appears here: user names, passwords and group names are bytes without NUL, as httpd's C strings
-//! are. Nothing here logs; what an operator should hear is returned as [`FileEvent`].
+//! No type of httpd's appears here: user names, passwords and group names are bytes without NUL, like httpd's C
+//! strings. Nothing here logs; messages for the operator are returned as [`FileEvent`].
 
 mod clock;
 mod counters;

@@ -1,5 +1,5 @@
-//! The atomics that shared memory is read and written with, and sleeping on one of them: the standard library's and the
-//! kernel's, or loom's when a model is checked (`RUSTFLAGS="--cfg loom"`).
+//! The atomics used on shared memory, and sleeping on one of them: the standard library's and the kernel's, or loom's
+//! when a model is checked (`RUSTFLAGS="--cfg loom"`).
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 #[cfg(not(loom))]
 pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
-/// Sleeps while `word` is `value`, but not longer than `longest`. False where the time was up.
+/// Sleeps while `word` is `value`, for at most `longest`. False on timeout.
 #[cfg(not(loom))]
 pub(crate) fn wait_while(word: &AtomicU32, value: u32, longest: Duration) -> bool {
     use rustix::thread::futex::{Flags, wait};
@@ -18,14 +18,14 @@ pub(crate) fn wait_while(word: &AtomicU32, value: u32, longest: Duration) -> boo
     !matches!(wait(word, Flags::empty(), value, Some(&longest)), Err(rustix::io::Errno::TIMEDOUT))
 }
 
-/// Wakes whoever sleeps on `word`.
+/// Wakes all sleepers on `word`.
 #[cfg(not(loom))]
 pub(crate) fn wake(word: &AtomicU32) {
-    // Fails for no word there is.
+    // Cannot fail for a valid word.
     let _ = rustix::thread::futex::wake(word, rustix::thread::futex::Flags::empty(), 1);
 }
 
-/// In a model time does not pass: another thread goes on.
+/// Time does not pass in a model: let another thread run.
 #[cfg(loom)]
 pub(crate) fn wait_while(_word: &AtomicU32, _value: u32, _longest: Duration) -> bool {
     loom::thread::yield_now();

@@ -1,25 +1,25 @@
-//! Leaving nothing of a secret on the stack and in registers.
+//! Leaves nothing of a secret on the stack and in registers.
 
 use std::hint::black_box;
 
-/// Overwrites `BYTES` of the stack below the caller: where functions that have returned may have left copies that they
-/// could not wipe, such as of a value that was moved. Then the vector registers.
+/// Overwrites `BYTES` of the stack below the caller, where functions that have returned may have left copies that they
+/// could not wipe, such as a moved value. Then overwrites the vector registers.
 ///
-/// What used the secret must have been called from the same function as this, and not inlined into it.
+/// The functions that used the secret must have been called from the same function as this one, and not inlined into
+/// it.
 #[inline(never)]
 pub(crate) fn wipe_stack<const BYTES: usize>() {
     let mut below = [0u8; BYTES];
-    // Keeps the compiler from finding out that nobody reads the zeros.
+    // Keeps the compiler from noticing that nobody reads the zeros.
     black_box(&mut below);
     wipe_registers();
 }
 
-/// Overwrites the vector registers, which copying and hashing leave full. Nothing else would for a while, and meanwhile
-/// they can get into memory: the first call of a function that is bound when it is first needed saves them all on the
-/// stack, and so does a signal.
+/// Overwrites the vector registers, which copying and hashing leave full. They would stay so for a while, and could
+/// reach memory meanwhile: lazy binding of a function saves them all on the stack, and so does a signal.
 pub fn wipe_registers() {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: registers that a call in C may overwrite, with instructions that the processor is asked for first.
+    // SAFETY: caller-saved registers, and instructions whose support is checked first.
     unsafe {
         if std::arch::is_x86_feature_detected!("avx512f") {
             std::arch::asm!(
@@ -74,10 +74,10 @@ pub fn wipe_registers() {
 mod tests {
     use super::*;
 
-    /// The first 16 bytes of each of 32 registers, where there are so many.
+    /// The first 16 bytes of each of 32 registers, or fewer if the processor has fewer.
     fn registers() -> [u8; 512] {
         let mut seen = [0u8; 512];
-        // SAFETY: stores into as many bytes as there are; the upper registers only where the processor has them.
+        // SAFETY: stores into as many bytes as there are; the upper registers only if the processor has them.
         unsafe {
             std::arch::asm!(
                 "movups [{0}], xmm0",
@@ -113,7 +113,7 @@ mod tests {
         seen
     }
 
-    /// Copies 64 bytes the way the C library's memcpy does, which leaves them in registers.
+    /// Copies 64 bytes like the C library's memcpy, which leaves them in registers.
     #[inline(never)]
     fn copies_a_secret(secret: &[u8; 64]) {
         let mut copy = [0u8; 64];

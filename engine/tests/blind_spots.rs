@@ -1,5 +1,5 @@
-//! Changes that one or another way of noticing changes does not show: what is in a layer of an overlay, behind a mount that
-//! caches attributes, written through a mapping, or replaced and rewritten before anybody looked.
+//! Changes that some ways of noticing changes miss: in a layer of an overlay, behind a mount that caches attributes,
+//! written through a mapping, or replaced and rewritten before anybody looked.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "what fails while a test is set up fails the test")]
 
@@ -25,18 +25,18 @@ fn hash_of(source: &Source<Passwords>, user: &str) -> Option<String> {
     file.stored_hash(user.as_bytes()).map(|hash| String::from_utf8_lossy(hash).into_owned())
 }
 
-/// Looks twice: when the snapshot is new, and when it has settled.
+/// Checks twice: when the snapshot is new, and when it has settled.
 fn settle(source: &Source<Passwords>) {
     source.current().snapshot.unwrap();
     thread::sleep(Duration::from_millis(50));
     source.current().snapshot.unwrap();
 }
 
-/// What is mounted at a folder until this is dropped.
+/// A mount at a folder, undone on drop.
 struct Mounted(PathBuf);
 
 impl Mounted {
-    /// `None`, and a line that says so, where the machine does not allow it.
+    /// `None`, and a line that says so, if the machine does not allow it.
     fn by(program: &str, arguments: &[&str], at: &Path) -> Option<Mounted> {
         let output = Command::new(program).args(arguments).arg(at).output();
         let fails = match &output {
@@ -45,7 +45,7 @@ impl Mounted {
             Err(error) => error.to_string(),
         };
         let test = thread::current().name().unwrap_or("").to_owned();
-        // Past the harness's capture; scripts/test.sh counts these lines.
+        // Bypasses the harness's capture; scripts/test.sh counts these lines.
         let _ = writeln!(std::io::stderr(), "skipped test {test}: {program} fails: {}", fails.trim());
         None
     }
@@ -90,7 +90,7 @@ mod overlay {
     #[test]
     fn a_file_edited_in_the_upper_layer_is_seen_by_the_next_look() {
         with_overlay(|folder| {
-            // Through the mount first, which puts it into the upper layer, and is reported.
+            // First through the mount, which copies the file into the upper layer, and is reported.
             fs::write(folder.join("m/users"), "alice:above\n").unwrap();
             let source = source(&folder.join("m/users"));
             for hash in ["above", "through"] {
@@ -123,7 +123,7 @@ fn behind_a_mount_that_caches_attributes_a_change_is_seen_by_the_next_look() {
     }
 }
 
-/// The bytes of a file, mapped to be written to, with the file closed.
+/// The bytes of a file mapped for writing, with the file closed.
 struct Mapped {
     bytes: *mut u8,
     length: usize,
@@ -145,14 +145,14 @@ impl Mapped {
 
     fn write(&self, text: &str) {
         assert_eq!(text.len(), self.length);
-        // SAFETY: in the mapping, which nothing else in this process uses.
+        // SAFETY: within the mapping, which nothing else in this process uses.
         unsafe { ptr::copy_nonoverlapping(text.as_ptr(), self.bytes, self.length) };
     }
 }
 
 impl Drop for Mapped {
     fn drop(&mut self) {
-        // SAFETY: our own mapping, used no more.
+        // SAFETY: our own mapping, no longer used.
         unsafe { libc::munmap(self.bytes.cast(), self.length) };
     }
 }
@@ -165,7 +165,7 @@ fn what_is_written_through_a_mapping_is_seen_within_a_second() {
     let source = source(&users);
     settle(&source);
     let mapped = Mapped::new(&users);
-    // The first write to a page may set the file's times; the others set nothing.
+    // The first write to a page may set the file's times; later ones set nothing.
     for number in 1..=3 {
         settle(&source);
         mapped.write(&format!("alice:{number}\n"));
@@ -180,14 +180,14 @@ fn what_is_written_through_a_mapping_is_seen_within_a_second() {
 mod replaced_and_rewritten {
     use super::*;
 
-    /// The time between the two steps: more than a tick of the file system's clock, and of no use to a look.
+    /// The time between the two steps: more than a tick of the file system's clock, and in which nobody looks.
     const BETWEEN: Duration = Duration::from_millis(25);
 
     fn append(path: &Path, text: &str) {
         File::options().append(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
     }
 
-    /// Another file comes to the place and is rewritten there, as `mv new users; htpasswd -b users bob x` does it.
+    /// Another file replaces this one and is rewritten there, like `mv new users; htpasswd -b users bob x`.
     type Way = (&'static str, fn(&Path));
     const WAYS: [Way; 4] = [
         ("moved there and rewritten", |users| {
@@ -216,7 +216,7 @@ mod replaced_and_rewritten {
         }),
     ];
 
-    /// For how long the next look waits, at most: the quiet that unwatched files must have had, and a slow machine.
+    /// The longest wait of the next check: the quiet time required of unwatched files, and a slow machine.
     const WAIT: Duration = Duration::from_millis(200);
 
     fn changes_count_at_once(watcher: &Arc<Watcher>) {
@@ -261,7 +261,7 @@ mod replaced_and_rewritten {
         });
     }
 
-    /// In a process of its own: the limit is for all of one.
+    /// In a process of its own: the limit applies to the whole process.
     #[test]
     fn counts_at_once_where_no_file_can_be_watched() {
         const ALONE: &str = "ESAUTH_TEST_WITHOUT_WATCHES";
@@ -277,13 +277,13 @@ mod replaced_and_rewritten {
         changes_count_at_once(&watcher);
     }
 
-    /// Has `inotify_add_watch` fail in this thread.
+    /// Makes `inotify_add_watch` fail in this thread.
     fn refuse_watches() {
         let load_number = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
         let jump_if_equal = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
         let give_back = libc::BPF_RET | libc::BPF_K;
         let refused = libc::SECCOMP_RET_ERRNO | libc::ENOSPC as u32;
-        // SAFETY: these make values, and touch no memory.
+        // SAFETY: these compute values, and touch no memory.
         let mut filter = unsafe {
             [
                 libc::BPF_STMT(load_number as u16, 0),

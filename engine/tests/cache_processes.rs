@@ -1,4 +1,5 @@
-//! The cache between real processes, some of which are killed at any moment: every verdict is compared with the truth.
+//! The cache shared by real processes, some of which are killed at any moment: every verdict is compared with the
+//! truth.
 //!
 //! Without the usual harness, since its threads and `fork` do not go together.
 
@@ -73,7 +74,7 @@ fn credential<'a>(stored: &'a [u8], password: &'a [u8], client: &'a str) -> Cred
     Credential { stored, password, known: true, proven: false, client, user: b"alice", file: b"/users" }
 }
 
-/// A child process that runs `body` and ends with status 0, or 1 where it panicked.
+/// A child process that runs `body` and exits with status 0, or 1 if it panicked.
 fn child(body: impl FnOnce()) -> libc::pid_t {
     // SAFETY: no other thread is running here, so the child may do anything.
     let pid = unsafe { libc::fork() };
@@ -86,7 +87,7 @@ fn child(body: impl FnOnce()) -> libc::pid_t {
     pid
 }
 
-/// True where the child ended with status 0.
+/// True if the child exited with status 0.
 fn ended_well(pid: libc::pid_t) -> bool {
     let mut status = 0;
     // SAFETY: a child of this process.
@@ -94,7 +95,7 @@ fn ended_well(pid: libc::pid_t) -> bool {
     libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0
 }
 
-/// True where the child ended before it was killed.
+/// True if the child exited before it was killed.
 fn ended_by_itself(pid: libc::pid_t) -> bool {
     let mut status = 0;
     // SAFETY: a child of this process.
@@ -111,7 +112,7 @@ fn count(counter: &AtomicU64, judgement: &Judgement) {
     counter.fetch_add(u64::from(judgement.hashed_for.is_some()), Ordering::Relaxed);
 }
 
-/// One request with the slow hash, whose verdict is known, and whose hash is counted if it computes one.
+/// One request with the slow hash, whose verdict is known; counts the hash if it computes one.
 fn expect(cache: &Verifier, password: &[u8], verdict: Verdict, hashes: &AtomicU64) {
     let judgement = cache.judge(&credential(SLOW, password, "192.0.2.1"));
     assert_eq!(judgement.verdict, verdict);
@@ -154,7 +155,7 @@ fn killed_leader() {
     assert!(followers.into_iter().all(ended_well));
     let hashes = counters.0[0].load(Ordering::Relaxed);
     assert!(hashes <= 1, "one of the followers takes over, not {hashes}");
-    // Not a measurement: who is stuck waits for half a minute.
+    // Not a measurement: a stuck request waits for half a minute.
     assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
 }
 
@@ -172,7 +173,7 @@ fn random_kills() {
                 let user = (random >> 33) as usize % USERS;
                 let stored = if user % 3 == 0 { SLOW } else { FAST };
                 let client = format!("192.0.2.{}", (random >> 50) as u8);
-                // Now and then a password that nobody has tried, so that the desk has work to the end.
+                // Now and then a password that nobody has tried, so that the queue has work to the end.
                 let (password, truth) = match (random >> 40) % 200 {
                     0 => (format!("new {random}"), Verdict::Denied),
                     _ if user % 2 == 0 => (passwords[user].clone(), Verdict::Granted),
@@ -211,14 +212,14 @@ fn random_kills() {
     children.iter().for_each(|&pid| kill(pid));
     wrong += children.into_iter().map(|pid| u32::from(ended_by_itself(pid))).sum::<u32>();
     assert_eq!(wrong, 0, "a child ends by itself only when it has met a wrong verdict");
-    // After all this the desk must serve as on its first day, also what nobody has asked for yet.
+    // After all this the queue must still work, also for credentials not seen yet.
     let began = Instant::now();
     for n in 0..100 {
         let password = format!("new {n}");
         let judgement = cache.judge(&credential(FAST, password.as_bytes(), "192.0.2.2"));
         assert_eq!(judgement.verdict, Verdict::Denied);
     }
-    // Not a measurement: who is stuck waits for half a minute.
+    // Not a measurement: a stuck request waits for half a minute.
     assert!(began.elapsed() < Duration::from_secs(15), "{:?} for 100 hashes", began.elapsed());
 }
 
@@ -226,7 +227,7 @@ fn slots_and_bounds() {
     let (cache, counters) = (cache(1), shared_counters());
     let [hashing, overloaded, answered, _] = &counters.0;
     let began = Instant::now();
-    // More requests than there are seats, each with a password of its own, from one client.
+    // More requests than slots, each with a password of its own, from one client.
     let children: Vec<_> = (0..8)
         .map(|process| {
             child(|| {
@@ -249,12 +250,12 @@ fn slots_and_bounds() {
     let (answered, overloaded) = (answered.load(Ordering::Relaxed), overloaded.load(Ordering::Relaxed));
     assert_eq!(answered + overloaded, 320);
     assert!((1..320).contains(&overloaded), "{overloaded} of 320 were told to come back");
-    // Had two hashes ever overlapped for long, the times they took would add up to more than has passed.
+    // If two hashes had ever overlapped for long, their durations would add up to more than the elapsed time.
     let hashing = Duration::from_micros(hashing.load(Ordering::Relaxed));
     assert!(hashing <= began.elapsed(), "{hashing:?} of hashing in {:?}", began.elapsed());
 }
 
-/// Processes that guess on so many connections, from this client, for this user, without end.
+/// Processes that guess on so many connections, from this client, as this user, without end.
 fn guessers(
     cache: Verifier,
     client: &'static str,
@@ -282,11 +283,11 @@ fn guessers(
     (0..4).map(process).collect()
 }
 
-/// How many guesses were hashed while `body` ran, with guessers at work.
+/// How many guesses were hashed while `body` ran.
 fn beside_guessers(cache: Verifier, clients: &[&'static str], connections: usize, body: impl FnOnce()) -> u64 {
     let guesses = &shared_counters().0[0];
     let guessers: Vec<_> = clients.iter().flat_map(|client| guessers(cache, client, connections, guesses)).collect();
-    // Enough for them to be known as such.
+    // Enough to make them suspects.
     while guesses.load(Ordering::Relaxed) < 20 {
         thread::sleep(Duration::from_millis(5));
     }
@@ -306,7 +307,7 @@ fn fairness() {
         let customer = cache.judge(&credential(SLOW, b"secret", "192.0.2.4"));
         assert_eq!(customer.verdict, Verdict::Granted);
     });
-    // In one line with them it would be 62.
+    // In one queue with them it would be 62.
     assert!(meanwhile <= 8, "{meanwhile} guesses went before the customer");
 }
 
@@ -346,14 +347,14 @@ fn all_slots_without_a_cache() {
 }
 
 fn failing_hash() {
-    /// Of "secret": takes 16 MiB.
+    /// Of "secret": needs 16 MiB.
     const YESCRYPT: &[u8] = b"$y$j9T$saltsalt$VuCHcCYYVuebTL.IxzSml3z./71e36sys.wEb95cM54";
     let limits = Some(MaxFailures { failures: 3, seconds: 60 });
     let settings = Settings { entries: 64, ttl: 600, slots: 2, workers: 64, max_failures: limits };
     let cache = Verifier::create(settings).unwrap().0;
     let verdict = || cache.judge(&credential(YESCRYPT, b"secret", "192.0.2.1")).verdict;
     let without_memory = child(|| {
-        // SAFETY: a limit of this process's own.
+        // SAFETY: a limit of this process.
         unsafe {
             let limit = libc::rlimit { rlim_cur: 12 << 20, rlim_max: libc::RLIM_INFINITY };
             libc::setrlimit(libc::RLIMIT_AS, &limit);
@@ -370,7 +371,7 @@ fn strict(entries: usize) -> Verifier {
     Verifier::create(Settings { entries, ttl: 600, slots: 4, workers: 256, max_failures }).unwrap().0
 }
 
-/// What a user's client is told about a password.
+/// The answer to a user's client about a password.
 fn told(cache: &Verifier, stored: &[u8], password: &str, user: &str) -> Judgement {
     let credential = credential(stored, password.as_bytes(), "192.0.2.1");
     cache.judge(&Credential { user: user.as_bytes(), ..credential })
@@ -394,11 +395,11 @@ fn lockout_of_processes() {
     assert_eq!(counted, [5, 5, 195, 1]);
 }
 
-/// Users whose clients only ever send the right password, and others whose clients guess, by turns in processes that are
-/// killed at any instant.
+/// Users whose clients always send the right password, and others whose clients guess, in turn, in processes killed at
+/// any instant.
 fn lockout_and_kills() {
     const USERS: u64 = 50;
-    // Nothing is remembered, so that right passwords are counted, too, before their hash clears the count.
+    // Nothing is remembered, so that right passwords are counted, too, until their hash clears the count.
     let cache = strict(0);
     let work = |seed: u64| {
         for turn in 0.. {

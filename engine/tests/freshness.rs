@@ -1,4 +1,4 @@
-//! A source answers with what its file holds now, however the file was changed, and says when it cannot.
+//! A source answers with the current content of its file, however it was changed, and says when it cannot.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "what fails while a test is set up fails the test")]
 
@@ -199,7 +199,7 @@ fn a_file_that_grows_all_the_time_is_read_all_the_same() {
             let mut file = File::options().append(true).open(&users).unwrap();
             while !done.load(Ordering::Relaxed) {
                 file.write_all(b"other:x\n").unwrap();
-                // Else it grows to gigabytes, and reading it is what takes the time.
+                // Otherwise the file grows to gigabytes, and reading it dominates.
                 thread::sleep(Duration::from_micros(20));
             }
         });
@@ -208,7 +208,7 @@ fn a_file_that_grows_all_the_time_is_read_all_the_same() {
             let asked = Instant::now();
             looks.push((hash_of(&source, "alice"), asked.elapsed()));
         }
-        // What is wrong is said when the writer has stopped, which it would not if this panicked.
+        // Assert only after the writer has stopped, which it would not if this panicked.
         done.store(true, Ordering::Relaxed);
         looks
     });

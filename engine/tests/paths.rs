@@ -1,4 +1,4 @@
-//! A source misses no change, whatever changes: the file, or something on the way to it.
+//! A source misses no change, either of the file or of its path.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "what fails while a test is set up fails the test")]
 
@@ -15,7 +15,7 @@ use std::time::Duration;
 use esauth_engine::{LineRules, Passwords, Source};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-/// A password file two folders down, and room beside each of the three.
+/// A password file two folders down, with room beside each of the three.
 struct Place(tempfile::TempDir);
 
 impl Place {
@@ -56,10 +56,10 @@ fn hash_of_alice(source: &Source<Passwords>) -> Option<String> {
     file.stored_hash(b"alice").map(|hash| String::from_utf8_lossy(hash).into_owned())
 }
 
-/// A change, and what it does.
+/// A change and its name.
 type Way = (&'static str, fn(&Place));
 
-/// Looks until the source has no more reason to read its file again.
+/// Checks until the source has no more reason to read its file again.
 fn settle(source: &Source<Passwords>) {
     source.current().snapshot.unwrap();
     thread::sleep(Duration::from_millis(40));
@@ -160,7 +160,7 @@ fn no_look_that_begins_after_a_change_is_answered_with_what_was_before() {
     fs::write(place.users(), "alice:0\n").unwrap();
     let path = CString::new(place.users().as_os_str().as_bytes()).unwrap();
     let watcher = Arc::default();
-    // Two sources of one watcher: either may take the reports that the other waits for.
+    // Two sources of one watcher: either may take the events that the other waits for.
     let sources: [Source<Passwords>; 2] =
         std::array::from_fn(|_| Source::new(&path, LineRules::Httpd24, Arc::clone(&watcher)));
     let (written, done) = (AtomicUsize::new(0), AtomicBool::new(false));
@@ -184,7 +184,7 @@ fn no_look_that_begins_after_a_change_is_answered_with_what_was_before() {
                 place.rename("outer/inner/other", "outer/inner/users");
             }
             written.store(number, Ordering::SeqCst);
-            // Now and then long enough for the snapshots to settle.
+            // Sometimes long enough for the snapshots to settle.
             thread::sleep(Duration::from_millis(if number % 4 == 0 { 1 } else { 30 }));
         }
         done.store(true, Ordering::Relaxed);

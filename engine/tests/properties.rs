@@ -1,6 +1,6 @@
-//! The engine answers about any file as the plain implementation of the line rules in `plain` does.
+//! About any file, the engine answers like the plain implementation of the line rules in `plain`.
 //!
-//! The files are the same ones in every run. PROPTEST_RNG_SEED makes others, PROPTEST_CASES as many of each kind.
+//! The files are the same in every run. PROPTEST_RNG_SEED makes others, PROPTEST_CASES sets how many of each kind.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "what fails while a test is set up fails the test")]
 
@@ -16,17 +16,17 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::RngSeed;
 
-/// What names, fields and members are made of: few, so that they meet again.
+/// Material for names, fields and members: few, so that they repeat.
 const NAMES: &[&[u8]] =
     &[b"alice", b"Alice", b"bob", b"a b", b"", b"\xc3\xa4", b"\xc3\x84", b"\xff", b"$2y$04$x.y/z", b"x"];
 
-/// What has a meaning in the middle of a line.
+/// Bytes with a meaning in the middle of a line.
 const MARKS: &[&[u8]] = &[
     b":", b"::", b" ", b"\t", b"\x0b", b"\r", b"\\", b"\\\\", b"\"", b"'", b"\\\"", b"\\'", b"#", b"\0", b"\\\0",
     b"\0\\",
 ];
 
-/// How lines end, or go on.
+/// Ends and continuations of lines.
 const ENDS: &[&[u8]] = &[
     b"\n",
     b"\n",
@@ -43,7 +43,7 @@ const ENDS: &[&[u8]] = &[
     b"",
 ];
 
-/// Bytes in a line around the one with which it is too long for stock httpd.
+/// Line lengths around the one that is too long for stock httpd.
 const AROUND_THE_LIMIT: std::ops::Range<usize> = plain::TOO_LONG_FOR_PASSWORDS - 4..plain::TOO_LONG_FOR_PASSWORDS + 4;
 
 /// Hashes of "secret" in the families of crypt(3).
@@ -77,12 +77,12 @@ fn joined(pieces: impl Strategy<Value = Vec<Vec<u8>>>) -> impl Strategy<Value = 
     pieces.prop_map(|pieces| pieces.concat())
 }
 
-/// A line of anything, which may be the end of one or several.
+/// Random bytes, which may hold the ends of several lines.
 fn any_line() -> impl Strategy<Value = Vec<u8>> {
     joined((joined(vec(piece(), 0..8)), some_of(ENDS)).prop_map(|(text, end)| vec![text, end]))
 }
 
-/// A line as somebody would write it.
+/// A line as a person would write it.
 fn password_line() -> impl Strategy<Value = Vec<u8>> {
     (vec(some_of(NAMES), 1..4), some_of(ENDS)).prop_map(|(words, end)| [words.join(&b':'), end].concat())
 }
@@ -98,7 +98,7 @@ fn file(line: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Vec<u8>> 
     joined(vec(prop_oneof![line, any_line()], 0..24))
 }
 
-/// A file in which a line, cut by joins at any places, has about as many bytes as stock httpd reads.
+/// A file with a line, joined from pieces, that is about as long as stock httpd reads.
 fn file_with_a_long_line() -> impl Strategy<Value = Vec<u8>> {
     let start = some_of(&[b"alice:", b"# ", b" ", b"\n", b"\xff"]);
     let joins = vec((0..9000_usize, some_of(&[b"\\\n", b"\\\r\n", b"\\\\\n", b"\0", b"\r"])), 0..4);
@@ -115,7 +115,7 @@ fn file_with_a_long_line() -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
-/// What the environment says goes before this.
+/// The environment takes precedence.
 fn config(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() }
 }

@@ -1,4 +1,4 @@
-//! A request that finds everything in memory and needs no slow hash takes nothing from the heap.
+//! A request that finds everything in memory and needs no slow hash allocates nothing on the heap.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "what fails while a test is set up fails the test")]
 
@@ -45,7 +45,7 @@ fn a_warm_request_allocates_nothing() {
     let [users, groups] = [users, groups].map(|path| CString::new(path.as_os_str().as_bytes()).unwrap());
     let users: Source<Passwords> = Source::new(&users, LineRules::Httpd24, Arc::default());
     let groups: Source<Groups> = Source::new(&groups, LineRules::Httpd24, Arc::default());
-    // Until the clock has moved on from the files' last change they are read again at each look.
+    // Until the clock moves on from the files' last change, every check reads them again.
     thread::sleep(Duration::from_millis(50));
     let request = || {
         let users = users.current().snapshot.unwrap();

@@ -1,4 +1,4 @@
-//! Any bytes as a group file: the engine answers as the plain implementation of its rules does.
+//! Any bytes as a group file: the engine answers like the plain implementation of its rules.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Any bytes as a body, in pieces of any size: the verdict does not depend on how it is cut, and never is more sent than was
+//! Any bytes as a body, in pieces of any size: the verdict does not depend on the pieces, and no more is sent than was
 //! fed.
 
 #![no_main]

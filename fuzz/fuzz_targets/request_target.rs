@@ -1,4 +1,4 @@
-//! Any bytes as a request's target: what passes names nothing that the role has no pattern for.
+//! Any bytes as a request's target: a target that passes names no index outside the role's patterns.
 
 #![no_main]
 
@@ -28,6 +28,6 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
         assert!(name.starts_with("own-"), "{name}");
     }
     let target = pass.target.as_deref().unwrap_or(target);
-    // Every way of reading it that there may be finds the index in its place.
+    // Every possible reading of it finds the index in the same position.
     assert!(target.windows(4).any(|part| part == b"own-") || target.contains(&b'%'));
 });

@@ -1,4 +1,4 @@
-//! What the fuzz targets share.
+//! Shared by the fuzz targets.
 
 /// The line rules in their plain form, and the comparison of the engine with it.
 #[path = "../../engine/tests/plain/mod.rs"]

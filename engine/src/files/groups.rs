@@ -14,25 +14,25 @@ use super::source::Parse;
 /// mod_authz_groupfile, which counts the LF too).
 pub(crate) const TOO_LONG_LINE: usize = 16 * 1024 * 1024;
 
-/// Room for this many members is made beforehand, at most: a file may be large and say little.
+/// Reserve room for at most this many members in advance: a large file may contain few.
 const MOST_RESERVED: usize = 4 * 1024 * 1024;
 
-/// The groups of one group file. Whether a user is in a group is answered in constant time, whatever the number of
-/// groups and of members (in the logarithm of the number of the user's own groups).
+/// The groups of one group file. Whether a user is in a group is answered in constant time for any number of groups and
+/// members (logarithmic in the number of the user's own groups).
 pub struct Groups {
-    /// The file's bytes, in which every name that is used ends with a NUL.
+    /// The file's bytes; every name in use ends with a NUL.
     text: Box<[u8]>,
     keys: RandomState,
     group_names: Names,
     member_names: Names,
-    /// Where in `group_ids` the groups of each member start; one element more, so that each has an end.
+    /// Start of each member's groups in `group_ids`; one more element, so that each has an end.
     starts: Box<[u32]>,
-    /// The numbers of the groups of all members, one member after the other, each member's in rising order.
+    /// Group numbers of all members, one member after the other, each member's in ascending order.
     group_ids: Box<[u32]>,
     stopped_at: Option<usize>,
 }
 
-/// The groups that one user is in: at least one.
+/// The groups of one user: at least one.
 #[derive(Clone, Copy)]
 pub struct Memberships<'a> {
     groups: &'a Groups,
@@ -40,7 +40,7 @@ pub struct Memberships<'a> {
 }
 
 impl Groups {
-    /// The groups of `user` (compared by exact bytes), or `None` where the user is in none.
+    /// The groups of `user` (compared by exact bytes), or `None` if the user is in none.
     pub fn of(&self, user: &[u8]) -> Option<Memberships<'_>> {
         let hash = self.keys.hash_one(user);
         let id = self.member_names.find(hash, |offset| c_string(&self.text, offset) == user)? as usize;
@@ -54,27 +54,27 @@ impl Groups {
         self.text.len() + words * size_of::<u32>() + self.group_names.memory() + self.member_names.memory()
     }
 
-    /// Number of groups that have a member.
+    /// Number of groups with at least one member.
     pub fn groups(&self) -> usize {
         self.group_names.offsets.len()
     }
 
-    /// Number of users who are in at least one group.
+    /// Number of users in at least one group.
     pub fn members(&self) -> usize {
         self.member_names.offsets.len()
     }
 }
 
 impl Memberships<'_> {
-    /// True where one of the groups is called `group`. Group names are keys of an APR table in httpd, and so compare
-    /// without regard to ASCII case.
+    /// True if one of the groups is called `group`. Group names are keys of an APR table in httpd, so their comparison
+    /// ignores ASCII case.
     pub fn contains(&self, group: &[u8]) -> bool {
         let Groups { text, keys, group_names, .. } = self.groups;
         let same = |offset| c_string(text, offset).eq_ignore_ascii_case(group);
         group_names.find(hash_folded(keys, group), same).is_some_and(|id| self.ids.binary_search(&id).is_ok())
     }
 
-    /// The groups' names, each as the file spells it first.
+    /// The groups' names, each in its first spelling.
     pub fn names(&self) -> impl Iterator<Item = &[u8]> {
         let Groups { text, group_names, .. } = self.groups;
         self.ids.iter().map(|&id| c_string(text, group_names.offsets[id as usize]))
@@ -86,9 +86,9 @@ impl Parse for Groups {
         let keys = RandomState::new();
         let mut group_names = Names::default();
         let mut member_names = Names::default();
-        // Pairs of member and group as one number each, which sorts faster than a pair.
+        // Pairs of member and group as single numbers, which sort faster than pairs.
         let mut memberships: Vec<u64> = Vec::new();
-        // At least as many words as there are; what is too much is given back. Growing would hash all names again and again.
+        // At least the number of words; the excess is returned later. Growing would hash all names again and again.
         let most_members = text.iter().filter(|&&byte| is_space(byte)).count().min(MOST_RESERVED);
         member_names.reserve(most_members)?;
         memberships.try_reserve(most_members)?;
@@ -155,7 +155,7 @@ fn starts_of_members(memberships: &[u64], members: usize) -> Result<Box<[u32]>, 
 /// Distinct names, numbered in the order of their first appearance.
 #[derive(Default)]
 struct Names {
-    /// Where the name of each number stands in the text.
+    /// Where the name of each number starts in the text.
     offsets: Vec<u32>,
     numbers: HashTable<u32>,
 }
@@ -167,11 +167,11 @@ impl Names {
 
     fn reserve(&mut self, count: usize) -> Result<(), ReadError> {
         self.offsets.try_reserve(count)?;
-        // Nothing is in it yet that could be hashed.
+        // The table is still empty, so nothing is hashed.
         self.numbers.try_reserve(count, |_| 0).map_err(|_| ReadError::NO_MEMORY)
     }
 
-    /// Gives back what was reserved for far more names than there are.
+    /// Returns the excess if far more names were reserved than exist.
     fn shrink(&mut self, hash_at: impl Fn(u32) -> u64) {
         let Names { offsets, numbers } = self;
         offsets.shrink_to_fit();
@@ -184,7 +184,7 @@ impl Names {
         self.numbers.find(hash, |&number| is_name(self.offsets[number as usize])).copied()
     }
 
-    /// The number of the name at `offset`, a new one where no name before it is the `same`.
+    /// The number of the name at `offset`: a new one if no earlier name is the `same`.
     fn intern(
         &mut self,
         offset: u32,
@@ -209,7 +209,7 @@ impl Names {
 }
 
 /// The members of a line, split like words of httpd's configuration (`ap_getword_conf` in server/util.c): at white
-/// space, with `"…"` and `'…'` and backslash escapes. Each word is put into its final form in place.
+/// space, with `"…"`, `'…'` and backslash escapes. Each word is unescaped in place.
 pub(crate) struct MemberWords {
     /// Offset of the group's name.
     pub(crate) group: u32,
@@ -251,7 +251,7 @@ impl MemberWords {
             if ends_word {
                 break;
             }
-            // Behind the last byte of the line stands a NUL, so looking one further is always in bounds.
+            // The last byte of the line is followed by a NUL, so the next byte is always in bounds.
             let next = text[from + 1];
             if byte == b'\\' && (next == b'\\' || quote == Some(next)) {
                 from += 1;
@@ -260,7 +260,7 @@ impl MemberWords {
             to += 1;
             from += 1;
         }
-        // Past the quote or white space that ended the word; its place takes the NUL where nothing was escaped.
+        // Skip the quote or white space that ended the word; the NUL replaces it if nothing was escaped.
         self.position = (from + 1).min(self.end);
         text[to] = 0;
         Some(start as u32)

@@ -12,34 +12,35 @@ use super::lines::{LineCutter, LineRules};
 use super::source::Parse;
 use crate::hash::describe;
 
-/// Stock httpd reads lines into a buffer of this many bytes, its NUL included, and stops reading at a longer one.
+/// Stock httpd reads lines into a buffer of this size, its NUL included, and stops reading at a longer line.
 const STOCK_LINE_BUFFER: usize = 8192;
 
-/// Bytes of a line with which stock httpd does not read it.
+/// Lines of this many bytes are too long for stock httpd.
 pub(crate) const TOO_LONG_LINE: usize = STOCK_LINE_BUFFER - 1;
 
-/// Users that stand in for unknown ones, at most.
+/// Maximum number of users that stand in for unknown ones.
 const MOST_DECOYS: usize = 256;
 
 /// The users of one password file, found in constant time.
 ///
-/// Holds the file's bytes and four bytes and a bit more for each user. The first line of a user counts, as in httpd.
+/// Holds the file's bytes and slightly more than four bytes for each user. The first line of a user counts, as in
+/// httpd.
 pub struct Passwords {
     text: Box<[u8]>,
     keys: RandomState,
     /// Offsets of the first line of each user.
     by_user: HashTable<u32>,
-    /// Offsets of further lines of a user already seen: of no use to Basic, but each may be another realm of Digest.
+    /// Offsets of further lines of the same users: Basic ignores them, but each may be another realm of Digest.
     repeated: Vec<u32>,
-    /// Offsets of the first line of each user and realm; made when Digest first asks.
+    /// Offsets of the first line of each user and realm; built when Digest first asks.
     by_user_and_realm: OnceCell<HashTable<u32>>,
-    /// Offsets of some lines from all over the file, for [`Passwords::decoy`].
+    /// Offsets of lines from all over the file, for [`Passwords::decoy`].
     decoys: Vec<u32>,
     stock_stops_at: Option<usize>,
 }
 
 impl Passwords {
-    /// The password field of `user`: a hash, or empty where the line has none. `None` where the file has no such user.
+    /// The password field of `user`: a hash, or empty if the line has none. `None` if the file has no such user.
     pub fn stored_hash(&self, user: &[u8]) -> Option<&[u8]> {
         let hash = self.keys.hash_one(user);
         let offset = *self.by_user.find(hash, |&offset| word(&self.text, offset as usize).0 == user)?;
@@ -47,10 +48,10 @@ impl Passwords {
         Some(word(&self.text, fields).0)
     }
 
-    /// The hash field of `user` in `realm`, from the file's first line for both, as `htdigest` writes it. `None` where the
+    /// The hash field of `user` in `realm`, from the file's first line for both, as `htdigest` writes it. `None` if the
     /// file has no such line.
     ///
-    /// Fails where there is not enough memory for the index that the first call makes.
+    /// Fails if memory is insufficient for the index, which the first call builds.
     pub fn realm_hash(&self, user: &[u8], realm: &[u8]) -> Result<Option<&[u8]>, ReadError> {
         let table = self.by_user_and_realm.get_or_try_init(|| self.index_by_realm())?;
         let hash = self.keys.hash_one((user, realm));
@@ -62,8 +63,8 @@ impl Passwords {
         }))
     }
 
-    /// A hash of the kind that most users have, the same one for the same `number`: what it takes to verify a password
-    /// against it is what it takes for the file's users. `None` where no line has a hash that any password could match.
+    /// A hash of the most common kind, always the same one for the same `number`: verifying a password against it takes
+    /// as long as for the file's users. `None` if no line has a usable hash.
     pub fn decoy(&self, number: u64) -> Option<&[u8]> {
         let index = number.checked_rem(self.decoys.len() as u64)?;
         let (_, fields) = word(&self.text, self.decoys[index as usize] as usize);
@@ -87,7 +88,7 @@ impl Passwords {
 
     fn index_by_realm(&self) -> Result<HashTable<u32>, ReadError> {
         let mut table = table_for(self.by_user.len() + self.repeated.len())?;
-        // Which of a user's lines come first is all that matters: the first one, and then the others as in the file.
+        // Only the order of each user's lines matters: the first one, then the others as in the file.
         for &offset in self.by_user.iter().chain(&self.repeated) {
             let key = user_and_realm(&self.text, offset);
             insert_first(&mut table, self.keys.hash_one(key), offset, |other| user_and_realm(&self.text, other) == key);
@@ -110,7 +111,7 @@ impl Parse for Passwords {
         }
         let stock_stops_at = cutter.too_long();
         let text = cutter.into_text();
-        // One allocation of the right size instead of a series of doublings that would each move all entries.
+        // One allocation of the right size avoids a series of doublings that would each move all entries.
         let mut by_user = table_for(lines.len())?;
         let mut repeated = Vec::new();
         for Hashed { hash, offset } in near_by_near(lines, by_user.num_buckets())? {
@@ -131,7 +132,7 @@ impl Parse for Passwords {
     }
 }
 
-/// A choice of users from all over a file of unknown length, the same one in every process that reads it.
+/// A sample of users from all over a file of unknown length, the same in every process that reads it.
 struct Decoys {
     offsets: Vec<u32>,
     offered: usize,
@@ -145,7 +146,7 @@ impl Decoys {
         }
         self.offered += 1;
         if self.offsets.len() == MOST_DECOYS {
-            // From here on every second one: of those taken so far too.
+            // From now on keep every second one, also of those already kept.
             self.stride *= 2;
             let mut index = 0;
             self.offsets.retain(|_| {
@@ -156,8 +157,7 @@ impl Decoys {
     }
 }
 
-/// Those of the lines at `offsets` whose hashes are of the commonest kind among them: of one family and cost, and such as
-/// some password could match.
+/// Those of the lines at `offsets` whose hashes are of the most common kind (family and cost) and usable.
 fn of_commonest_kind(text: &[u8], mut offsets: Vec<u32>) -> Vec<u32> {
     let kind = |offset: &u32| {
         let (_, fields) = word(text, *offset as usize);
@@ -176,7 +176,7 @@ fn of_commonest_kind(text: &[u8], mut offsets: Vec<u32>) -> Vec<u32> {
 /// An empty table with room for `count` offsets.
 fn table_for(count: usize) -> Result<HashTable<u32>, ReadError> {
     let mut table = HashTable::new();
-    // Nothing is in it yet that could be hashed.
+    // The table is still empty, so nothing is hashed.
     table.try_reserve(count, |_| 0).map_err(|_| ReadError::NO_MEMORY)?;
     Ok(table)
 }
@@ -188,23 +188,22 @@ struct Hashed {
     offset: u32,
 }
 
-/// The lines of a large file in an order in which those that follow each other have their places in a table of `buckets`
-/// near each other: filling it in the order of the file would wait for memory at every entry. Lines with the same hash
-/// stay in the order of the file.
+/// Sorts the lines of a large file so that neighbours fall close together in a table of `buckets`: filling it in the
+/// order of the file would wait for memory at every entry. Lines with the same hash keep the order of the file.
 fn near_by_near(lines: Vec<Hashed>, buckets: usize) -> Result<Vec<Hashed>, ReadError> {
     const PARTS: usize = 256;
-    /// Below, the table is near enough as a whole.
+    /// A smaller table is close enough as a whole.
     const WORTH_IT: usize = 32_768;
     if lines.len() < WORTH_IT {
         return Ok(lines);
     }
-    // hashbrown takes an entry's place from the low bits of its hash.
+    // hashbrown derives an entry's bucket from the low bits of its hash.
     let part = |line: &Hashed| (line.hash as usize & (buckets - 1)) / (buckets / PARTS);
     let mut ends = [0; PARTS];
     lines.iter().for_each(|line| ends[part(line)] += 1);
     let mut total = 0;
     for end in &mut ends {
-        // Where its part starts for now: the end once all of the part is in place.
+        // For now the start of its part: the end once all of the part is in place.
         (*end, total) = (total, total + *end);
     }
     let mut ordered = Vec::new();
@@ -218,12 +217,12 @@ fn near_by_near(lines: Vec<Hashed>, buckets: usize) -> Result<Vec<Hashed>, ReadE
     Ok(ordered)
 }
 
-/// Adds `offset` with `hash`, unless one that is the `same` is there. True where it was added.
+/// Adds `offset` with `hash`, unless one that is the `same` exists. True if it was added.
 fn insert_first(table: &mut HashTable<u32>, hash: u64, offset: u32, same: impl Fn(u32) -> bool) -> bool {
     if table.find(hash, |&other| same(other)).is_some() {
         return false;
     }
-    // The hash of others would be needed if the table grew, but it was made large enough for all.
+    // Other hashes would be needed only if the table grew, but it was made large enough for all.
     table.insert_unique(hash, offset, |_| 0);
     true
 }

@@ -1,4 +1,4 @@
-//! What the kernel says of a file: whether it is the one that was read and has not changed since; and reading all of it.
+//! Identity of a file: whether it is still the one that was read, unchanged; and reading all of it.
 
 use std::collections::TryReserveError;
 use std::ffi::CStr;
@@ -11,7 +11,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, Statx, StatxFlags};
 use rustix::io::Errno;
 use rustix::mm::{Advice, madvise};
 
-/// Offsets into a snapshot are 32 bits wide, and a NUL is added behind the text.
+/// Offsets into a snapshot are 32 bits wide, and a NUL is added after the text.
 const LARGEST_FILE: u64 = u32::MAX as u64 - 1;
 
 /// Why a file cannot be used.
@@ -23,20 +23,20 @@ pub enum ReadError {
     NotRegular,
     /// 4 GiB or more.
     TooLarge,
-    /// Larger than a file of its origin may be ([`crate::Source::with_limit`]). Both in bytes.
+    /// Larger than the limit for its origin ([`crate::Source::with_limit`]). Both in bytes.
     OverLimit {
-        /// What the file has.
+        /// The file's size.
         size: u64,
-        /// What it may have.
+        /// The limit.
         limit: u64,
     },
 }
 
 impl ReadError {
-    /// There is not enough memory.
+    /// Out of memory.
     pub const NO_MEMORY: ReadError = ReadError::Os(libc::ENOMEM);
 
-    /// True where the process or the machine lacks descriptors or memory, whatever the file.
+    /// True if the process or the machine lacks descriptors or memory, for any file.
     pub(crate) fn is_shortage(self) -> bool {
         matches!(self, ReadError::Os(libc::EMFILE | libc::ENFILE | libc::ENOMEM))
     }
@@ -71,18 +71,18 @@ impl From<std::io::Error> for ReadError {
     }
 }
 
-/// How to ask whether a file has changed.
+/// How to check whether a file has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Look {
     /// `stat`: one system call.
     Stat,
-    /// `open`, and asking the file system anew: three system calls, and what a server in the network takes to answer. Other
-    /// file systems answer `stat` from what they remember, for up to a minute, but make sure when a file is opened.
+    /// `open` and a forced query of the file system: three system calls, plus the answer of a network server. Some file
+    /// systems answer `stat` from a cache up to a minute old, but revalidate it when a file is opened.
     Open,
 }
 
-/// File systems (`f_type` of statfs(2), from linux/magic.h) for which `stat` tells what is so, since only this machine's
-/// kernel changes them. An overlay is not one of them: it may lie over a file system in the network.
+/// File systems (`f_type` of statfs(2), from linux/magic.h) whose `stat` is always current, since only this machine's
+/// kernel changes them. Overlays are not among them: they may lie over a network file system.
 const EXACT: [u64; 8] = [
     0xef53,      // ext2, ext3, ext4
     0x5846_5342, // XFS
@@ -95,14 +95,14 @@ const EXACT: [u64; 8] = [
 ];
 
 impl Look {
-    /// What the file system of an open file takes.
+    /// The check that an open file's file system needs.
     #[allow(clippy::unnecessary_cast, reason = "the field's type differs between architectures")]
     fn for_file(file: &File) -> Look {
         let is_exact = rustix::fs::fstatfs(file).is_ok_and(|system| EXACT.contains(&(system.f_type as u32 as u64)));
         if is_exact { Look::Stat } else { Look::Open }
     }
 
-    /// The file at `path` as it is now. Takes nothing from the heap.
+    /// The file at `path` as it is now. Allocates nothing on the heap.
     pub(crate) fn at(self, path: &CStr) -> Result<Identity, ReadError> {
         match self {
             Look::Stat => Ok(Identity::from(&rustix::fs::stat(path)?)),
@@ -122,8 +122,8 @@ impl Look {
     }
 }
 
-/// What tells a file, and the content it has now, from others. Two equal identities mean the same content, provided that
-/// the first was taken when the clock had moved on since the file's last change ([`Identity::settled_at`]).
+/// Identifies a file and its current content. Two equal identities mean equal content, provided that the clock had
+/// moved on from the file's last change when the first was taken ([`Identity::settled_at`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     device: u64,
@@ -134,14 +134,13 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// How far apart two changes must be for the file system to give them different times. Kernels stamp files with the
-    /// time of the last clock tick (at most 10 ms); a change time without a fraction betrays a file system that keeps
-    /// whole seconds, or two of them.
+    /// How far apart two changes must be to get different times. Kernels stamp files with the time of the last clock
+    /// tick (at most 10 ms); a change time without a fraction suggests a file system that stores whole or even seconds.
     pub(crate) fn granularity(&self) -> Duration {
         if self.changed.1 == 0 { Duration::from_secs(2) } else { Duration::from_millis(20) }
     }
 
-    /// True where both are of the same file, whatever has become of it.
+    /// True if both are of the same file, changed or not.
     pub(crate) fn is_same_file(&self, other: &Identity) -> bool {
         (self.device, self.inode) == (other.device, other.inode)
     }
@@ -155,22 +154,22 @@ impl Identity {
         self.size
     }
 
-    /// How long ago, by the clock, the content was changed. `None` where the clock says that it is still to come.
+    /// Time since the content was changed, by the clock. `None` if that is in the future.
     pub(crate) fn age_of_content(&self, now: SystemTime) -> Option<Duration> {
         now.duration_since(time(self.modified)?).ok()
     }
 
-    /// True where, by the clock, the file's last change lies so far before `read_began` that a later one would show.
+    /// True if, by the clock, the file's last change is so long before `read_began` that a later one would show.
     pub(crate) fn settled_at(&self, read_began: SystemTime) -> bool {
         let Some(last_change) = time(self.changed.max(self.modified)) else { return false };
         read_began.duration_since(last_change).is_ok_and(|age| age >= self.granularity())
     }
 }
 
-/// Asks for large pages for the room of a large file: it is filled in less time, and searched in less.
+/// Asks for large pages for a large file's buffer, which makes filling and searching it faster.
 fn prefer_large_pages(bytes: &mut Vec<u8>) {
     const WORTH_IT: usize = 4 * 1024 * 1024;
-    /// A multiple of the page size, whatever that is.
+    /// A multiple of any page size.
     const ALIGNMENT: usize = 64 * 1024;
     let room = bytes.spare_capacity_mut();
     let skipped = room.as_ptr().align_offset(ALIGNMENT);
@@ -179,11 +178,12 @@ fn prefer_large_pages(bytes: &mut Vec<u8>) {
     }
     let room = &mut room[skipped..];
     let length = room.len() / ALIGNMENT * ALIGNMENT;
-    // SAFETY: memory of the vector's own, whose content this advice does not change. Without it, all works as well.
+    // SAFETY: the vector's own memory, whose content this advice does not change. If it fails, everything works as
+    // well.
     let _ = unsafe { madvise(room.as_mut_ptr().cast(), length, Advice::LinuxHugepage) };
 }
 
-/// Seconds and nanoseconds since 1970 as a time. `None` for one that has no place in the clock's range.
+/// Seconds and nanoseconds since 1970 as a time. `None` if outside the clock's range.
 fn time((seconds, nanoseconds): (i64, u64)) -> Option<SystemTime> {
     let whole = Duration::from_secs(seconds.unsigned_abs());
     let time = if seconds < 0 { UNIX_EPOCH.checked_sub(whole) } else { UNIX_EPOCH.checked_add(whole) };
@@ -215,23 +215,23 @@ impl From<&Statx> for Identity {
     }
 }
 
-/// Nothing here can hang: a FIFO without a writer is opened without waiting.
+/// Never blocks: a FIFO without a writer is opened without waiting.
 fn open(path: &CStr) -> Result<File, ReadError> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     Ok(File::from(rustix::fs::open(path, flags, Mode::empty())?))
 }
 
-/// A file that is open for reading, and is one that can be read.
+/// A regular file, open for reading.
 pub(crate) struct Opened {
     file: File,
-    /// What it takes to ask for its identity.
+    /// The check that its file system needs.
     pub(crate) look: Look,
-    /// Of the file when it was opened.
+    /// The file's identity when it was opened.
     pub(crate) identity: Identity,
 }
 
 impl Opened {
-    /// Opens the file at `path`. Refuses what is not a regular file.
+    /// Opens the file at `path`. Refuses a file that is not regular.
     pub(crate) fn open(path: &CStr) -> Result<Opened, ReadError> {
         let file = open(path)?;
         let stat = rustix::fs::fstat(&file)?;
@@ -243,7 +243,7 @@ impl Opened {
         Ok(Opened { file, look, identity })
     }
 
-    /// All bytes of the file, up to the largest size that is taken.
+    /// All bytes of the file, up to the size limit.
     pub(crate) fn read(&mut self, limit: Option<u64>) -> Result<Vec<u8>, ReadError> {
         let (most, too_large) = match limit {
             Some(limit) if limit < LARGEST_FILE => (limit, ReadError::OverLimit { size: self.identity.size, limit }),
@@ -261,7 +261,7 @@ impl Opened {
         if bytes.len() as u64 > most { Err(too_large) } else { Ok(bytes) }
     }
 
-    /// A digest of the file's bytes, as [`digest`] makes it of all of them.
+    /// A digest of the file's bytes, as [`digest`] computes it over all of them.
     pub(crate) fn digest(&mut self) -> Result<Digest, ReadError> {
         let mut hasher = blake3::Hasher::new();
         let mut buffer = vec![0; 64 * 1024];
@@ -273,13 +273,13 @@ impl Opened {
         }
     }
 
-    /// True where the open file is still what it was when it was opened.
+    /// True if the open file has not changed since it was opened.
     pub(crate) fn is_unchanged(&self) -> Result<bool, ReadError> {
         Ok(self.look.of_file(&self.file)? == self.identity)
     }
 }
 
-/// Of a file's content: equal where that is.
+/// Digest of a file's content.
 pub(crate) type Digest = [u8; 32];
 
 pub(crate) fn digest(bytes: &[u8]) -> Digest {

@@ -8,47 +8,47 @@
 
 use memchr::memchr;
 
-/// Which httpd generation's rules for joining lines apply.
+/// The httpd generation whose rules for joining lines apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineRules {
-    /// 2.4: every backslash before a line's end joins, also one that was itself left over by a join.
+    /// 2.4: every backslash before a line's end joins, even one left over by a join.
     Httpd24,
-    /// 2.2: an escaped backslash does not join but loses its escape, and a file that ends in a join loses that line.
+    /// 2.2: an escaped backslash loses its escape and does not join, and a file that ends in a join loses that line.
     Httpd22,
 }
 
 /// The text of a file being cut into logical lines, which stay where they are in [`LineCutter::text`].
 pub(crate) struct LineCutter {
-    /// The file's bytes and one NUL more, so that the last line, too, has room for its terminator.
+    /// The file's bytes plus a NUL, which leaves room for the last line's terminator.
     text: Vec<u8>,
     /// Length of the file: everything before the additional NUL.
     length: usize,
     position: usize,
     line_number: usize,
     rules: LineRules,
-    /// Bytes before the LF with which a line, be it a comment, is too long for stock httpd.
+    /// A line, or comment, with at least this many bytes before its LF is too long for stock httpd.
     limit: usize,
     /// Number of the first such line.
     too_long: Option<usize>,
-    /// Looked up once for the whole file: almost no file has a NUL, and then no line is searched for it.
+    /// Checked once for the whole file: almost no file has a NUL, and then lines need not be searched for one.
     has_nul: bool,
 }
 
-/// One logical line: where its trimmed text stands in the cutter's text, ended there by a NUL.
+/// One logical line: the range of its trimmed text in the cutter's text, ended by a NUL.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Line {
-    /// Offset of the first byte.
+    /// Offset of its first byte.
     pub(crate) start: usize,
-    /// Offset behind the last byte; a NUL stands there.
+    /// Offset after its last byte; a NUL is there.
     pub(crate) end: usize,
     /// Number, from 1, of its first physical line.
     pub(crate) number: usize,
-    /// Number of its last physical line, another one where lines were joined.
+    /// Number of its last physical line, a higher one if lines were joined.
     pub(crate) last_number: usize,
 }
 
 impl LineCutter {
-    /// Takes the bytes of a file, and the number of bytes from which on stock httpd does not read a line.
+    /// Takes the bytes of a file, and the line length from which on stock httpd stops reading.
     pub(crate) fn new(mut text: Vec<u8>, rules: LineRules, limit: usize) -> Self {
         let has_nul = memchr(0, &text).is_some();
         let length = text.len();
@@ -56,7 +56,7 @@ impl LineCutter {
         LineCutter { text, length, position: 0, line_number: 0, rules, limit, too_long: None, has_nul }
     }
 
-    /// The text, in which the lines returned so far are in their final form.
+    /// The text, with the lines returned so far in their final form.
     pub(crate) fn text(&self) -> &[u8] {
         &self.text
     }
@@ -66,12 +66,13 @@ impl LineCutter {
         &mut self.text
     }
 
-    /// Number, from 1, of the first physical line of the first logical line so far that is too long for stock httpd.
+    /// Number, from 1, of the first physical line of the first logical line seen so far that is too long for stock
+    /// httpd.
     pub(crate) fn too_long(&self) -> Option<usize> {
         self.too_long
     }
 
-    /// Ends the cutting and hands the text over to a snapshot.
+    /// Ends the cutting and hands the text to a snapshot.
     pub(crate) fn into_text(self) -> Box<[u8]> {
         self.text.into_boxed_slice()
     }
@@ -91,7 +92,7 @@ impl LineCutter {
         line.start < line.end && self.text[line.start] != b'#'
     }
 
-    /// The next logical line, whatever it is.
+    /// The next logical line of any kind.
     pub(crate) fn next_line(&mut self) -> Option<Line> {
         let start = self.position;
         let number = self.line_number + 1;
@@ -106,7 +107,7 @@ impl LineCutter {
             }
             let part = end;
             let complete = self.append_physical_line(&mut end);
-            // Counted with what was joined before, with the backslash that joins on, and before trimming, as httpd does.
+            // Includes what was joined before and the joining backslash, and precedes trimming, as in httpd.
             if end - start >= self.limit {
                 self.too_long.get_or_insert(number);
             }
@@ -115,12 +116,12 @@ impl LineCutter {
             }
         }
         let (start, end) = trim(&self.text, start, end);
-        // In bounds: `end` is at most the place of the LF or NUL that ended the line, or of the additional NUL.
+        // In bounds: `end` is at most the position of the LF or NUL that ended the line, or of the additional NUL.
         self.text[end] = 0;
         Some(Line { start, end, number, last_number: self.line_number })
     }
 
-    /// Moves the next physical line down to `end`. True where it ended in LF, false where a NUL or the file's end cut it.
+    /// Moves the next physical line down to `end`. True if it ended in LF, false if a NUL or the file's end cut it.
     fn append_physical_line(&mut self, end: &mut usize) -> bool {
         self.line_number += 1;
         let from = self.position;
@@ -143,8 +144,8 @@ impl LineCutter {
         complete
     }
 
-    /// Whether the text that ends at `end`, in front of a LF, asks for the next line; drops the backslash that asks.
-    /// `start` is where the logical line begins, `part` where the physical line just appended does.
+    /// Whether the text before `end`, in front of a LF, continues in the next line; drops the backslash that says so.
+    /// `start` is the beginning of the logical line, `part` that of the physical line just appended.
     fn joins_next(&self, start: usize, part: usize, end: &mut usize) -> bool {
         let visible_from = match self.rules {
             LineRules::Httpd24 => start,
@@ -164,7 +165,7 @@ impl LineCutter {
     }
 }
 
-/// White space as C's `isspace` knows it in the "C" locale.
+/// White space as in C's `isspace` in the "C" locale.
 pub(crate) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
 }

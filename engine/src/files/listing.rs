@@ -1,4 +1,4 @@
-//! A password or group file line by line, for people: every line that the snapshots are made of, and where it stands.
+//! A password or group file line by line, for people: every line that the snapshots are made of, with its position.
 
 use std::ffi::CStr;
 
@@ -7,23 +7,23 @@ use super::htpasswd::{self, word};
 use super::identity::{Opened, ReadError};
 use super::lines::{Line, LineCutter, LineRules};
 
-/// The lines of one file, cut, joined, trimmed and split by the code that makes [`Passwords`](crate::Passwords) and
-/// [`Groups`](crate::Groups).
+/// The lines of one file, cut, joined, trimmed and split by the same code that makes [`Passwords`](crate::Passwords)
+/// and [`Groups`](crate::Groups).
 pub struct Listing {
     text: Box<[u8]>,
     lines: Vec<Entry>,
-    /// Where the members of all group lines stand, one line's after the other's.
+    /// Offsets of the members of all group lines, line by line.
     members: Vec<u32>,
-    /// Numbers of the first and last physical lines of comments that go on in another line.
+    /// First and last physical lines of comments that continue in another line.
     long_comments: Vec<(usize, usize)>,
     stock_stops_at: Option<usize>,
 }
 
 struct Entry {
     line: Line,
-    /// Bytes of the password field; or first and last of the line's members.
+    /// Range of the password field, or first and last of the line's members.
     fields: (u32, u32),
-    /// Whether anything separates name and fields.
+    /// Whether a colon separates name and fields.
     has_colon: bool,
 }
 
@@ -35,7 +35,7 @@ pub struct Listed<'a> {
 }
 
 impl Listing {
-    /// Reads the file at `path` as the snapshots do: whatever is not a regular file is refused without waiting for it.
+    /// Reads the file at `path` like the snapshots: refuses a file that is not regular, without waiting.
     pub fn read(path: &CStr) -> Result<Vec<u8>, ReadError> {
         Opened::open(path)?.read(None)
     }
@@ -103,19 +103,19 @@ impl<'a> Listed<'a> {
         self.entry.line.number
     }
 
-    /// Number of its last physical line, another one where a backslash joins lines.
+    /// Number of its last physical line, a higher one if a backslash joins lines.
     pub fn last_number(self) -> usize {
         self.entry.line.last_number
     }
 
-    /// True where it has a `:`.
+    /// True if it has a `:`.
     pub fn has_colon(self) -> bool {
         self.entry.has_colon
     }
 
-    /// The user's or group's name: empty where the line begins with a `:`.
+    /// The user's or group's name: empty if the line begins with a `:`.
     pub fn name(self) -> &'a [u8] {
-        // In a group file the name ends with a NUL, in a password file with the colon or NUL behind it.
+        // In a group file the name ends with a NUL, in a password file with a colon or NUL.
         word(&self.listing.text, self.entry.line.start).0
     }
 

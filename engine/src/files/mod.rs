@@ -1,6 +1,6 @@
-//! Password and group files: read, parsed into snapshots, and read again when they have changed.
+//! Password and group files: read, parsed into snapshots, and read again after a change.
 //!
-//! * `identity`: how a file is looked at, and reading all of it.
+//! * `identity`: checks whether a file has changed, and reads it.
 //! * `lines`, `htpasswd`, `groups`: from bytes to a snapshot; `listing`: line by line, to explain a file.
 //! * `source`, `watch`: the current snapshot of one file.
 

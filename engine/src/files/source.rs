@@ -1,14 +1,14 @@
-//! The current snapshot of one file: found in memory, read again when the file has changed.
+//! The current snapshot of one file: in memory, and read again after a change.
 //!
-//! Whether it has changed is asked of the file system at every look (see `Look`). Where it has:
+//! Every access asks the file system whether the file has changed (see `Look`). If it has:
 //!
-//! * While somebody is writing to the file, the snapshot of before stays the right answer: what the file holds meanwhile
-//!   is nobody's intention. How the writer is noticed is told in `watch`.
-//! * A change that was not reported (a file system that reports nothing, a file moved here while it was being written) must
-//!   have been quiet for a moment before it is believed to be complete.
-//! * One thread reads, and the others who need the file wait for it.
+//! * While a program is writing to the file, the previous snapshot stays the right answer, because nobody intends the
+//!   content in between. `watch` tells how a writer is noticed.
+//! * A change that was not reported (by a file system that reports nothing, or to a file moved here while it was being
+//!   written) must be followed by a quiet moment before it counts as complete.
+//! * One thread reads, and other threads that need the file wait for it.
 //!
-//! A program that has mapped the file can change it without a trace, so the content is compared at intervals as well.
+//! A program that has mapped the file can change it without a trace, so the content is also compared at intervals.
 
 use std::ffi::{CStr, CString};
 use std::ops::Deref;
@@ -24,32 +24,32 @@ use super::identity::{Digest, Identity, Look, Opened, ReadError, digest};
 use super::lines::LineRules;
 use super::watch::{Activity, Watch, Watcher};
 
-/// How long a file that somebody is writing to is left alone. A writer that takes longer is not waited for.
+/// How long to wait for a program that is writing to the file. After that, the content is taken as it is.
 const WRITER_PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long a change that nobody reported must have been the last one.
+/// How long an unreported change must be followed by no other.
 const QUIET: Duration = Duration::from_millis(20);
 
-/// How long an empty file must have been empty, where its writer has closed it: the next one may be about to begin.
+/// How long a file must stay empty after its writer has closed it: another writer may be about to fill it.
 const EMPTY: Duration = Duration::from_millis(500);
 
-/// How long a file that was there a moment ago may be missing or unreadable: editors move the old one away before they
-/// write the new one.
+/// How long a file may be missing or unreadable after it was there a moment ago: editors move the old file away before
+/// they write the new one.
 const BLINK: Duration = Duration::from_millis(20);
 
-/// Between two looks at a file that is waited for.
+/// Interval of checks while waiting for a file.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// How often a file that changes while it is read is read again before the last reading is taken as it is.
+/// How often to reread a file that changes while it is read, before the last reading is taken as it is.
 const READ_ATTEMPTS: usize = 3;
 
-/// How often the content of a file is compared with its snapshot, for each [`COMPARED`] bytes of it or part of them.
+/// Interval of comparing a file's content with its snapshot, for each [`COMPARED`] bytes or part of them.
 const COMPARISON_MILLISECONDS: u64 = 1000;
 const COMPARED: u64 = 1024 * 1024;
 
-/// What a file's bytes are turned into. Every file means something to httpd.
+/// The parsed form of a file. Every sequence of bytes is a valid file to httpd.
 pub trait Parse: Sized {
-    /// The snapshot of a file with these bytes. Fails only where there is not enough memory.
+    /// Parses a file with these bytes. Fails only for lack of memory.
     fn parse(text: Vec<u8>, rules: LineRules) -> Result<Self, ReadError>;
 
     /// Number of the first line at which stock httpd would stop reading the file because of its length.
@@ -60,33 +60,33 @@ pub trait Parse: Sized {
 pub struct Source<T> {
     path: CString,
     rules: LineRules,
-    /// The most bytes that the file may have.
+    /// Maximum size of the file in bytes.
     limit: Option<u64>,
-    /// Whether every look has to show that the process may read the file.
+    /// Whether every access must prove that the process may read the file.
     proves_rights: bool,
     watcher: Arc<Watcher>,
     current: RwLock<Option<Arc<Snapshot<T>>>>,
-    /// Held by the one thread that reads the file; the others wait for it rather than answer from stale data.
+    /// Held by the one thread that reads the file; the others wait rather than answer from stale data.
     reader: Mutex<Reader>,
     /// How often the file was read.
     loads: AtomicU64,
-    /// True where `Reader::events` holds something.
+    /// True if `Reader::events` holds anything.
     has_events: AtomicBool,
 }
 
-/// What only the thread that reads the file needs.
+/// State used only by the thread that reads the file.
 #[derive(Default)]
 struct Reader {
-    /// Whatever has the file's name in its folder.
+    /// Watch on the file's name in its folder.
     place: Option<Watch>,
-    /// Number of files put there, up to the one that is watched.
+    /// Number of files put there, up to and including the watched one.
     arrivals: u64,
     watched: Option<WatchedFile>,
-    /// True where the last attempt to watch the file failed.
+    /// True if the last attempt to watch the file failed.
     unwatchable: bool,
-    /// True where the last attempt to read the file failed.
+    /// True if the last attempt to read the file failed.
     failing: bool,
-    /// What has not been told yet, latest last.
+    /// Events not yet reported, latest last.
     events: Vec<FileEvent>,
 }
 
@@ -94,28 +94,28 @@ struct Reader {
 struct WatchedFile {
     identity: Identity,
     watch: Watch,
-    /// What had happened when the content was read that the current snapshot is of. `None` where it is of another file.
+    /// The file's activity when the current snapshot's content was read. `None` if the snapshot is of another file.
     read_at: Option<Activity>,
 }
 
-/// What a thread has seen of a file that it waits for.
+/// Observations of a thread that waits for the file.
 struct Wait {
     began: Instant,
-    /// The file as it was last seen, and since when it has been so.
+    /// The file as last seen, and since when it has been so.
     seen: Option<(Identity, Instant)>,
     readings: usize,
 }
 
-/// A file's content as it was at one moment. Dereferences to the parsed file.
+/// A file's content at one moment. Dereferences to the parsed file.
 pub struct Snapshot<T> {
     parsed: T,
     identity: Identity,
     look: Look,
     digest: Digest,
     first_read: Instant,
-    /// False while the file might have changed without its identity showing it.
+    /// False while the file could change without a change of its identity.
     settled: AtomicBool,
-    /// When the content is to be compared again, in [`milliseconds`].
+    /// When to compare the content again, in [`milliseconds`].
     compare_at: AtomicU64,
 }
 
@@ -124,7 +124,7 @@ impl<T> Snapshot<T> {
         self.settled.load(Ordering::Acquire)
     }
 
-    /// Notes that at the time `began` or later, the file held what was read.
+    /// Notes that the file still held this content at the time `began` or later.
     fn was_right_at(&self, began: (SystemTime, Instant)) {
         self.compare_at.store(milliseconds() + self.comparison_interval(), Ordering::Relaxed);
         self.settled.store(has_settled(&self.identity, self.first_read, began), Ordering::Release);
@@ -134,8 +134,8 @@ impl<T> Snapshot<T> {
         COMPARISON_MILLISECONDS * self.identity.size().div_ceil(COMPARED).max(1)
     }
 
-    /// What to look for, to tell that the file at some path is this one and unchanged, and until when that will do. `None`
-    /// where it will not do even now.
+    /// How to verify that the file at a path is this one and unchanged, and until when that is enough. `None` if it is
+    /// not enough even now.
     pub(crate) fn evidence(&self) -> Option<(Look, Identity, u64)> {
         self.is_settled().then(|| (self.look, self.identity, self.compare_at.load(Ordering::Relaxed)))
     }
@@ -146,7 +146,7 @@ impl<T> Snapshot<T> {
     }
 }
 
-/// Of the monotonic clock, as of its last tick.
+/// Milliseconds of the monotonic clock, as of its last tick.
 pub(crate) fn milliseconds() -> u64 {
     let now = clock_gettime(ClockId::MonotonicCoarse);
     u64::try_from(now.tv_sec).unwrap_or(0) * 1000 + u64::try_from(now.tv_nsec).unwrap_or(0) / 1_000_000
@@ -160,30 +160,30 @@ impl<T> Deref for Snapshot<T> {
     }
 }
 
-/// The answer to a look at a file.
+/// The result of an access to a file.
 pub struct Reading<T> {
-    /// The file's content as of now, or why it cannot be read.
+    /// The file's current content, or why it cannot be read.
     pub snapshot: Result<Arc<Snapshot<T>>, ReadError>,
-    /// What an operator should hear about this file, once for each change of its state.
+    /// A message for the operator, once for each change of the file's state.
     pub event: Option<FileEvent>,
 }
 
 /// A change in the state of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileEvent {
-    /// It could be read, or had not been tried, and now cannot be read.
+    /// It cannot be read any more, or not at the first attempt.
     Fails,
-    /// It could not be read and now can.
+    /// It can be read again.
     Recovered,
-    /// It was read, and the line of this number is longer than stock httpd reads.
+    /// It was read, and the line with this number is longer than stock httpd reads.
     LongLine(usize),
-    /// It cannot be watched, for the reason of this error number: a change still counts at the next look, but a writer
-    /// that takes longer than a blink may be met half-way.
+    /// It cannot be watched, because of this error number: a change still counts at the next access, but one may meet a
+    /// half-written file if the writer pauses for longer than a moment.
     Unwatched(i32),
 }
 
 impl<T: Parse> Source<T> {
-    /// A source that has not looked at its file yet. All sources of a process share its `watcher`.
+    /// A source that has not read its file yet. All sources of a process share its `watcher`.
     pub fn new(path: &CStr, rules: LineRules, watcher: Arc<Watcher>) -> Self {
         Source {
             path: path.to_owned(),
@@ -198,22 +198,22 @@ impl<T: Parse> Source<T> {
         }
     }
 
-    /// The same for a file that may have so many bytes and no more: larger ones fail with [`ReadError::OverLimit`].
+    /// The same with a size limit: larger files fail with [`ReadError::OverLimit`].
     #[must_use]
     pub fn with_limit(mut self, bytes: u64) -> Self {
         self.limit = Some(bytes);
         self
     }
 
-    /// The same for a process that changes its user or groups: no look is answered from memory but where the file can be
-    /// opened at that moment.
+    /// The same for a process that changes its user or groups: every access opens the file to prove that it may be
+    /// read.
     #[must_use]
     pub fn proving_rights(mut self) -> Self {
         self.proves_rights = true;
         self
     }
 
-    /// What was read last, whether that is still so or not. Does not look at the file.
+    /// The content read last, current or not. Does not access the file.
     pub fn last_read(&self) -> Option<Arc<Snapshot<T>>> {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -223,12 +223,12 @@ impl<T: Parse> Source<T> {
         &self.path
     }
 
-    /// How often the file was read, by now.
+    /// How often the file has been read.
     pub fn loads(&self) -> u64 {
         self.loads.load(Ordering::Relaxed)
     }
 
-    /// The content of the file as of now. Where it has not changed since it was read that takes one look (see the module's
+    /// The file's current content. If it has not changed since it was read, this takes one check (see the module's
     /// documentation) and no allocation.
     pub fn current(&self) -> Reading<T> {
         match self.unchanged() {
@@ -246,17 +246,17 @@ impl<T: Parse> Source<T> {
         }
     }
 
-    /// Reads the file ahead of the first request, which is the one to report what there is to say. A failure is not
-    /// remembered: that request will meet it again.
+    /// Reads the file ahead of the first request. That request reports events, and meets a failure again, since none is
+    /// remembered here.
     pub fn preload(&self) {
         let mut reader = self.reader();
         let _ = self.look_until(Duration::ZERO, &mut reader);
         self.has_events.store(!reader.events.is_empty(), Ordering::Relaxed);
     }
 
-    /// The current snapshot, if the file is still as it was when it was read.
+    /// The current snapshot, if the file has not changed since it was read.
     fn unchanged(&self) -> Option<Arc<Snapshot<T>>> {
-        // Taken before the look: it is as of that moment that it has to be right.
+        // Taken before the check, whose moment it must be valid for.
         let snapshot = self.last_read().filter(|snapshot| snapshot.is_settled())?;
         let seen = match snapshot.look.at(&self.path) {
             Err(error) if error.is_shortage() && !self.proves_rights => Look::Stat.at(&self.path),
@@ -269,7 +269,7 @@ impl<T: Parse> Source<T> {
         if now < due {
             return Some(snapshot);
         }
-        // One thread sees to it; the others need not wait for it.
+        // One thread compares; the others need not wait for it.
         let next = now + snapshot.comparison_interval();
         let is_mine = snapshot.compare_at.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         if is_mine && !self.holds_what_was_read(&snapshot) {
@@ -283,12 +283,12 @@ impl<T: Parse> Source<T> {
     fn holds_what_was_read(&self, snapshot: &Snapshot<T>) -> bool {
         match Opened::open(&self.path).and_then(|mut file| file.digest()) {
             Ok(digest) => digest == snapshot.digest,
-            // Says nothing of the file.
+            // Says nothing about the file.
             Err(error) => error.is_shortage(),
         }
     }
 
-    /// A panic while the lock was held leaves nothing half done: a snapshot is published in one step, or not.
+    /// A panic under the lock leaves nothing half done: a snapshot is published in one step, or not at all.
     fn reader(&self) -> MutexGuard<'_, Reader> {
         self.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -299,14 +299,15 @@ impl<T: Parse> Source<T> {
         Reading { snapshot, event }
     }
 
-    /// Looks at the file, which may have changed, until there is an answer. Takes an error for one after `blink`.
+    /// Checks a file that may have changed until there is an answer. Accepts an error as the answer after `blink`.
     fn look_until(&self, blink: Duration, reader: &mut Reader) -> Result<Arc<Snapshot<T>>, ReadError> {
         let mut wait = Wait::default();
         loop {
             match self.look(&mut wait, reader) {
                 Ok(Some(snapshot)) => return Ok(snapshot),
                 Err(error) if wait.began.elapsed() >= blink => {
-                    // What can't be read now must not answer later requests, and its memory is better given back.
+                    // The content is no longer readable, so it must not answer later requests, and its memory can be
+                    // freed.
                     self.publish(None);
                     reader.stop_watching(&self.watcher);
                     return Err(error);
@@ -316,20 +317,20 @@ impl<T: Parse> Source<T> {
         }
     }
 
-    /// The file's content as of now, or `None` where it is better to look again in a moment.
+    /// The file's current content, or `None` if the caller should check again in a moment.
     fn look(&self, wait: &mut Wait, reader: &mut Reader) -> Result<Option<Arc<Snapshot<T>>>, ReadError> {
         let mut file = Opened::open(&self.path)?;
         let current = self.last_read();
         let is_current = current.as_ref().is_some_and(|current| current.identity == file.identity);
         if is_current && current.as_ref().is_some_and(|current| current.is_settled()) {
-            // Whoever was the reader before has read the file as it is now.
+            // The previous reader has already read the file's current state.
             return Ok(current);
         }
         reader.watch(&self.path, &file.identity, &self.watcher);
         let activity = reader.activity(&file.identity, &self.watcher);
         let written_since = activity.and_then(|activity| activity.written_since);
         if written_since.is_some_and(|since| since.elapsed() < WRITER_PATIENCE) {
-            // Not the current snapshot where a writer before this one has left a content that was never read.
+            // Not the current snapshot if an earlier writer left content that was never read.
             return Ok(current.filter(|_| reader.has_read_what_was_before(activity)));
         }
         let is_complete = if file.identity.is_of_empty_file() && current.is_some() {
@@ -344,7 +345,7 @@ impl<T: Parse> Source<T> {
         self.read(&mut file, activity, wait.readings >= READ_ATTEMPTS, reader)
     }
 
-    /// Reads a file of which `activity` is known; `None` where it changed meanwhile, unless it is to be taken as it is.
+    /// Reads a file with known `activity`; `None` if it changed meanwhile, unless it is to be taken as it is.
     fn read(
         &self,
         file: &mut Opened,
@@ -392,7 +393,7 @@ impl<T: Parse> Source<T> {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         let before = std::mem::replace(&mut *current, snapshot);
         drop(current);
-        // Not before the lock is given back: a large file takes a while to be freed.
+        // Not before the lock is released: freeing a large file takes a while.
         drop(before);
     }
 }
@@ -405,14 +406,14 @@ impl<T> Drop for Source<T> {
     }
 }
 
-/// True where a file with this identity, which held what it does at the time `began` as well as when it was `first_read`, can
-/// not change after that without its identity showing it.
+/// True if a file with this identity, which held the same content at the times `first_read` and `began`, cannot change
+/// later without a change of its identity.
 fn has_settled(identity: &Identity, first_read: Instant, began: (SystemTime, Instant)) -> bool {
-    // The second way does without the wall clock, which can stand before the file's time for a day.
+    // The second condition avoids the wall clock, which can be behind the file's time for a day.
     identity.settled_at(began.0) || began.1.duration_since(first_read) >= identity.granularity()
 }
 
-/// The folder and the name that `path` ends in.
+/// The folder of `path`, and the file's name.
 fn folder_and_name(path: &CStr) -> (CString, &[u8]) {
     let path = path.to_bytes();
     let (folder, name) = match path.iter().rposition(|&byte| byte == b'/') {
@@ -431,14 +432,14 @@ impl Default for Wait {
 }
 
 impl Wait {
-    /// True where the file with this identity has been left alone for so long, or has been waited for too long.
+    /// True if the file with this identity has not changed for so long, or has been waited for too long.
     fn has_been_quiet_for(&mut self, duration: Duration, identity: &Identity) -> bool {
         let is_old = identity.age_of_content(SystemTime::now()).is_some_and(|age| age >= duration);
         is_old || self.has_been_seen_for(duration, identity) || self.began.elapsed() >= WRITER_PATIENCE
     }
 
-    /// The same for a file that has become empty, which is rarely meant: a writer begins by emptying the file, a while before
-    /// that is reported and the file's times are set (as long as the file system takes).
+    /// The same for a file that has become empty, which is rarely intended: a writer empties the file first, some time
+    /// before that is reported and the file's times are set (as long as the file system takes).
     fn is_quiet_and_empty(&mut self, identity: &Identity, is_expected: bool) -> bool {
         let enough = if is_expected { EMPTY } else { WRITER_PATIENCE };
         self.has_been_seen_for(enough, identity) || self.began.elapsed() >= 3 * WRITER_PATIENCE
@@ -454,23 +455,23 @@ impl Wait {
 }
 
 impl Reader {
-    /// What has happened to the file with this identity. `None` where it is not watched.
+    /// The activity of the file with this identity. `None` if it is not watched.
     fn activity(&self, identity: &Identity, watcher: &Watcher) -> Option<Activity> {
         let watched = self.watched.as_ref().filter(|watched| watched.identity.is_same_file(identity))?;
         watcher.activity(&watched.watch)
     }
 
-    /// True where something was reported of the watched file since it was read.
+    /// True if anything was reported about the watched file since it was read.
     fn has_been_told(&self, activity: Option<Activity>) -> bool {
         activity.is_some_and(|activity| activity.events > self.read_at().map_or(0, |read_at| read_at.events))
     }
 
-    /// True where a writer has changed the watched file and closed it since it was read.
+    /// True if a writer has changed and closed the watched file since it was read.
     fn has_been_rewritten(&self, activity: Option<Activity>) -> bool {
         self.read_at().zip(activity).is_some_and(|(read_at, activity)| read_at.contents < activity.contents)
     }
 
-    /// True where the watched file was read after the last writer before the one that is at it now.
+    /// True if the watched file was read after the last writer before the current one.
     fn has_read_what_was_before(&self, activity: Option<Activity>) -> bool {
         self.read_at().zip(activity).is_some_and(|(read_at, activity)| read_at.contents == activity.contents)
     }
@@ -479,7 +480,7 @@ impl Reader {
         self.watched.as_ref()?.read_at
     }
 
-    /// Watches the file with this identity, to which `path` leads, in place of the one watched before.
+    /// Watches the file with this identity, to which `path` leads, instead of the previous one.
     fn watch(&mut self, path: &CStr, identity: &Identity, watcher: &Watcher) {
         if self.activity(identity, watcher).is_some() {
             return;
@@ -491,7 +492,7 @@ impl Reader {
                 self.watch_place(path, &watch, watcher);
                 self.watched = Some(WatchedFile { identity: *identity, watch, read_at: None });
             }
-            // Gone already, which the next look will find.
+            // It is gone already, which the next check will find.
             Err(Errno::NOENT | Errno::NOTDIR) => {}
             Err(error) => {
                 if !std::mem::replace(&mut self.unwatchable, true) {
@@ -499,14 +500,14 @@ impl Reader {
                 }
             }
         }
-        // Another file may have taken the place since this one was opened.
+        // Another file may have replaced this one since it was opened.
         if Look::Stat.at(path).map_or(true, |now| !now.is_same_file(identity)) {
             self.stop_watching(watcher);
         }
     }
 
-    /// Watches the place that the file of `watch` is in. If it was put there since another one was read, what has happened
-    /// to it meanwhile is known. (Where the folder cannot be watched, it is not; that is no fault to report.)
+    /// Watches the folder of the file of `watch`. If the file arrived there after another one was read, its activity
+    /// since then is known. (If the folder cannot be watched, nothing is reported.)
     fn watch_place(&mut self, path: &CStr, watch: &Watch, watcher: &Watcher) {
         let (folder, name) = folder_and_name(path);
         let Ok(place) = watcher.watch_name(&folder, name) else { return self.stop_watching_place(watcher) };
@@ -515,7 +516,7 @@ impl Reader {
             watcher.add_history(watch, &place);
         }
         self.arrivals = arrivals;
-        // Given back only now, so that what is watched already stays so.
+        // Released only now, so that watches that are already there stay.
         self.stop_watching_place(watcher);
         self.place = Some(place);
     }

@@ -1,13 +1,12 @@
-//! Telling whether somebody is writing to a file: what `stat` cannot.
+//! Detects a writer at a file, which `stat` cannot.
 //!
-//! A program that rewrites a file in place empties it first and fills it afterwards; in between the file says nothing. Of a
-//! file that is watched, inotify reports every change, and that a writer has closed it, before `write` and `close` return to
-//! that writer. So after a reader has taken the events that are there, it knows whether a writer is at the file. The folder
-//! is watched as well: of a file that has just been put there under the same name, nobody else knows what has happened to
-//! it so far.
+//! A program that rewrites a file in place empties it first and fills it afterwards; in between, the content is
+//! meaningless. For a watched file, inotify reports every change, and a writer's close, before the writer's `write` and
+//! `close` return. So a reader that has taken the pending events knows whether a writer is active. The folder is
+//! watched as well: only its events tell the history of a file that has just been put there under the same name.
 //!
-//! Whether a file has changed is not told from this: file systems change behind inotify's back (NFS, the layers of an
-//! overlay, writing through `mmap`).
+//! This does not detect whether a file has changed: file systems change without inotify noticing (NFS, the layers of an
+//! overlay, writes through `mmap`).
 
 use std::collections::HashMap;
 use std::ffi::CStr;
@@ -21,40 +20,40 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use rustix::io::Errno;
 
-/// The files that one process watches.
+/// The watches of one process.
 ///
-/// Each process needs one of its own, made after the fork: an event is delivered once.
+/// Each process needs its own, created after the fork: an event is delivered only once.
 #[derive(Default)]
 pub struct Watcher {
-    /// Opened with the first watch.
+    /// Opened for the first watch.
     inotify: OnceCell<OwnedFd>,
     watched: Mutex<HashMap<i32, Entries>>,
 }
 
-/// What is watched by one of the kernel's watches, by name: files in a folder, or one file, without a name.
+/// The targets of one kernel watch, by name: files in a folder, or one file, with an empty name.
 type Entries = HashMap<Box<[u8]>, Entry>;
 
 #[derive(Default)]
 struct Entry {
     activity: Activity,
-    /// How many hold this watch: paths that lead to the same file share one.
+    /// Number of holders of this watch: paths that lead to the same file share one.
     holders: usize,
 }
 
-/// What has happened to a watched file so far.
+/// Activity on a watched file so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Activity {
-    /// How often another file was put in its place. Always 0 for a file that is watched by itself.
+    /// How often another file replaced it. Always 0 for a file that is watched by itself.
     pub(crate) arrivals: u64,
-    /// Number of events since the last arrival. Where it has not changed, neither has the file.
+    /// Number of events since the last arrival. If it is unchanged, so is the file.
     pub(crate) events: u64,
-    /// Number of writers since then that have changed the file and closed it.
+    /// Number of writers since then that changed the file and closed it.
     pub(crate) contents: u64,
     /// When a writer began that has not closed the file yet.
     pub(crate) written_since: Option<Instant>,
 }
 
-/// The key to a watched file's [`Activity`]. The kernel does not give a number out again before it has given out all.
+/// The key to a watched file's [`Activity`]. The kernel reuses a number only after all others.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Watch {
     number: i32,
@@ -62,12 +61,12 @@ pub(crate) struct Watch {
 }
 
 impl Watcher {
-    /// Watches the file at `path`, whatever it is called. Each watch is to be given back with [`Watcher::unwatch`].
+    /// Watches the file at `path`, under any name. Release each watch with [`Watcher::unwatch`].
     pub(crate) fn watch(&self, path: &CStr) -> Result<Watch, Errno> {
         self.add(path, b"", WatchFlags::MODIFY | WatchFlags::CLOSE_WRITE)
     }
 
-    /// Watches whatever file has this `name` in `folder`.
+    /// Watches any file with this `name` in `folder`.
     pub(crate) fn watch_name(&self, folder: &CStr, name: &[u8]) -> Result<Watch, Errno> {
         let arrival = WatchFlags::CREATE | WatchFlags::MOVED_TO;
         self.add(folder, name, arrival | WatchFlags::MODIFY | WatchFlags::CLOSE_WRITE | WatchFlags::ONLYDIR)
@@ -81,7 +80,7 @@ impl Watcher {
         Ok(Watch { number, name: name.into() })
     }
 
-    /// Gives a watch back.
+    /// Releases a watch.
     pub(crate) fn unwatch(&self, watch: Watch) {
         let mut watched = self.watched();
         let Some(entries) = watched.get_mut(&watch.number) else { return };
@@ -96,22 +95,21 @@ impl Watcher {
         }
     }
 
-    /// It may be gone already, with its file.
+    /// The watch may be gone already, with its file.
     fn remove(&self, number: i32) {
         if let Some(inotify) = self.inotify.get() {
             let _ = inotify::remove_watch(inotify, number);
         }
     }
 
-    /// What has happened to a file until now. `None` where it is not watched any more: it was deleted, or events were
-    /// lost.
+    /// Activity on a file until now. `None` if it is no longer watched: it was deleted, or events were lost.
     pub(crate) fn activity(&self, watch: &Watch) -> Option<Activity> {
         let mut watched = self.watched();
         self.take_events(&mut watched);
         Some(watched.get(&watch.number)?.get(&watch.name)?.activity)
     }
 
-    /// Tells of a file that is watched from now on what has happened to it since its `arrival`, by its folder's reports.
+    /// Adds to a newly watched file its activity since its `arrival`, from the folder's reports.
     pub(crate) fn add_history(&self, watch: &Watch, arrival: &Watch) {
         let mut watched = self.watched();
         self.take_events(&mut watched);
@@ -127,7 +125,7 @@ impl Watcher {
     }
 
     fn watched(&self) -> MutexGuard<'_, HashMap<i32, Entries>> {
-        // What a panic leaves behind is whole: every change of it is one step.
+        // A panic leaves the state consistent: every change of it is one step.
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -157,7 +155,7 @@ impl Watcher {
             }
         }
         if lost {
-            // Whatever happened, it was not all heard. A new watch starts from nothing.
+            // Some events were lost. A new watch starts from nothing.
             for (number, _) in watched.drain() {
                 self.remove(number);
             }
@@ -165,10 +163,10 @@ impl Watcher {
     }
 }
 
-/// By poll(2): an epoll_wait(2) that is not to wait may find nothing while another thread is in it (Linux since 5.11).
+/// With poll(2): a non-blocking epoll_wait(2) may find nothing while another thread is in it (Linux since 5.11).
 fn has_events(inotify: &OwnedFd) -> bool {
     const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
-    // Where that cannot be told, reading will tell.
+    // If this fails, reading will tell.
     poll(&mut [PollFd::new(inotify, PollFlags::IN)], Some(&AT_ONCE)) != Ok(0)
 }
 
@@ -180,7 +178,7 @@ impl Activity {
         }
         self.events += 1;
         if happened.contains(ReadFlags::CLOSE_WRITE) {
-            // Without a change before it, there was nothing but an open file.
+            // Without a change before it, only an open file was closed.
             self.contents += u64::from(self.written_since.take().is_some());
         } else if happened.contains(ReadFlags::MODIFY) {
             self.written_since.get_or_insert_with(Instant::now);
@@ -188,7 +186,7 @@ impl Activity {
     }
 }
 
-/// What an operator can do where a file cannot be watched, for the reason of this error number. Ends a sentence.
+/// Advice for an operator if a file cannot be watched because of this error number. Ends a sentence.
 pub fn advice_on_watching(number: i32) -> &'static str {
     match Errno::from_raw_os_error(number) {
         Errno::MFILE => "raise fs.inotify.max_user_instances, or the limit on open files",

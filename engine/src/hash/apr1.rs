@@ -1,6 +1,6 @@
-//! `$apr1$`: the MD5-based crypt of FreeBSD with a magic string of its own (`apr_md5_encode` in APR-util).
+//! `$apr1$`: the MD5-based crypt of FreeBSD with its own magic string (`apr_md5_encode` in APR-util).
 //!
-//! `$apr1$SALT$HASH`, up to 8 characters of salt, 22 of hash. The password is taken whole, whatever its length.
+//! `$apr1$SALT$HASH`, up to 8 characters of salt, 22 of hash. The whole password counts, at any length.
 
 use md5::{Digest, Md5};
 use zeroize::Zeroizing;
@@ -18,7 +18,7 @@ pub(super) fn verify(password: &[u8], stored: &[u8]) -> bool {
     same(&encode(&digest(password, salt)), hash)
 }
 
-/// True where some password could have this hash.
+/// True if some password could have this hash.
 pub(super) fn is_well_formed(stored: &[u8]) -> bool {
     // The last character holds two bits.
     parse(stored).is_some_and(|(_, hash)| crypt64::is_hash(hash, 22, 4))
@@ -42,14 +42,14 @@ fn digest(password: &[u8], salt: &[u8]) -> Zeroizing<[u8; 16]> {
     for piece in password.chunks(alternate.len()) {
         context.update(&alternate[..piece.len()]);
     }
-    // The original reads a byte of a buffer it has just cleared here; files depend on it.
+    // The original reads a byte from a buffer that it has just cleared; existing files depend on that.
     let mut bits = password.len();
     while bits != 0 {
         context.update(if bits & 1 == 1 { &[0][..] } else { &password[..1] });
         bits >>= 1;
     }
     let mut state = Zeroizing::new(<[u8; 16]>::from(context.finalize()));
-    // A round's message put together first is hashed faster than its parts one by one.
+    // A message assembled first is hashed faster than its parts one by one.
     let mut message = Zeroizing::new(Vec::with_capacity(2 * password.len() + salt.len() + state.len()));
     for round in 0..ROUNDS {
         let odd = round & 1 == 1;
@@ -63,7 +63,7 @@ fn digest(password: &[u8], salt: &[u8]) -> Zeroizing<[u8; 16]> {
     state
 }
 
-/// 16 bytes as 22 characters, six bits each from the low end, in the order that the format defines.
+/// Encodes 16 bytes as 22 characters, six bits each from the low end, in the format's order.
 fn encode(state: &[u8; 16]) -> [u8; 22] {
     const TRIPLES: [[usize; 3]; 5] = [[0, 6, 12], [1, 7, 13], [2, 8, 14], [3, 9, 15], [4, 10, 5]];
     let mut encoded = [0; 22];

@@ -15,24 +15,24 @@ use super::crypt;
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(&BCRYPT, NO_PAD);
 
-/// Bytes of a password that bcrypt looks at, the NUL behind a shorter one included.
+/// Number of bytes of a password that bcrypt uses, including the NUL behind a shorter one.
 const KEY_BYTES: usize = 72;
 const SALT_STARTS: usize = 7;
 const SALT_ENDS: usize = SALT_STARTS + 22;
 const HASH_ENDS: usize = SALT_ENDS + 31;
 const HASH_BYTES: usize = 23;
 
-/// True for the prefixes that APR takes as bcrypt of its own. `$2b$` and `$2x$` go through crypt(3).
+/// True for the prefixes that APR verifies itself as bcrypt. `$2b$` and `$2x$` go through crypt(3).
 pub(super) fn is_bcrypt(stored: &[u8]) -> bool {
     stored.starts_with(b"$2a$") || stored.starts_with(b"$2y$")
 }
 
-/// Fails where crypt(3) is asked and fails.
+/// Fails if crypt(3) is needed and fails.
 pub(super) fn verify(password: &[u8], stored: &[u8]) -> io::Result<bool> {
     let password = &password[..password.len().min(KEY_BYTES)];
     if stored.starts_with(b"$2a$") && password.contains(&0xff) {
-        // For some passwords with this byte, `$2a$` hashes of crypt_blowfish deviate on purpose, so that the ones made
-        // by an old, faulty version stay unusable. The C library's crypt(3) has the same measure.
+        // For some passwords with this byte, crypt_blowfish deliberately computes other `$2a$` hashes, so that those
+        // made by an old, faulty version stay unusable. The C library's crypt(3) does the same.
         return crypt::verify(password, stored);
     }
     let Some((cost, salt, expected)) = parse(stored) else { return Ok(false) };
@@ -44,7 +44,7 @@ pub(super) fn verify(password: &[u8], stored: &[u8]) -> io::Result<bool> {
     Ok(BASE64.encode_slice(&computed[..HASH_BYTES], &mut encoded) == Ok(encoded.len()) && same(&encoded, expected))
 }
 
-/// True where some password could have this hash, whichever prefix it has.
+/// True if some password could have this hash, with any of the prefixes.
 pub(super) fn is_well_formed(stored: &[u8]) -> bool {
     let spare_bits_are_zero = |hash: &[u8]| BASE64.decode(hash).is_ok_and(|bytes| bytes.len() == HASH_BYTES);
     parse(stored).is_some_and(|(_, _, hash)| spare_bits_are_zero(hash))

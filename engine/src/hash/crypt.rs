@@ -8,27 +8,29 @@ use zeroize::Zeroizing;
 use super::compare::same;
 
 unsafe extern "C" {
-    /// Of <crypt.h>: hashes `phrase` as `setting` says, within `data`; null, or a text that starts with `*`, on failure.
+    /// From <crypt.h>: hashes `phrase` as `setting` says, within `data`; null, or a text that starts with `*`, on
+    /// failure.
     fn crypt_r(phrase: *const c_char, setting: *const c_char, data: *mut c_void) -> *mut c_char;
     /// Size of `struct crypt_data` in bytes (native/crypt.c).
     fn esauth_crypt_data_size() -> usize;
 }
 
-/// `struct crypt_data` may be as strictly aligned as its widest member; 16 bytes is the strictest of any C type.
+/// `struct crypt_data` may be aligned as strictly as its widest member; 16 bytes is the strictest alignment of any C
+/// type.
 #[repr(C, align(16))]
 #[derive(Clone, Copy, Default)]
 struct Block([u8; 16]);
 
 impl zeroize::DefaultIsZeroes for Block {}
 
-/// Fails where crypt(3) fails, for want of memory or since it cannot parse the hash: its error number does not always tell
-/// which.
+/// Fails if crypt(3) fails, for lack of memory or because it cannot parse the hash: its error number does not always
+/// tell which.
 pub(super) fn verify(password: &[u8], stored: &[u8]) -> io::Result<bool> {
     let phrase = with_nul(password)?;
     let setting = with_nul(stored)?;
-    // SAFETY: takes nothing and returns a constant.
+    // SAFETY: takes no arguments and returns a constant.
     let size = unsafe { esauth_crypt_data_size() }.div_ceil(size_of::<Block>());
-    // Wiped when dropped: crypt_r leaves the password and its key schedule in there.
+    // Wiped when dropped: crypt_r leaves the password and its key schedule in it.
     let mut data = Zeroizing::new(Vec::new());
     data.try_reserve_exact(size)?;
     data.resize(size, Block::default());

@@ -13,12 +13,12 @@ pub(super) fn value(byte: u8) -> Option<u8> {
     })
 }
 
-/// True where all characters are of the alphabet.
+/// True if all characters are in the alphabet.
 pub(super) fn is_base64(text: impl AsRef<[u8]>) -> bool {
     text.as_ref().iter().all(|&byte| value(byte).is_some())
 }
 
-/// A hash of `length` characters: of the bits of the last one, some are spare and zero, so that it is below `last_below`.
+/// True for a hash of `length` characters whose last one has its spare bits zero, and so is below `last_below`.
 pub(super) fn is_hash(hash: impl AsRef<[u8]>, length: usize, last_below: u8) -> bool {
     let hash = hash.as_ref();
     hash.len() == length

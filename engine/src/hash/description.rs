@@ -1,8 +1,7 @@
-//! What a stored hash is: its family, its cost, and whether any password could match it. Nothing is hashed here.
+//! Describes a stored hash: its family, its cost, and whether any password could match it. Nothing is hashed here.
 //!
-//! The formats are those of the code that verifies ([`super::verify`]) and, for the families of crypt(3), of the
-//! outputs that libxcrypt's crypt(5) describes. A text that has the form of a family's output is one that this family
-//! could have made.
+//! The formats are those of the verifying code ([`super::verify`]) and, for the families of crypt(3), of libxcrypt's
+//! crypt(5). A text in the form of a family's output could have been made by that family.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,15 +9,15 @@ use base64::engine::general_purpose::STANDARD;
 use super::crypt64::{is_base64, is_hash, value};
 use super::{apr1, bcrypt, sha1};
 
-/// What [`describe`] tells.
+/// Result of [`describe`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Description<'a> {
-    /// The family, which the text's first bytes name.
+    /// The family, named by the text's first bytes.
     pub scheme: Scheme,
-    /// The part of the text that says how much work the hash is, as it is written: `10` for bcrypt, `rounds=5000`,
-    /// `j9T` for yescrypt; empty for a family whose work is fixed, and where it is not told.
+    /// The part of the text that states the work factor, as written: `10` for bcrypt, `rounds=5000`, `j9T` for
+    /// yescrypt; empty if the family's work is fixed or not stated.
     pub cost: &'a str,
-    /// False where no password at all matches.
+    /// False if no password at all matches.
     pub usable: bool,
 }
 
@@ -41,23 +40,23 @@ pub enum Scheme {
     Sha256,
     /// `$sha1$`.
     Sha1Rounds,
-    /// `$md5`: of SunOS.
+    /// `$md5`: from SunOS.
     SunMd5,
-    /// `$apr1$`: what `htpasswd` makes unless told otherwise.
+    /// `$apr1$`: the default of `htpasswd`.
     Apr1,
     /// `$1$`.
     Md5,
     /// `{SHA}`.
     Sha1,
-    /// `$3$`: of Windows NT.
+    /// `$3$`: from Windows NT.
     Nt,
     /// `_`: extended DES.
     ExtendedDes,
     /// Thirteen characters without a prefix.
     Des,
-    /// Begins like a hash (`$…`, `{…}`), of no family that httpd accepts.
+    /// Begins like a hash (`$…`, `{…}`), but of no family that httpd accepts.
     Unknown,
-    /// Nothing that is a hash: as likely as not the password itself.
+    /// Not a hash: probably the password itself.
     Plain,
     /// No text at all.
     Empty,
@@ -89,7 +88,7 @@ impl Scheme {
     }
 }
 
-/// What `stored`, a password field, is.
+/// Describes `stored`, a password field.
 pub fn describe(stored: &[u8]) -> Description<'_> {
     let Ok(text) = std::str::from_utf8(stored) else {
         return Description { scheme: Scheme::Plain, cost: "", usable: false };
@@ -98,7 +97,7 @@ pub fn describe(stored: &[u8]) -> Description<'_> {
     Description { scheme, cost: parts.unwrap_or(""), usable: parts.is_some() }
 }
 
-/// The family, and the cost where the text has the form of the family's hashes.
+/// The family, and the cost if the text has the form of the family's hashes.
 fn parse(text: &str) -> (Scheme, Option<&str>) {
     type Form = fn(&str) -> Option<&str>;
     const FAMILIES: &[(&str, Scheme, Form)] = &[
@@ -124,7 +123,7 @@ fn parse(text: &str) -> (Scheme, Option<&str>) {
     }
     if let Some((_, scheme, form)) = FAMILIES.iter().find(|(prefix, ..)| text.starts_with(prefix)) {
         let parts = form(text);
-        // An underscore alone makes no hash of a word.
+        // An underscore alone does not make a word a hash.
         if parts.is_some() || *scheme != Scheme::ExtendedDes {
             return (*scheme, parts);
         }
@@ -147,7 +146,7 @@ fn sha1(text: &str) -> Option<&str> {
     (digest.len() == 20).then_some("")
 }
 
-/// `PARAMETERS$SALT$HASH`; 32 bytes in 43 characters.
+/// `PARAMETERS$SALT$HASH`, with 32 bytes in 43 characters.
 fn yescrypt(rest: &str) -> Option<&str> {
     let (parameters, rest) = rest.split_once('$')?;
     let (salt, hash) = rest.split_once('$')?;
@@ -180,7 +179,7 @@ fn rounds_salt_hash(rest: &str, length: usize, last_below: u8) -> Option<&str> {
     salt_hash(rest, 16, length, last_below).then_some(rounds)
 }
 
-/// `$sha1$ROUNDS$SALT$HASH`; 20 bytes and one again, in 28 characters.
+/// `$sha1$ROUNDS$SALT$HASH`; 20 bytes, and one of them again, in 28 characters.
 fn sha1_rounds(text: &str) -> Option<&str> {
     let (rounds, rest) = text.get(6..)?.split_once('$')?;
     plain_number(rounds)?;
@@ -188,7 +187,7 @@ fn sha1_rounds(text: &str) -> Option<&str> {
     (salt.len() <= 64 && is_base64(salt) && is_hash(hash, 28, 64)).then_some(rounds)
 }
 
-/// `$md5`, `,rounds=N` or nothing, `$SALT$` and often one `$` more, hash.
+/// `$md5`, `,rounds=N` or nothing, `$SALT$` and often another `$`, hash.
 fn sun_md5(text: &str) -> Option<&str> {
     let (rounds, rest) = text.get(4..)?.split_once('$')?;
     if !rounds.is_empty() {
@@ -210,7 +209,7 @@ fn plain_number(text: &str) -> Option<u64> {
     text.parse().ok().filter(|_| digits)
 }
 
-/// What crypt(3) takes as a salt: printable, without what has a meaning in passwd(5).
+/// A salt that crypt(3) accepts: printable, without characters that passwd(5) reserves.
 fn is_salt(salt: &str) -> bool {
     salt.bytes().all(|byte| byte.is_ascii_graphic() && !b"!*:;\\$".contains(&byte))
 }
@@ -219,7 +218,7 @@ fn is_salt(salt: &str) -> bool {
 fn is_whole_bytes(salt: &str) -> bool {
     let last_below = match salt.len() % 4 {
         0 => 64,
-        // Of 12 bits 4 are spare and zero, of 18 bits 2.
+        // 4 of 12 bits are spare and zero, 2 of 18.
         2 => 4,
         3 => 16,
         _ => return false,

@@ -1,8 +1,8 @@
-//! Comparing a password with a stored hash, for every family that httpd accepts on Linux.
+//! Compares a password with a stored hash, for every family that httpd accepts on Linux.
 //!
-//! Which families those are, and which code decides about each, follows `apr_password_validate` of APR-util: bcrypt
-//! (`$2a$`, `$2y$`), `$apr1$` and `{SHA}` are computed here, all else is asked of the C library's crypt(3). A hash that
-//! cannot be parsed is a mismatch.
+//! Families, and the code that decides about each, follow `apr_password_validate` of APR-util: bcrypt (`$2a$`, `$2y$`),
+//! `$apr1$` and `{SHA}` are computed here; the C library's crypt(3) decides about all others. A hash that cannot be
+//! parsed is a mismatch.
 
 mod apr1;
 mod bcrypt;
@@ -20,16 +20,16 @@ use crate::wipe::wipe_stack;
 
 pub use description::{Description, Scheme, describe};
 
-/// True where `password` is the one that `stored` was made from; false also where that could not be computed.
+/// True if `stored` was made from `password`; false also if that could not be computed.
 pub fn verify(password: &[u8], stored: &[u8]) -> bool {
     try_verify(password, stored).unwrap_or(false)
 }
 
-/// Whether `password` is the one that `stored` was made from.
+/// Whether `stored` was made from `password`.
 ///
-/// Both are bytes without NUL. Costs what the hash costs: from a microsecond for `{SHA}` to seconds for a high cost of
-/// bcrypt. Every copy made of the password is wiped before this returns. Fails where the system could not compute the
-/// hash, for lack of memory say, which is no verdict on the password.
+/// Both are bytes without NUL. Takes as long as the hash: from a microsecond for `{SHA}` to seconds for bcrypt of high
+/// cost. Wipes every copy made of the password before it returns. Fails if the system could not compute the hash, for
+/// example for lack of memory, which is no verdict on the password.
 pub fn try_verify(password: &[u8], stored: &[u8]) -> io::Result<bool> {
     if is_cheap(stored) {
         let matches = verify_cheap(password, stored);
@@ -56,22 +56,22 @@ fn verify_slow(password: &[u8], stored: &[u8]) -> io::Result<bool> {
     } else {
         crypt::verify(password, stored)
     };
-    // What crypt(3) cannot parse is a mismatch, and so is a password that is too long for it.
+    // A hash that crypt(3) cannot parse is a mismatch, as is a password too long for it.
     verdict.or_else(|error| if is_lack_of_memory(&error, stored) { Err(error) } else { Ok(false) })
 }
 
-/// libxcrypt says EINVAL also where a family that takes megabytes could not have them. So a whole hash of such a family is
-/// believed to lack memory where memory is scarce indeed.
+/// libxcrypt also reports EINVAL if a family that needs megabytes could not allocate them. So for a well-formed hash of
+/// such a family, lack of memory is assumed only if memory is scarce indeed.
 fn is_lack_of_memory(error: &io::Error, stored: &[u8]) -> bool {
     let takes_much = |scheme| matches!(scheme, Scheme::Yescrypt | Scheme::GostYescrypt | Scheme::Scrypt);
     let Description { scheme, usable, .. } = describe(stored);
     error.kind() == io::ErrorKind::OutOfMemory || (usable && takes_much(scheme) && memory_is_scarce())
 }
 
-/// True where this process cannot have another gigabyte, which no hash in use takes.
+/// True if this process cannot allocate another gigabyte, more than any hash in use needs.
 fn memory_is_scarce() -> bool {
     const MUCH: usize = 1 << 30;
-    // SAFETY: a new mapping that nobody uses, and that is given back at once.
+    // SAFETY: a new mapping that nobody uses, unmapped at once.
     unsafe {
         let access = ProtFlags::READ | ProtFlags::WRITE;
         match mmap_anonymous(std::ptr::null_mut(), MUCH, access, MapFlags::PRIVATE) {
@@ -81,7 +81,7 @@ fn memory_is_scarce() -> bool {
     }
 }
 
-/// The families of hashes, as an operator tells them apart.
+/// The families of hashes, as operators distinguish them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 #[allow(missing_docs, reason = "they are what they are called")]
@@ -95,7 +95,7 @@ pub enum Family {
     Yescrypt,
     Scrypt,
     Des,
-    /// What else crypt(3) may know, and what nothing knows.
+    /// All others, whether crypt(3) knows them or not.
     Other,
 }
 
@@ -114,7 +114,7 @@ impl Family {
         Family::Other,
     ];
 
-    /// The family that a stored hash looks like one of.
+    /// The family that a stored hash appears to belong to.
     pub fn of(stored: &[u8]) -> Family {
         const PREFIXES: [(&[u8], Family); 10] = [
             (b"$2", Family::Bcrypt),
@@ -153,7 +153,7 @@ impl Family {
     }
 }
 
-/// True for a family whose hash takes less time than looking a verdict up: one round of SHA-1.
+/// True for a family whose hash takes less time than looking up a verdict: one round of SHA-1.
 pub fn is_cheap(stored: &[u8]) -> bool {
     stored.starts_with(sha1::PREFIX)
 }

@@ -1,4 +1,4 @@
-//! `{SHA}`: the base64 of one round of SHA-1 without salt (`apr_sha1_base64` in APR-util).
+//! `{SHA}`: the base64 of one unsalted round of SHA-1 (`apr_sha1_base64` in APR-util).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -1,20 +1,20 @@
-//! Computing a hash, in the caller's thread or in one that gives way to others.
+//! Computes a hash, in the caller's thread or in one of low priority.
 
 use std::{io, thread};
 
 use crate::hash;
 
-/// How much a hash gives way: in a contest with one thread of usual priority it gets a tenth of a processor, so that it
-/// ends within seconds whatever else goes on.
+/// Low priority: against one thread of normal priority, a hash gets a tenth of a processor, so it ends within seconds
+/// under any load.
 const NICE: libc::c_int = 10;
 
-/// Whether `password` is the one that `stored` was made from. Fails where that could not be computed.
+/// Whether `stored` was made from `password`. Fails if that could not be computed.
 pub(super) fn hash(password: &[u8], stored: &[u8], gives_way: bool) -> io::Result<bool> {
     if gives_way { hash_giving_way(password, stored) } else { hash::try_verify(password, stored) }
 }
 
-/// A thread of its own, since without privileges a thread cannot take back a priority it has lowered; it costs little
-/// beside a hash.
+/// Uses a thread of its own, since without privileges a thread cannot restore a priority it has lowered; its cost is
+/// small beside a hash.
 fn hash_giving_way(password: &[u8], stored: &[u8]) -> io::Result<bool> {
     thread::scope(|scope| {
         let work = || {
@@ -25,16 +25,15 @@ fn hash_giving_way(password: &[u8], stored: &[u8]) -> io::Result<bool> {
         let builder = thread::Builder::new().name("esauth-hash".into()).stack_size(256 * 1024);
         match without_signals(|| builder.spawn_scoped(scope, work)) {
             Ok(thread) => thread.join().unwrap_or_else(|_| Err(io::Error::other("a panic"))),
-            // No thread to be had: the hash is still owed.
+            // No thread available: compute the hash here.
             Err(_) => hash::try_verify(password, stored),
         }
     })
 }
 
-/// Runs `spawn` with all signals blocked, which the thread that it starts inherits: the process's signals are for the
-/// threads of its own.
+/// Runs `spawn` with all signals blocked, which the new thread inherits: the process's signals are for its own threads.
 fn without_signals<T>(spawn: impl FnOnce() -> T) -> T {
-    // SAFETY: two signal sets on the stack, the first filled before it is used and the second by the call that is given it.
+    // SAFETY: two signal sets on the stack; the first is filled before use, the second by the call that receives it.
     unsafe {
         let (mut all, mut before) = (std::mem::zeroed(), std::mem::zeroed());
         libc::sigfillset(&mut all);

@@ -1,11 +1,11 @@
-//! A number and the time at which it is forgotten, in one word: whatever a killed process leaves is one of its values.
+//! A number and its expiry time in one word, so a killed process always leaves a valid value.
 
 use crate::sync::{AtomicU64, Ordering};
 
 const NUMBER_BITS: u32 = 20;
 const MOST: u64 = (1 << NUMBER_BITS) - 1;
 
-/// A number up to 1,048,575 and the millisecond of the monotonic clock at which it is forgotten. All zero: none.
+/// A number up to 1,048,575, and the millisecond of the monotonic clock at which it expires. All zero: none.
 #[repr(transparent)]
 #[derive(Debug, Default)]
 pub(super) struct Count(AtomicU64);

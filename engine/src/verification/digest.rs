@@ -1,33 +1,33 @@
-//! What the cache remembers of a credential instead of the credential: a keyed digest.
+//! The keyed digest that the cache remembers instead of a credential.
 //!
-//! BLAKE3 in its keyed mode, over the stored hash and the password, each with its length in front, so that no two pairs
-//! give the same input. (Where clients can be locked out, the client's network and the user are further parts.) Without
-//! the key, which exists only in the memory the children share, a digest tells nothing of the password and cannot be
-//! searched for it. The stored hash is part of the input: when a user's line changes, what is remembered of the old one
-//! can no longer be found.
+//! BLAKE3 in keyed mode over the stored hash and the password, each preceded by its length, so that no two pairs give
+//! the same input. (If clients can be locked out, the client's network and the user are further parts.) Without the
+//! key, which exists only in the memory shared by the children, a digest reveals nothing about the password and cannot
+//! be searched for it. The stored hash is part of the input: when a user's line changes, the old verdicts can no longer
+//! be found.
 
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
 
 use crate::wipe::wipe_stack;
 
-/// Bytes of a key.
+/// Size of a key in bytes.
 pub(super) const KEY_BYTES: usize = 32;
 
-/// A key for each use, so that what one of them makes says nothing about the others.
+/// A key for each use, so that the output of one says nothing about the others.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(super) struct Keys {
-    /// Of verdicts, and of what is counted against them.
+    /// For verdicts, and for attempts counted against them.
     pub(super) verdicts: [u8; KEY_BYTES],
-    /// Of [`keyed_number`].
+    /// For [`keyed_number`].
     pub(super) numbers: [u8; KEY_BYTES],
-    /// Of what a connection remembers: SipHash takes no more.
+    /// For the memory of a connection: SipHash takes no longer key.
     pub(super) recall: [u8; 16],
 }
 
 impl Keys {
-    /// All of them from one random key, by BLAKE3's key derivation.
+    /// Derives all of them from one random key, by BLAKE3's key derivation.
     pub(super) fn derive(random: &Zeroizing<[u8; KEY_BYTES]>) -> Keys {
         let key = |context| blake3::derive_key(context, &**random);
         let mut recall = [0; 16];
@@ -40,21 +40,21 @@ impl Keys {
     }
 }
 
-/// Up to this many bytes the input is put together on the stack, which is faster than feeding it in parts.
+/// Input up to this size is assembled on the stack, which is faster than feeding it in parts.
 const SHORT: usize = 256;
 
-/// Stack that digesting uses, and more: of code that is not optimised even more.
+/// Upper bound of the stack used for digesting; unoptimised code uses more.
 const STACK_FOR_SHORT: usize = if cfg!(debug_assertions) { 4096 } else { 2048 };
 const STACK_FOR_LONG: usize = 2 * STACK_FOR_SHORT;
 
-/// 192 bits of a keyed digest, as the words that a table entry stores.
+/// 192 bits of a keyed digest, in the words that a table entry stores.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Digest(pub(super) [u64; 3]);
 
 impl Digest {
-    /// Of a stored hash, a password, and whatever else is to make a difference.
+    /// Digest of a stored hash, a password and any further parts.
     ///
-    /// What it copies the password to is left as it is, and wiped with the stack: that is faster.
+    /// The copy of the password is not wiped by itself but with the stack, which is faster.
     pub(super) fn of<const N: usize>(key: &[u8; KEY_BYTES], parts: [&[u8]; N]) -> Digest {
         if parts.iter().map(|part| part.len() + 8).sum::<usize>() <= SHORT {
             let digest = Digest::of_short(key, parts);
@@ -89,12 +89,12 @@ impl Digest {
         Digest::from(hasher.finalize())
     }
 
-    /// A number from the digest that its other bits do not depend on: where in a table to look.
+    /// A number that the digest's other bits do not depend on: the position in a table.
     pub(super) fn place(&self) -> u64 {
         self.0[0]
     }
 
-    /// Equality in a time that does not depend on the digests.
+    /// Compares in a time that does not depend on the digests.
     pub(super) fn same(&self, other: &Digest) -> Choice {
         let difference = self.0.iter().zip(other.0).fold(0, |bits, (ours, theirs)| bits | (ours ^ theirs));
         difference.ct_eq(&0)
@@ -111,7 +111,7 @@ fn with_lengths<const N: usize>(parts: [&[u8]; N]) -> [([u8; 8], &[u8]); N] {
     parts.map(|part| ((part.len() as u64).to_le_bytes(), part))
 }
 
-/// A number that an outsider can neither foresee nor influence, from bytes an outsider may choose.
+/// A number that outsiders can neither predict nor influence, from bytes they may choose.
 pub(super) fn keyed_number(key: &[u8; KEY_BYTES], bytes: &[u8]) -> u64 {
     word(blake3::keyed_hash(key, bytes).as_bytes(), 3)
 }
@@ -162,13 +162,13 @@ mod tests {
         assert_ne!(Digest::of(&KEY, [b"", b"abc"]), Digest::of(&KEY, [b"abc", b""]));
     }
 
-    /// Whether a part of `secret` stands in the stack below the caller.
+    /// Whether a part of `secret` is on the stack below the caller.
     #[inline(never)]
     fn is_below(secret: &[u8]) -> bool {
         let mut below = MaybeUninit::<[u8; 16_384]>::uninit();
         // As far as the compiler can tell, this fills it.
         black_box(&mut below);
-        // SAFETY: bytes of this function's frame, in which earlier functions had theirs; any value is a byte.
+        // SAFETY: bytes of this function's frame, formerly of earlier functions; any value is a valid byte.
         let below = unsafe { below.assume_init_ref() }.to_vec();
         below.windows(16).any(|window| secret.windows(16).any(|part| part == window))
     }

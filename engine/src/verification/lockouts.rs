@@ -1,23 +1,23 @@
-//! Who has failed too often, and for how long nothing of theirs is hashed.
+//! Lockouts: clients that failed too often, and for how long their requests are refused without hashing.
 //!
-//! Counted for a pair of client network and user, as [`MaxFailures`] says:
+//! Counts are kept for a pair of client network and user, as [`MaxFailures`] says:
 //!
-//! * **Failures**: wrong passwords. One is not counted when it was the last one too, since nothing is guessed with it. A
-//!   password is counted before its hash is computed, so that no more than the limit are computed however many come at
-//!   once; a right one clears the pair. (What comes while the last one that is allowed is being hashed is refused.)
-//! * **Repeats** of the last one. They lock out this password alone: somebody else at the same address, who knows the new
-//!   one, is not held up by a program with the old one.
+//! * **Failures**: wrong passwords. A repetition of the last one is not counted, since it guesses nothing. A password
+//!   is counted before its hash is computed, so that no more than the limit are hashed however many come at once; a
+//!   right one clears the pair. (Attempts that arrive while the last one allowed is being hashed are refused.)
+//! * **Repeats** of the last one. They lock out this password only: a program with an old password does not lock out a
+//!   neighbour at the same address who knows the new one.
 //!
-//! **Looks.** During a lockout what is remembered as right still passes, so that a program that was logged in goes on.
-//! Each request of the pair therefore tells a guesser something, and only [`LOOKS`] of them a second are looked at. The
-//! others are refused whatever they present.
+//! **Looks.** During a lockout, passwords remembered as right still pass, so that a logged-in program goes on. Each
+//! request of the pair therefore tells a guesser something, and only [`LOOKS`] of them a second are examined. The
+//! others are refused unseen.
 //!
-//! **Bounds.** A table of a fixed size. When the two buckets of a pair are full, the entry with the fewest failures that is
-//! not locked out is evicted. Which buckets those are depends on the key, so nobody can aim at another's.
+//! **Bounds.** The table has a fixed size. When the two buckets of a pair are full, the entry with the fewest failures
+//! that is not locked out is evicted. The key decides which buckets those are, so nobody can aim at another's.
 //!
-//! **Killed processes.** All of it lies in shared memory, under one robust mutex that is held for less than a microsecond.
-//! Every count is one word together with its end, and an entry's counts are cleared before it changes hands. So whatever a
-//! process leaves that is killed in between is an entry as it was before or after, or one that nobody has.
+//! **Killed processes.** Everything is in shared memory, under one robust mutex that is held for less than a
+//! microsecond. Every count shares one word with its expiry time, and an entry's counts are cleared before it changes
+//! hands. So a process killed in between leaves an entry as it was before or after, or one that belongs to nobody.
 
 use super::count::Count;
 use super::digest::Digest;
@@ -28,93 +28,94 @@ use crate::sync::{AtomicU64, Ordering};
 const WAYS: usize = if cfg!(loom) { 2 } else { 8 };
 const BUCKETS: usize = if cfg!(loom) { 1 } else { 8192 };
 
-/// Requests of a locked-out pair that are looked at in a second: more than a program and a guesser send side by side, and
-/// no more than hashing lets a guesser try.
+/// Requests of a locked-out pair that are examined in a second: more than a program and a guesser together usually
+/// send, and no more than hashing would let a guesser try.
 const LOOKS: u64 = 40;
 
-/// When a client network is locked out of a user's account.
+/// The limit that locks a client network out of a user's account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MaxFailures {
-    /// So many failures lock it out; from 1 to 1,048,575.
+    /// Number of failures that lock it out; from 1 to 1,048,575.
     pub failures: u32,
-    /// Within so many seconds, and for so many.
+    /// Seconds in which they must occur, and for which the lockout lasts.
     pub seconds: u32,
 }
 
-/// A lockout that begins or lasts.
+/// A lockout that begins or continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lockout {
-    /// What it refuses.
+    /// The attempts that it refuses.
     pub scope: Scope,
     /// Seconds until it ends, rounded up.
     pub seconds: u64,
 }
 
-/// What a lockout refuses.
+/// The attempts that a lockout refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// Every password of the pair that is not remembered as right; in a flood of requests, of those too.
+    /// Every password of the pair that is not remembered as right; in a flood of requests, those too.
     User,
     /// One wrong password that was repeated.
     Password,
 }
 
-/// Shared by all processes; all zero is its initial state but for the mutex.
+/// Shared by all processes. All zeros is the initial state, except for the mutex.
 #[repr(C)]
 pub(super) struct Lockouts {
     mutex: RobustMutex,
-    /// The millisecond at which the last lockout ends: until then somebody is locked out.
+    /// The millisecond at which the last lockout ends.
     last_ends: AtomicU64,
     buckets: [[Entry; WAYS]; BUCKETS],
 }
 
-/// What is known of a pair. Every word is stored after the ones before it, so that a killed process leaves no other order.
+/// State of a pair. Every word is stored after those before it, so that a killed process leaves no other order.
 #[repr(C, align(64))]
 struct Entry {
     pair: [AtomicU64; 3],
     failures: Count,
-    /// What `failures` was when it was told that the lockout had begun.
+    /// The value of `failures` when the start of the lockout was reported.
     told: AtomicU64,
-    /// A part of the digest of the credential that was last counted.
+    /// A part of the digest of the credential counted last.
     last: AtomicU64,
     /// How often `last` was found wrong. 0: it is still being hashed.
     repeats: Count,
-    /// Requests that were looked at in the current second of a lockout.
+    /// Requests examined in the current second of a lockout.
     looks: Count,
 }
 
-/// A credential that a pair presents, and the means to count it.
+/// A credential presented by a pair, with access to its counts.
 #[derive(Clone, Copy)]
 pub(super) struct Attempt<'l> {
     pub(super) lockouts: &'l Lockouts,
     pub(super) limit: MaxFailures,
-    /// Keyed, of network and user.
+    /// Keyed digest of network and user.
     pub(super) pair: Digest,
-    /// Keyed, of the credential.
+    /// Keyed digest of the credential.
     pub(super) credential: Digest,
 }
 
 impl Lockouts {
-    /// Readies the mutex of a table whose memory is zeroed.
+    /// Initialises the mutex of a table whose memory is zeroed.
     ///
     /// # Safety
+    ///
     /// As for [`RobustMutex::initialise`].
     pub(super) unsafe fn initialise(&self) -> std::io::Result<()> {
         // SAFETY: as the caller promises.
         unsafe { self.mutex.initialise() }
     }
 
-    /// True where somebody is locked out at time `now`.
+    /// True if any lockout is in effect at time `now`.
     pub(super) fn are_any(&self, now: u64) -> bool {
         self.last_ends.load(Ordering::Relaxed) > now
     }
 
-    /// The mutex, unless it cannot be had. What it guards is right whenever a process is killed.
+    /// The mutex, or `None` if it cannot be taken. The state it guards is valid even if a process is killed.
     fn lock(&self) -> Option<Held<'_>> {
         self.mutex.lock().held()
     }
 
-    /// The entries that a pair may have: those of two buckets, which are as good as never both crowded by chance.
+    /// The entries that a pair may use: those of two buckets, which are practically never both crowded by chance.
     fn places(&self, pair: &Digest) -> impl Iterator<Item = &Entry> {
         let bucket = |word: u64| &self.buckets[(word % BUCKETS as u64) as usize];
         bucket(pair.0[0]).iter().chain(bucket(pair.0[1]))
@@ -124,7 +125,7 @@ impl Lockouts {
         self.places(pair).find(|entry| entry.is_of(pair))
     }
 
-    /// The pair's entry, a new one in the place of the least wanted where it has none.
+    /// The pair's entry; if it has none, a new one that evicts the least valuable.
     fn find_or_make(&self, pair: &Digest, limit: MaxFailures, now: u64) -> Option<&Entry> {
         self.find(pair).or_else(|| {
             let entry = self.places(pair).min_by_key(|entry| entry.worth(limit, now))?;
@@ -138,8 +139,8 @@ impl Lockouts {
 }
 
 impl Attempt<'_> {
-    /// The lockout that refuses this attempt at time `now`, in milliseconds, whatever it presents: the pair is locked out,
-    /// and enough of its requests have been looked at in this second. Counts this one.
+    /// The lockout that refuses this attempt at time `now`, in milliseconds, whatever it presents: the pair is locked
+    /// out, and enough of its requests have been examined in this second. Counts this one.
     pub(super) fn refusal_unseen(&self, now: u64) -> Option<Lockout> {
         let Some(_guard) = self.lockouts.lock() else { return Some(UNKNOWN) };
         let entry = self.lockouts.find(&self.pair)?;
@@ -160,7 +161,7 @@ impl Attempt<'_> {
         self.lockouts.find(&self.pair)?.refusal(self, now)
     }
 
-    /// Counts the attempt, before its hash is computed; or tells what refuses it.
+    /// Counts the attempt before its hash is computed, or returns the lockout that refuses it.
     pub(super) fn charge(&self, now: u64) -> Option<Lockout> {
         let Some(_guard) = self.lockouts.lock() else { return Some(UNKNOWN) };
         let entry = self.lockouts.find_or_make(&self.pair, self.limit, now)?;
@@ -176,7 +177,7 @@ impl Attempt<'_> {
         None
     }
 
-    /// Takes back what was charged, where no verdict could be reached.
+    /// Takes back a charge if no verdict could be reached.
     pub(super) fn withdraw(&self, now: u64) {
         let _guard = self.lockouts.lock();
         let entry = self.lockouts.find(&self.pair).filter(|entry| _guard.is_some() && entry.was_last(self, now));
@@ -186,7 +187,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// Notes the verdict on what was charged: a right credential clears the pair, with a wrong one a lockout may begin.
+    /// Notes the verdict on a charged attempt: a right credential clears the pair; a wrong one may begin a lockout.
     pub(super) fn settle(&self, granted: bool, now: u64) -> Option<Lockout> {
         let _guard = self.lockouts.lock()?;
         let entry = self.lockouts.find(&self.pair)?;
@@ -211,7 +212,7 @@ impl Entry {
 
     fn refusal(&self, attempt: &Attempt<'_>, now: u64) -> Option<Lockout> {
         let was_last = self.was_last(attempt, now);
-        // Whoever presents what is being hashed waits for the verdict on it.
+        // The attempt repeats the credential being hashed, and waits for the verdict on it.
         let is_being_hashed = was_last && self.repeats.number(now) == 0;
         if self.failures.is_full(attempt.limit, now) && !is_being_hashed {
             return Some(lockout(Scope::User, &self.failures, now));
@@ -220,7 +221,7 @@ impl Entry {
         refused.then(|| lockout(Scope::Password, &self.repeats, now))
     }
 
-    /// True where the attempt's credential is the one last counted, and that still counts.
+    /// True if the attempt's credential is the one counted last, and the count has not expired.
     fn was_last(&self, attempt: &Attempt<'_>, now: u64) -> bool {
         let counts = self.failures.number(now) > 0 || self.repeats.number(now) > 0;
         counts && self.last.load(Ordering::Relaxed) == attempt.credential.place()
@@ -231,7 +232,7 @@ impl Entry {
         self.last.store(attempt.credential.place(), Ordering::Release);
     }
 
-    /// The lockout of the pair, which begins now, unless it was told before.
+    /// The lockout of the pair if it begins now; `None` if it was reported before.
     fn tell(&self, limit: MaxFailures, now: u64) -> Option<Lockout> {
         if self.told.load(Ordering::Relaxed) == self.failures.word() {
             return None;
@@ -248,7 +249,7 @@ impl Entry {
         self.last.store(0, Ordering::Release);
     }
 
-    /// What is lost where the entry is given to another pair: compared from the first member to the last.
+    /// The loss if the entry is given to another pair: compared from the first member to the last.
     fn worth(&self, limit: MaxFailures, now: u64) -> (bool, u64, u64, u64) {
         let (failures, repeats) = (self.failures.number(now), self.repeats.number(now));
         (self.failures.is_full(limit, now), failures, repeats, self.failures.ends())
@@ -260,7 +261,7 @@ impl Count {
         self.number(now) >= limit.failures.into()
     }
 
-    /// One more; true where that makes it full. What is full counts from then on, else it ends when it would have.
+    /// Adds one; true if the count is now full. A full count lasts the whole time from now on; any other keeps its end.
     fn add(&self, limit: MaxFailures, now: u64) -> bool {
         if self.is_full(limit, now) {
             return false;
@@ -273,7 +274,7 @@ impl Count {
     }
 }
 
-/// What refuses attempts where the table cannot be read, because a process was stopped inside its mutex.
+/// Refuses attempts while the table cannot be read, because a process was stopped inside its mutex.
 const UNKNOWN: Lockout = Lockout { scope: Scope::User, seconds: 1 };
 
 impl MaxFailures {
@@ -303,12 +304,12 @@ mod tests {
         Digest::of(&[7; 32], [name.as_bytes(), b""])
     }
 
-    /// An attempt of `user`'s with a password.
+    /// An attempt as `user` with a password.
     fn attempt<'l>(lockouts: &'l Lockouts, user: &str, password: &str) -> Attempt<'l> {
         Attempt { lockouts, limit: LIMIT, pair: digest(user), credential: digest(&format!("{user}:{password}")) }
     }
 
-    /// A guess as a cache without memory judges it: what refused it, or else the lockout that began with it.
+    /// A guess as judged by a cache without memory: the lockout that refused it, or else the one that began with it.
     fn guess(attempt: Attempt<'_>, now: u64) -> Result<Option<Lockout>, Lockout> {
         match attempt.refusal(now).or_else(|| attempt.charge(now)) {
             Some(refusal) => Err(refusal),
@@ -411,7 +412,7 @@ mod tests {
         assert_eq!(guess(attempt(table, "alice", "3"), BEGIN), Ok(Some(user_lockout(10))));
     }
 
-    /// Four times as many pairs as there is room for, with one failure each.
+    /// Four times as many pairs as the table holds, with one failure each.
     #[test]
     fn a_flood_of_pairs_pushes_out_neither_who_is_locked_out_nor_who_has_failed_more() {
         let table = lockouts();
@@ -473,7 +474,7 @@ mod tests {
         let table = lockouts();
         assert!((0..3).all(|number| guess(attempt(table, "alice", &number.to_string()), BEGIN).is_ok()));
         let entry = table.find(&digest("alice")).expect("it was counted");
-        // A process gives it to another pair, and is killed after each store in turn.
+        // A process gives the entry to another pair, and is killed after each store in turn.
         entry.failures.clear();
         assert_eq!(attempt(table, "alice", "4").refusal(BEGIN), None);
         entry.repeats.clear();

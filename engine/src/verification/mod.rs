@@ -1,9 +1,10 @@
 //! Verification: one password hash per credential for the whole server.
 //!
-//! A [`Verifier`] is made once, before the children are forked, and shared by all of them (`shared`). It remembers verdicts by
-//! a keyed digest of stored hash and password (`digest`), grants and denials in parts of their own (`table`), decides which
-//! request computes a hash that is not remembered (`queue`, `compute`), and refuses clients that have failed too often
-//! (`lockouts`). A connection that goes on with what was granted a moment ago takes even less than a lookup (`recall`).
+//! A [`Verifier`] is created once, before the children are forked, and shared by all of them (`shared`). It remembers
+//! verdicts by a keyed digest of stored hash and password (`digest`), with separate parts for grants and denials
+//! (`table`), decides which request computes a missing hash (`queue`, `compute`), and refuses clients that failed too
+//! often (`lockouts`). For a connection that repeats credentials granted a moment ago, even the lookup is skipped
+//! (`recall`).
 
 mod compute;
 mod count;

@@ -1,11 +1,11 @@
-//! What clients are counted by: the network that an address belongs to.
+//! The unit in which clients are counted: the network of an address.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// A client's network: a kind of address, then the part of it that its user cannot choose freely.
+/// A client's network: the kind of address, then the part that its user cannot choose freely.
 ///
-/// * IPv4: the whole address, also where it is written as IPv6 (`::ffff:0:0/96`) or comes through NAT64
-///   (`64:ff9b::/96`, RFC 6052).
+/// * IPv4: the whole address, also if written as IPv6 (`::ffff:0:0/96`) or translated by NAT64 (`64:ff9b::/96`, RFC
+///   6052).
 /// * IPv6: the first 64 bits. A client can use as many of the others as it likes.
 /// * Link-local IPv6 (`fe80::/10`): the last 64 bits. All of a link shares the first.
 pub(super) type Network = [u8; 9];
@@ -14,9 +14,9 @@ const OF_IPV4: u8 = 4;
 const OF_IPV6: u8 = 6;
 const OF_LINK_LOCAL: u8 = 1;
 
-/// The network of a client's address, given as text. What is no address, such as a socket's path, is one network.
+/// The network of a client's address, given as text. All other texts, such as a socket's path, are one network.
 pub(super) fn network(client: &str) -> Network {
-    // The zone says by which interface an address is reached.
+    // The zone only names the interface that reaches the address.
     let address = client.split_once('%').map_or(client, |(address, _zone)| address);
     match address.parse() {
         Ok(IpAddr::V4(address)) => of_ipv4(address),

@@ -1,21 +1,21 @@
 //! The admission queue: which request may compute a password hash, and when.
 //!
-//! **The policy.** At most `slots` hashes run at a time. A request that needs one takes a ticket and waits for its turn,
-//! until its deadline. Turns go round between networks, and within a network between accounts, so nobody's wait depends on
-//! how many requests another network sends. A network or account with several recent wrong passwords is a *suspect*: it
-//! goes after everybody else, leaves one slot to them and gives way on the processor. Within an account of a suspect the
-//! newest request goes first, since a client that has just come is likelier to be still there. The tickets that wait are
-//! bounded by a share of the host's workers, those of suspects by a smaller one. When a bound is reached, whichever waits
-//! with the heaviest load (suspects before others, then the network with most tickets, then the account with most) is
-//! refused at once, which may be the newcomer. A right password clears its account.
+//! **The policy.** At most `slots` hashes run at a time. A request that needs one takes a ticket and waits for its
+//! turn, until its deadline. Turns alternate between networks, and within a network between accounts, so nobody's wait
+//! depends on how many requests another network sends. A network or account with several recent wrong passwords is a
+//! *suspect*: it goes after everybody else, leaves one slot to them and computes at low priority. Within a suspect's
+//! account the newest request goes first, since its client is most likely still there. The number of waiting tickets is
+//! bounded by a share of the host's workers, and that of suspects' tickets by a smaller one. When a bound is reached,
+//! the ticket with the heaviest load (suspects before others, then the network with most tickets, then the account with
+//! most) is refused at once; that may be the newcomer. A right password clears its account.
 //!
-//! **Single flight.** While the hash of a credential runs, others with the same credential are passed over; when it is
-//! done they are told to look for the verdict.
+//! **Single flight.** While the hash of a credential runs, tickets with the same credential are passed over; when it is
+//! done, they are told to look up the verdict.
 //!
-//! **Killed processes.** All of it lies in shared memory under one robust mutex, which is held for microseconds. Each
-//! ticket has a mutex of its own that its holder keeps locked: a ticket whose mutex is free belongs to nobody any more,
-//! and the next sweep takes it back. The counts of tickets follow from the tickets and are counted again after a process
-//! was killed inside the mutex.
+//! **Killed processes.** Everything is in shared memory under one robust mutex, which is held for microseconds. Each
+//! ticket has a mutex of its own that its holder keeps locked: if it is free, the ticket has no holder any more, and
+//! the next sweep reclaims it. The counts of tickets follow from the tickets, and are recounted after a process was
+//! killed inside the mutex.
 
 use std::ptr;
 use std::time::{Duration, Instant};
@@ -26,16 +26,16 @@ use super::robust::{Held, RobustMutex, Taken};
 use crate::clock::monotonic_milliseconds;
 use crate::sync::{AtomicU32, AtomicU64, Ordering, wait_while, wake};
 
-/// Tickets there are: requests that compute or wait at once. (Models are checked with as few as will do.)
+/// Number of tickets: requests that compute or wait at once. (Models use as few as possible.)
 pub(super) const TICKETS: usize = if cfg!(loom) { 3 } else { 1024 };
-/// Places for what is known of networks and accounts. Two in one place share their fate; which do depends on the key.
+/// Entries for histories of networks and accounts. Two that share an entry share their fate; the key decides which do.
 const HISTORIES: usize = if cfg!(loom) { 4 } else { 65_536 };
-/// Recent wrong passwords that make an account of a network a suspect, and a network.
+/// Recent wrong passwords that make an account of a network, and a network, a suspect.
 const SUSPECT_ACCOUNT: u64 = 3;
 const SUSPECT_NETWORK: u64 = 16;
 /// How long a wrong password is recent, in milliseconds.
 const RECENT: u64 = 60_000;
-/// How often those who wait look for tickets whose holders were killed.
+/// How often waiting requests look for tickets whose holders were killed.
 const SWEEP: Duration = Duration::from_millis(100);
 
 const FREE: u32 = 0;
@@ -45,21 +45,21 @@ const RUNNING: u32 = 2;
 const ANSWERED: u32 = 3;
 const REFUSED: u32 = 4;
 
-/// How much may run and wait.
+/// Bounds of running and waiting tickets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Limits {
     /// Hashes computed at once.
     pub(super) slots: usize,
-    /// Tickets that wait.
+    /// Waiting tickets.
     pub(super) waiting: usize,
-    /// Those of suspects among them.
+    /// Waiting tickets of suspects.
     pub(super) suspects: usize,
 }
 
 impl Limits {
-    /// For a host that has so many workers, each of which waits with its request.
+    /// For a host with so many workers, each of which is blocked while its request waits.
     ///
-    /// One in sixteen is always left for what needs no hash. Suspects get a quarter.
+    /// One in sixteen always stays free for requests that need no hash. Suspects get a quarter.
     pub(super) fn new(slots: usize, workers: usize) -> Limits {
         let most = TICKETS.saturating_sub(slots).max(1);
         let waiting = (workers - workers.div_ceil(16).min(workers)).clamp(1, most);
@@ -67,7 +67,7 @@ impl Limits {
     }
 }
 
-/// Shared by all processes; all zero is its initial state but for the mutexes.
+/// Shared by all processes. All zeros is the initial state, except for the mutexes.
 #[repr(C)]
 pub(super) struct Queue {
     mutex: RobustMutex,
@@ -75,13 +75,13 @@ pub(super) struct Queue {
     clock: AtomicU64,
     /// The millisecond of the last sweep.
     swept: AtomicU64,
-    /// Tickets from here on are free.
+    /// Tickets from this index on are free.
     used: AtomicU64,
     histories: [History; HISTORIES],
     tickets: [Ticket; TICKETS],
 }
 
-/// What is known of a network, or of an account in a network.
+/// History of a network, or of an account in a network.
 #[repr(C)]
 struct History {
     /// The queue's clock at its last turn.
@@ -93,13 +93,13 @@ struct History {
 
 #[repr(C)]
 struct Ticket {
-    /// Locked by whoever has the ticket.
+    /// Locked by the holder of the ticket.
     holder: RobustMutex,
-    /// Of the credential; zero where verdicts are not shared.
+    /// Digest of the credential; zero if verdicts are not shared.
     digest: [AtomicU64; 3],
     network: AtomicU64,
     account: AtomicU64,
-    /// The queue's clock when it came.
+    /// The queue's clock on arrival.
     came: AtomicU64,
     /// Also the futex that its holder sleeps on.
     state: AtomicU32,
@@ -108,7 +108,7 @@ struct Ticket {
 /// A request that needs a hash.
 #[derive(Clone, Copy)]
 pub(super) struct Request {
-    /// `None` where nothing is remembered, so that each request computes for itself.
+    /// `None` if nothing is remembered, so that each request computes for itself.
     pub(super) digest: Option<Digest>,
     /// A keyed number of the client's network.
     pub(super) network: u64,
@@ -116,30 +116,31 @@ pub(super) struct Request {
     pub(super) account: u64,
 }
 
-/// What a request is to do.
+/// The answer to a request.
 pub(super) enum Admission<'q> {
-    /// Compute the hash; the slot is free again when this is dropped.
+    /// Compute the hash; dropping this frees the slot.
     Compute(Slot<'q>),
-    /// Look for the verdict again: somebody else has just computed it.
+    /// Look up the verdict again: another request has just computed it.
     LookAgain,
-    /// Go away: the queue is full, or the deadline has passed.
+    /// Give up: the queue is full, or the deadline has passed.
     Refused,
 }
 
-/// A ticket of the caller's, and where it is its turn, the right to compute one hash.
+/// The caller's ticket and, when its turn comes, the right to compute one hash.
 pub(super) struct Slot<'q> {
     queue: &'q Queue,
     ticket: &'q Ticket,
     limits: Limits,
-    /// Whether the password was right, once that is known.
+    /// Whether the password was right, once known.
     granted: Option<bool>,
     _held: Held<'q>,
 }
 
 impl Queue {
-    /// Readies the mutexes of a queue whose memory is zeroed.
+    /// Initialises the mutexes of a queue whose memory is zeroed.
     ///
     /// # Safety
+    ///
     /// As for [`RobustMutex::initialise`].
     pub(super) unsafe fn initialise(&self) -> std::io::Result<()> {
         // SAFETY: as the caller promises.
@@ -149,7 +150,7 @@ impl Queue {
         }
     }
 
-    /// Waits for the request's turn, but not beyond `deadline`.
+    /// Waits for the request's turn, until `deadline` at most.
     pub(super) fn admit(&self, request: &Request, limits: Limits, deadline: Instant) -> Admission<'_> {
         match self.enter(request, limits) {
             Some(slot) => slot.wait(deadline),
@@ -157,7 +158,7 @@ impl Queue {
         }
     }
 
-    /// How many hashes run, and how many tickets wait. Those whose holder was killed do not count.
+    /// Numbers of running hashes and waiting tickets. Tickets whose holder was killed do not count.
     pub(super) fn now(&self) -> (usize, usize) {
         let Some(_guard) = self.lock() else { return (0, 0) };
         let count = |state| self.tickets_in(state).filter(|ticket| ticket.is_held()).count();
@@ -181,7 +182,7 @@ impl Queue {
 
     fn free_ticket(&self) -> Option<(&Ticket, Held<'_>)> {
         for (index, ticket) in self.tickets.iter().enumerate() {
-            // Its last holder may not have let go of it yet.
+            // Its last holder may not have released it yet.
             let free = (ticket.state() == FREE).then(|| ticket.holder.try_lock().held()).flatten();
             if let Some(held) = free {
                 let used = self.used.load(Ordering::Relaxed).max(index as u64 + 1);
@@ -192,7 +193,7 @@ impl Queue {
         None
     }
 
-    /// Gives free slots to those whose turn it is. The mutex is held.
+    /// Gives free slots to the tickets whose turn it is. The mutex is held.
     fn dispatch(&self, limits: Limits, now: u64) {
         loop {
             let running = self.tickets_in(RUNNING).count();
@@ -219,7 +220,7 @@ impl Queue {
         }
     }
 
-    /// Refuses whichever waits with the heaviest load until no bound is exceeded. False where that is the newcomer.
+    /// Refuses the ticket with the heaviest load until no bound is exceeded. False if that is the newcomer.
     fn make_room(&self, newcomer: Option<&Ticket>, limits: Limits, now: u64) -> bool {
         let is_newcomer = |ticket: &Ticket| newcomer.is_some_and(|newcomer| ptr::eq(ticket, newcomer));
         loop {
@@ -268,14 +269,14 @@ impl Queue {
         account >= SUSPECT_ACCOUNT || network >= SUSPECT_NETWORK
     }
 
-    /// True where the hash of the same credential runs.
+    /// True if the hash of the same credential is running.
     fn runs_for_another(&self, ticket: &Ticket) -> bool {
         ticket.digest().is_some_and(|digest| self.tickets_in(RUNNING).any(|other| other.digest() == Some(digest)))
     }
 
-    /// Ends a ticket, with what came of its hash if it had a slot.
+    /// Ends a ticket, with the result of its hash if it had a slot.
     fn leave(&self, ticket: &Ticket, limits: Limits, granted: Option<bool>) {
-        // Without the mutex the ticket is left to the sweep, which finds it without a holder.
+        // Without the mutex, the ticket is left to the sweep, which finds it without a holder.
         let Some(_guard) = self.lock() else { return };
         let now = monotonic_milliseconds();
         if ticket.state() == RUNNING {
@@ -293,8 +294,8 @@ impl Queue {
         self.dispatch(limits, now);
     }
 
-    /// A wrong password counts for its account and its network. A right one clears the account, and takes what that had
-    /// counted from the network.
+    /// A wrong password counts against its account and its network. A right one clears the account, and takes the
+    /// account's count off the network's.
     fn note(&self, ticket: &Ticket, granted: Option<bool>, now: u64) {
         let [network, account] = self.histories_of(ticket).map(|history| &history.failures);
         let [of_network, of_account] = [network, account].map(|failures| failures.number(now));
@@ -321,7 +322,7 @@ impl Queue {
         }
     }
 
-    /// The mutex, unless it cannot be had.
+    /// The mutex, or `None` if it cannot be taken.
     fn lock(&self) -> Option<Held<'_>> {
         match self.mutex.lock() {
             Taken::Clean(held) => Some(held),
@@ -333,7 +334,7 @@ impl Queue {
         }
     }
 
-    /// Puts the counts of tickets right after a process was killed while it changed them.
+    /// Corrects the counts of tickets after a process was killed while changing them.
     fn count_again(&self) {
         for history in &self.histories {
             history.waiting.store(0, Ordering::Relaxed);
@@ -356,7 +357,7 @@ impl Queue {
         }
     }
 
-    /// Adds `difference`, which may be minus one, to how many tickets are in `state`.
+    /// Adds `difference`, which may be minus one, to the number of tickets in `state`.
     fn count(&self, ticket: &Ticket, state: u32, difference: u32) {
         for history in self.histories_of(ticket) {
             let count = match state {
@@ -386,22 +387,22 @@ impl Queue {
     }
 }
 
-/// Whose turn comes first: the smallest, compared from the first member to the last.
+/// Order of turns: the smallest goes first, compared from the first member to the last.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Turn {
     suspect: bool,
-    /// Hashes of the network that run.
+    /// Running hashes of the network.
     running: u32,
     network_served: u64,
     account_served: u64,
     order: u64,
 }
 
-/// Who is refused first when there is no room: the largest, compared from the first member to the last.
+/// Order of refusals when there is no room: the largest goes first, compared from the first member to the last.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Load {
     suspect: bool,
-    /// Tickets of the network, and of the account, that wait.
+    /// Waiting tickets of the network, and of the account.
     network: u32,
     account: u32,
     is_newcomer: bool,
@@ -446,7 +447,7 @@ impl<'q> Slot<'q> {
             if left.is_zero() {
                 return Admission::Refused;
             }
-            // Whatever ends the wait, the state decides.
+            // However the wait ends, the state decides.
             if !wait_while(&self.ticket.state, WAITING, left.min(SWEEP)) {
                 self.sweep();
             }
@@ -461,7 +462,7 @@ impl<'q> Slot<'q> {
         }
     }
 
-    /// True where the hash is to give way to whatever else wants the processor.
+    /// True if the hash must run at low priority.
     pub(super) fn gives_way(&self) -> bool {
         self.queue.is_suspect(self.ticket, monotonic_milliseconds())
     }
@@ -474,7 +475,7 @@ impl<'q> Slot<'q> {
 
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
-        // The ticket's own mutex is given back after this.
+        // The ticket's own mutex is released after this.
         self.queue.leave(self.ticket, self.limits, self.granted);
     }
 }
@@ -509,7 +510,7 @@ mod tests {
         }
     }
 
-    /// A ticket in the queue, not waited for.
+    /// Puts a ticket into the queue without waiting for it.
     fn enter(queue: &'static Queue, request: Request) -> Option<Slot<'static>> {
         queue.enter(&request, LIMITS)
     }
@@ -547,7 +548,7 @@ mod tests {
         let other = enter(queue, request(5, 2, 21)).unwrap();
         let states = [&running, &waiting[0], &waiting[1], &other].map(|slot| slot.ticket.state());
         assert_eq!(states, [RUNNING, WAITING, WAITING, RUNNING]);
-        // The last that came goes first.
+        // The last to arrive goes first.
         drop(running);
         assert_eq!(waiting.each_ref().map(|slot| slot.ticket.state()), [WAITING, RUNNING]);
     }

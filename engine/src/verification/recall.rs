@@ -1,10 +1,10 @@
-//! Recalling a grant without judging the credentials again, for whoever is sent the same ones with every request: a
-//! connection.
+//! Recalls a grant without judging the credentials again, for a connection, whose client sends the same ones with every
+//! request.
 //!
-//! What is kept for that is a keyed digest of the credentials as they came, undecoded, beside what the grant depended on:
-//! the password file as it was and the time. SipHash-2-4 with 128 bits, a pseudorandom function for short inputs (Aumasson
-//! and Bernstein, 2012), takes a fraction of the time of BLAKE3. Its key is in the memory the children share, like that of
-//! the other digests and for the same reasons.
+//! The grant holds a keyed digest of the credentials as they came, undecoded, and the conditions of the grant: the
+//! password file as it was, and the time. SipHash-2-4 with 128 bits, a pseudorandom function for short inputs (Aumasson
+//! and Bernstein, 2012), takes a fraction of the time of BLAKE3. Its key is in the memory shared by the children, like
+//! that of the other digests and for the same reasons.
 
 use std::ffi::CStr;
 use std::hash::Hasher;
@@ -17,37 +17,37 @@ use crate::counters;
 use crate::files::{Identity, Look, Passwords, Snapshot, milliseconds};
 use crate::wipe::wipe_stack;
 
-/// Bytes of a key that SipHash uses.
+/// Size of SipHash's key in bytes.
 const KEY_BYTES: usize = 16;
 
-/// Stack that hashing may have used.
+/// Upper bound of the stack used for hashing.
 const STACK: usize = 512;
 
 /// Credentials as a client sent them.
 #[derive(Clone, Copy)]
 pub struct Presented<'a> {
-    /// What the client sent, in whatever form. Without NUL.
+    /// The credentials in any form. Without NUL.
     pub text: &'a [u8],
     /// The client's address, as text.
     pub client: &'a [u8],
 }
 
-/// Credentials that were granted, for [`Verifier::recalls`] to know again.
+/// Granted credentials, for [`Verifier::recalls`] to recognize.
 ///
-/// They are for the rest of a second at most: after that the credentials are judged again, so that what is in use stays in
-/// the shared table, and no longer than it is to.
+/// They last for the rest of a second at most; then the credentials are judged again, so that the shared table keeps
+/// entries in use, and none for longer than it should.
 #[derive(Clone, Copy, Debug)]
 pub struct Grant {
     digest: [u64; 2],
-    /// The file that they were granted by.
+    /// The file that granted them.
     file: Identity,
     look: Look,
-    /// When they end, in [`milliseconds`].
+    /// Expiry, in [`milliseconds`].
     ends: u64,
 }
 
 impl Verifier {
-    /// What to keep of credentials that have just been granted by what `file` says. `None` where nothing is to be
+    /// A grant for credentials that have just been granted by the content of `file`. `None` if nothing may be
     /// remembered.
     pub fn grant(&self, presented: &Presented<'_>, file: &Snapshot<Passwords>) -> Option<Grant> {
         let (look, identity, until) = file.evidence().filter(|_| self.settings.entries > 0)?;
@@ -55,14 +55,14 @@ impl Verifier {
         Some(Grant { digest: self.digest_presented(presented), file: identity, look, ends })
     }
 
-    /// True where the same credentials were granted before, however long ago.
+    /// True if the same credentials were granted before, however long ago.
     pub fn has_granted(&self, grant: &Grant, presented: &Presented<'_>) -> bool {
         let [first, second] = self.digest_presented(presented);
         (first.ct_eq(&grant.digest[0]) & second.ct_eq(&grant.digest[1])).into()
     }
 
-    /// True where the same credentials were granted by the file at `path`, and would be again. Takes one look at the file
-    /// where they are the same.
+    /// True if the file at `path` granted the same credentials before and would again. Takes one check of the file if
+    /// they are the same.
     pub fn recalls(&self, grant: &Grant, presented: &Presented<'_>, path: &CStr) -> bool {
         if milliseconds() >= grant.ends {
             return false;
@@ -75,7 +75,7 @@ impl Verifier {
     }
 
     fn digest_presented(&self, presented: &Presented<'_>) -> [u64; 2] {
-        // As in the table: where clients are locked out, what counts is who was right from here.
+        // As in the table: if clients can be locked out, only a grant to this client counts.
         let client = self.settings.max_failures.map(|_| presented.client);
         let digest = digest(&self.shared.keys().recall, presented.text, client);
         wipe_stack::<STACK>();
@@ -123,7 +123,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             fs::write(folder.path().join("users"), "alice:x\n").unwrap();
             let path = CString::new(folder.path().join("users").as_os_str().as_bytes()).unwrap();
-            // What has just been written is not relied on: it could be written to again within the same tick of the clock.
+            // A file written just now is not relied on: it could be written again within the same clock tick.
             thread::sleep(Duration::from_millis(50));
             Place(folder, Source::new(&path, LineRules::Httpd24, Arc::default()))
         }
@@ -136,8 +136,8 @@ mod tests {
             self.1.current().snapshot.unwrap()
         }
 
-        /// Whether what was granted `before` is recalled as `after`, and would be if it were the same. Once more where a
-        /// second has just ended.
+        /// Whether credentials granted `before` are recalled as `after`, and would be if they were the same. Tries
+        /// again if a second has just ended.
         fn recalls(&self, cache: &Verifier, before: &Presented<'_>, after: &Presented<'_>) -> bool {
             loop {
                 let grant = cache.grant(before, &self.snapshot()).unwrap();

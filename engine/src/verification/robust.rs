@@ -1,26 +1,26 @@
-//! A mutex in memory that processes share, which the kernel frees when its holder is killed.
+//! A mutex in shared memory, released by the kernel when its holder is killed.
 //!
-//! Whatever goes wrong with one (its state cannot be recovered, its holder has been stopped), the caller does not get hold
-//! of it and has to do without what it guards.
+//! If anything goes wrong with it (its state cannot be recovered, its holder was stopped), the caller does not get it,
+//! and must do without the guarded state.
 
 #[cfg(loom)]
 pub(super) use self::in_a_model::{Held, RobustMutex};
 #[cfg(not(loom))]
 pub(super) use self::shared::{Held, RobustMutex};
 
-/// The end of an attempt to take a mutex.
+/// Result of trying to take a mutex.
 pub(super) enum Taken<'m> {
-    /// Free before.
+    /// It was free.
     Clean(Held<'m>),
-    /// Its holder died holding it: what it guards may be half done.
+    /// Its holder died while holding it: the guarded state may be half done.
     #[cfg_attr(loom, expect(dead_code, reason = "nobody is killed in a model"))]
     Abandoned(Held<'m>),
-    /// Not to be had.
+    /// It cannot be taken.
     Busy,
 }
 
 impl<'m> Taken<'m> {
-    /// The hold, whatever state its predecessor left.
+    /// The hold, in whatever state its predecessor left it.
     pub(super) fn held(self) -> Option<Held<'m>> {
         match self {
             Taken::Clean(held) | Taken::Abandoned(held) => Some(held),
@@ -29,7 +29,7 @@ impl<'m> Taken<'m> {
     }
 }
 
-/// loom's mutex in the same shape.
+/// loom's mutex with the same interface.
 #[cfg(loom)]
 mod in_a_model {
     use loom::sync::{Mutex, MutexGuard};
@@ -43,7 +43,8 @@ mod in_a_model {
 
     impl RobustMutex {
         /// # Safety
-        /// None is needed: it is made ready.
+        ///
+        /// No requirements: it is ready for use.
         pub(crate) unsafe fn initialise(&self) -> std::io::Result<()> {
             Ok(())
         }
@@ -66,26 +67,27 @@ mod shared {
 
     use super::Taken;
 
-    /// A robust, process-shared POSIX mutex. Lives in shared memory and is initialised once, there.
+    /// A robust, process-shared POSIX mutex. Lives in shared memory and is initialised there once.
     #[repr(C)]
     pub(crate) struct RobustMutex(UnsafeCell<libc::pthread_mutex_t>);
 
-    // SAFETY: a mutex is for threads to share; all access goes through pthread functions.
+    // SAFETY: a mutex may be shared by threads; all access goes through pthread functions.
     unsafe impl Sync for RobustMutex {}
 
-    /// A hold on a [`RobustMutex`], which ends when this is dropped: in the thread that took it, to which it is bound.
+    /// A hold on a [`RobustMutex`], released on drop, in the thread that took it.
     pub(crate) struct Held<'m> {
         mutex: &'m RobustMutex,
         not_send: PhantomData<*const ()>,
     }
 
     impl RobustMutex {
-        /// Initialises the mutex at its final place.
+        /// Initialises the mutex at its final address.
         ///
         /// # Safety
+        ///
         /// No other thread or process uses it yet, and it is not moved afterwards.
         pub(crate) unsafe fn initialise(&self) -> std::io::Result<()> {
-            // SAFETY: an attribute object on the stack, initialised before it is used and destroyed at the end; the mutex is
+            // SAFETY: an attribute object on the stack, initialised before use and destroyed at the end; the mutex is
             // ours alone, as the caller promises.
             unsafe {
                 let mut attributes = std::mem::zeroed::<libc::pthread_mutexattr_t>();
@@ -100,8 +102,8 @@ mod shared {
             }
         }
 
-        /// Waits for the mutex, which nobody holds for longer than microseconds. [`Taken::Busy`] where somebody has held it for
-        /// a second all the same: a process that was stopped, in a debugger say.
+        /// Waits for the mutex, which is normally held for microseconds. [`Taken::Busy`] if it has been held for a
+        /// second: by a process that was stopped, for example in a debugger.
         pub(crate) fn lock(&self) -> Taken<'_> {
             const PATIENCE: Duration = Duration::from_secs(1);
             match self.try_lock() {
@@ -112,7 +114,7 @@ mod shared {
 
         fn lock_within(&self, patience: Duration) -> Taken<'_> {
             let mut deadline = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-            // SAFETY: a place for the time; then an initialised mutex.
+            // SAFETY: valid memory for the time; then an initialised mutex.
             unsafe {
                 libc::clock_gettime(libc::CLOCK_REALTIME, &mut deadline);
                 let nanoseconds = deadline.tv_nsec as u64 + u64::from(patience.subsec_nanos());
@@ -132,7 +134,7 @@ mod shared {
             match result {
                 0 => Taken::Clean(Held { mutex: self, not_send: PhantomData }),
                 libc::EOWNERDEAD => {
-                    // SAFETY: held by this thread since the call returned so.
+                    // SAFETY: held by this thread, as the call has just reported.
                     unsafe { libc::pthread_mutex_consistent(self.0.get()) };
                     Taken::Abandoned(Held { mutex: self, not_send: PhantomData })
                 }

@@ -1,9 +1,9 @@
-//! The memory that all children share: made before the fork, of a fixed size, and kept from everybody else as far as the
+//! The memory shared by all children: allocated before the fork, of fixed size, and protected from others as far as the
 //! system allows.
 //!
-//! Every process that the parent forks maps it, also those that are not children of the server's, such as mod_cgid's and
-//! mod_wsgi's daemons. So the parent closes it ([`Shared::close`]) and each child opens it for itself. A daemon would have
-//! to run code that opens it on purpose.
+//! Every process forked by the parent maps it, including those that are not httpd's children, such as the daemons of
+//! mod_cgid and mod_wsgi. So the parent closes it ([`Shared::close`]), and each child opens it for itself. A daemon
+//! would have to run code that opens it on purpose.
 
 use std::io;
 use std::mem::{offset_of, size_of};
@@ -20,8 +20,8 @@ use super::queue::Queue;
 use super::table::{Entry, Table, WAYS};
 use crate::counters::Counters;
 
-/// Stands for what lies where in the memory, so that a library that was replaced while httpd ran does not read the memory
-/// of another version of it.
+/// Identifies the layout of the memory, so that a library replaced while httpd runs does not read the memory of another
+/// version.
 const LAYOUT: u64 = {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     let places = [
@@ -47,60 +47,60 @@ const LAYOUT: u64 = {
     hash
 };
 
-/// The part that is never closed, in bytes: the largest page that Linux has.
+/// Size in bytes of the part that is never closed: Linux's largest page.
 const OPEN_PART: usize = 65_536;
 
-/// For each entry of the grants' part, this fraction of one for denials.
+/// The denials' part has the grants' number of entries divided by this.
 const DENIALS_FRACTION: usize = 4;
 
 /// The start of the memory; the buckets of both parts follow.
 #[repr(C, align(256))]
 struct Header {
     layout: u64,
-    /// Of all the memory, in bytes.
+    /// Size of all the memory, in bytes.
     size: u64,
     grant_buckets: u64,
     denial_buckets: u64,
-    /// What comes before this is readable in every process. Takes no memory beyond the first page.
+    /// All members before this one are readable in every process. Takes no memory beyond the first page.
     _rest_of_open_part: [u8; OPEN_PART - 32],
-    /// Written once, before anyone else looks; nowhere else and never to a file.
+    /// Written once, before the memory is shared; held nowhere else and never written to a file.
     keys: Keys,
     queue: Queue,
-    /// Takes no memory as long as nobody is counted: pages that nobody has written to are not there.
+    /// Takes no memory until anything is counted: pages never written to are not allocated.
     lockouts: Lockouts,
     counters: Counters,
 }
 
-/// A view of the shared memory, which stays mapped until it is released.
+/// A view of the shared memory, which stays mapped until released.
 #[derive(Clone, Copy)]
 pub(super) struct Shared {
     memory: NonNull<Header>,
 }
 
-// SAFETY: a mapping is as good in one thread as in another, and what changes in it is atomic or under a mutex.
+// SAFETY: a mapping is valid in every thread, and its mutable state is atomic or under a mutex.
 unsafe impl Send for Shared {}
 // SAFETY: as above.
 unsafe impl Sync for Shared {}
 
-/// What could not be had to keep the memory from others; the server does without.
+/// Protection of the memory that the system refused; the server continues without it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unprotected {
-    /// Core dumps may have the memory in them.
+    /// Core dumps may contain the memory.
     CoreDumps,
     /// The keys may be swapped out.
     Swap,
 }
 
 impl Shared {
-    /// New memory with room for `entries` grants, new keys, and what protection could not be had.
+    /// Allocates memory with room for `entries` grants, with new keys. Also returns the refused protections.
     pub(super) fn create(entries: usize) -> io::Result<(Shared, Vec<(Unprotected, io::Error)>)> {
         let (grants, denials) = bucket_counts(entries);
         let size = size_of_memory(grants, denials).ok_or(io::ErrorKind::OutOfMemory)?;
         let mut random = Zeroizing::new([0; KEY_BYTES]);
         fill_with_random(&mut *random)?;
         let keys = Keys::derive(&random);
-        // SAFETY: a new mapping at a place of the kernel's choice, zeroed; it is written here before it is shared, and
-        // stays mapped until `release`.
+        // SAFETY: a new mapping at an address chosen by the kernel, zeroed; written here before it is shared, and
+        // mapped until `release`.
         unsafe {
             let memory = mmap_anonymous(null_mut(), size, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED)?;
             let header = memory.cast::<Header>();
@@ -121,13 +121,14 @@ impl Shared {
         }
     }
 
-    /// The memory that a predecessor of this library made in this process, if it is of this layout and size.
+    /// The memory that a predecessor of this library allocated in this process, if it has this layout and size.
     ///
     /// # Safety
+    ///
     /// `memory` was returned by [`Shared::address`] in this process or its parent.
     pub(super) unsafe fn adopt(memory: NonNull<u8>, entries: usize) -> Option<Shared> {
-        // SAFETY: mapped since, as the caller promises; the first words are of the same types in all layouts, and in the
-        // part that is never closed.
+        // SAFETY: still mapped, as the caller promises; the first words have the same types in all layouts, and are in
+        // the part that is never closed.
         unsafe {
             if memory.cast::<u64>().read() != LAYOUT {
                 return None;
@@ -138,16 +139,17 @@ impl Shared {
         }
     }
 
-    /// Unmaps the memory, if it is of this layout; other memory stays.
+    /// Unmaps the memory if it has this layout; other memory stays.
     ///
     /// # Safety
+    ///
     /// As for [`Shared::adopt`], and nothing in this process uses the memory any more.
     pub(super) unsafe fn release(memory: NonNull<u8>) {
         // SAFETY: as the caller promises.
         unsafe {
             if memory.cast::<u64>().read() == LAYOUT {
                 let size = memory.cast::<Header>().as_ref().size;
-                // Fails for no mapping that `create` has made.
+                // Cannot fail for a mapping made by `create`.
                 let _ = munmap(memory.as_ptr().cast(), size as usize);
             }
         }
@@ -158,9 +160,10 @@ impl Shared {
         self.protect(MprotectFlags::READ | MprotectFlags::WRITE)
     }
 
-    /// Lets neither this process nor those that it forks read or write the memory before they open it.
+    /// Closes the memory: neither this process nor those it forks can read or write it before they open it.
     ///
     /// # Safety
+    ///
     /// Nothing in this process uses the memory before it is opened again.
     pub(super) unsafe fn close(&self) -> io::Result<()> {
         self.protect(MprotectFlags::empty())
@@ -168,19 +171,19 @@ impl Shared {
 
     fn protect(&self, access: MprotectFlags) -> io::Result<()> {
         let size = self.header().size as usize;
-        // SAFETY: within the mapping; that nothing uses what is closed is promised by the caller of `close`.
+        // SAFETY: within the mapping; the caller of `close` promises that nothing uses closed memory.
         unsafe { mprotect(self.memory.as_ptr().byte_add(OPEN_PART).cast(), size - OPEN_PART, access)? };
         Ok(())
     }
 
-    /// Where the memory is.
+    /// The memory's address.
     pub(super) fn address(&self) -> NonNull<u8> {
         self.memory.cast()
     }
 
     fn header(&self) -> &'static Header {
-        // SAFETY: mapped as long as the process uses it. What is not atomic in it or under a mutex was written before it
-        // was shared.
+        // SAFETY: mapped as long as the process uses it. Members that are neither atomic nor under a mutex were written
+        // before the memory was shared.
         unsafe { self.memory.as_ref() }
     }
 
@@ -209,8 +212,8 @@ impl Shared {
     }
 
     fn buckets(&self, from: usize, count: usize) -> &'static [[Entry; WAYS]] {
-        // SAFETY: the memory was made with room for both parts behind the header, zeroed, which is a free entry; entries
-        // are atomics, and so may be shared.
+        // SAFETY: the memory was allocated with room for both parts behind the header, zeroed, which is a free entry;
+        // entries are atomics, and so may be shared.
         unsafe {
             let first = self.memory.add(1).cast::<[Entry; WAYS]>();
             slice::from_raw_parts(first.add(from).as_ptr(), count)
@@ -218,7 +221,7 @@ impl Shared {
     }
 }
 
-/// Buckets of grants and of denials. Without entries there are none of either.
+/// Numbers of buckets of grants and of denials; both zero without entries.
 fn bucket_counts(entries: usize) -> (usize, usize) {
     (entries.div_ceil(WAYS), entries.div_ceil(WAYS * DENIALS_FRACTION))
 }

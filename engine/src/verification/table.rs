@@ -1,20 +1,20 @@
-//! A table of digests in memory that many processes share, read without locks.
+//! A table of digests in memory shared by many processes, read without locks.
 //!
-//! Entries lie in buckets of [`WAYS`]; a digest's place names its bucket. Every word is atomic, so a reader may meet an
-//! entry that another process is writing, or was killed while writing. That is harmless by construction:
+//! Entries are in buckets of [`WAYS`]; a digest's place selects its bucket. Every word is atomic, so a reader may meet
+//! an entry that another process is writing, or was killed while writing. That is harmless by construction:
 //!
-//! * An entry says "this digest has this table's verdict until then", nothing else. A reader believes it only when all
-//!   192 bits are those of its own digest. Words of two writers mixed up make a digest that nobody can present.
-//! * The `meta` word is cleared before the digest changes and set after. A reader loads it before and after, so it never
-//!   pairs a digest with the end of life of another one. (Two writers in one entry can; both are fresh then.)
+//! * An entry says only "this digest has this table's verdict until then". A reader believes it only if all 192 bits
+//!   equal its own digest. A mixture of two writers' words is a digest that nobody can present.
+//! * The `meta` word is cleared before the digest changes and set afterwards. A reader loads it before and after, so it
+//!   never combines a digest with the expiry of another one. (Two writers in one entry can; both are fresh then.)
 //!
-//! A writer that is killed leaves an entry that is free, or one that matches nothing and is overwritten when its time is
-//! up. There is nothing to repair.
+//! A killed writer leaves an entry that is free, or one that matches nothing and is overwritten when it expires.
+//! Nothing needs repair.
 //!
-//! **Replacement.** An entry is referenced when it is found again. A new one takes the place of an expired entry, else of
-//! an unreferenced, else of any; now and then that costs a neighbour its mark, which the next look gives back to one that
-//! is in use. So whatever passes by once replaces itself while what is in use stays, and of more credentials than there
-//! are entries some keep their place however they take turns.
+//! **Replacement.** An entry is marked as referenced when it is found again. A new one replaces an expired entry, else
+//! an unreferenced one, else any; occasionally that clears a neighbour's mark, which the next lookup restores if the
+//! entry is in use. So credentials seen once replace each other while those in use stay, and of more credentials in use
+//! than entries some stay in whatever order they come.
 
 use super::digest::Digest;
 use crate::sync::{AtomicU64, Ordering, fence};
@@ -22,20 +22,20 @@ use crate::sync::{AtomicU64, Ordering, fence};
 /// Entries of a bucket: 256 bytes, four cache lines.
 pub(super) const WAYS: usize = 8;
 
-/// How many buckets are counted through at most: 65,536 entries, less than a millisecond.
+/// Maximum of buckets to count: 65,536 entries, in less than a millisecond.
 const SAMPLE: usize = 8192;
 
 const REFERENCED: u64 = 1;
 
-/// One insertion in so many takes a mark back. Rarely, since what is no longer in use goes when its time is up anyway.
+/// One insertion in this many clears a mark. Rarely, since entries no longer in use expire anyway.
 const AGING: u64 = 64;
 
-/// A digest and until when it counts. All zero: free.
+/// A digest and its expiry. All zero: free.
 #[repr(C, align(32))]
 #[derive(Default)]
 pub(super) struct Entry {
     digest: [AtomicU64; 3],
-    /// Seconds of the monotonic clock at which the entry ends, shifted left by one; the lowest bit: referenced.
+    /// Expiry in seconds of the monotonic clock, shifted left by one; the lowest bit: referenced.
     meta: AtomicU64,
 }
 
@@ -50,11 +50,11 @@ impl<'t> Table<'t> {
         Table { buckets }
     }
 
-    /// True where `digest` is in the table at time `now`; it then stays until `end`, if no more than half of that time was
-    /// left. Looks at every entry of the bucket, in the same order and time whatever it finds.
+    /// True if `digest` is in the table at time `now`; it then stays until `end`, if at most half of that time was
+    /// left. Reads every entry of the bucket, in the same order and time whatever it finds.
     pub(super) fn contains(&self, digest: &Digest, now: u64, end: u64) -> bool {
         let Some(bucket) = self.bucket(digest) else { return false };
-        // A bit for each entry. Without any there are 32 zeros at its end, more than there are entries.
+        // A bit for each entry. Without any entry there are 32 zeros at its end, more than there are entries.
         let mut hits = 0u32;
         for (way, entry) in bucket.iter().enumerate() {
             let (content, meta) = entry.read();
@@ -66,31 +66,31 @@ impl<'t> Table<'t> {
         true
     }
 
-    /// Remembers `digest` until time `end`. True where it took the place of an entry that still counted.
+    /// Remembers `digest` until time `end`. True if it replaced an entry that had not expired.
     pub(super) fn insert(&self, digest: &Digest, now: u64, end: u64) -> bool {
         let Some(bucket) = self.bucket(digest) else { return false };
         let mut victim = Victim { way: 0, rank: u8::MAX };
-        // Any start will do, as long as an outsider cannot tell it.
+        // Any start will do, if outsiders cannot predict it.
         let start = digest.0[1] as usize;
         for way in (0..WAYS).map(|step| start.wrapping_add(step) % WAYS) {
             let (content, meta) = bucket[way].read();
             victim.consider(way, rank(&content, meta, digest, now));
         }
         bucket[victim.way].write(digest, end);
-        // The digest's bits are as good as dice here.
+        // The digest's bits serve as random numbers here.
         if victim.rank >= RANK_UNREFERENCED && digest.0[2] % AGING == 0 {
             bucket[(digest.0[2] / AGING) as usize % WAYS].unmark_referenced();
         }
         victim.rank >= RANK_UNREFERENCED
     }
 
-    /// Entries that there is room for.
+    /// Capacity in entries.
     pub(super) fn room(&self) -> u64 {
         (self.buckets.len() * WAYS) as u64
     }
 
-    /// Entries that count at time `now`. Looks at no more than [`SAMPLE`] buckets, for which digests are dice, and
-    /// concludes from them.
+    /// Number of unexpired entries at time `now`. Reads at most [`SAMPLE`] buckets, whose choice is random as digests
+    /// are, and extrapolates.
     pub(super) fn entries(&self, now: u64) -> u64 {
         let sample = &self.buckets[..self.buckets.len().min(SAMPLE)];
         let alive = |entry: &&Entry| is_alive(entry.meta.load(Ordering::Relaxed), now);
@@ -106,7 +106,7 @@ impl<'t> Table<'t> {
 }
 
 impl Entry {
-    /// The entry's digest and meta word, the latter 0 where a writer was at it.
+    /// The entry's digest and meta word; the latter is 0 while a writer is active.
     fn read(&self) -> (Digest, u64) {
         let before = self.meta.load(Ordering::Acquire);
         let digest = Digest([0, 1, 2].map(|index| self.digest[index].load(Ordering::Relaxed)));
@@ -125,7 +125,7 @@ impl Entry {
         self.meta.store(end << 1, Ordering::Release);
     }
 
-    /// Writes only where that changes something, so that a popular entry stays in every processor's cache.
+    /// Writes only if that changes something, so that a popular entry stays in every processor's cache.
     fn mark_used(&self, now: u64, end: u64) {
         let meta = self.meta.load(Ordering::Relaxed);
         let (ends, longest) = (meta >> 1, end.saturating_sub(now));
@@ -133,7 +133,7 @@ impl Entry {
         let used = ends << 1 | REFERENCED;
         if meta != 0 && meta != used {
             // If the entry has changed meanwhile, it is another's. One that looks the same has the same verdict, which
-            // is as good at that time as now.
+            // is still valid.
             let _ = self.meta.compare_exchange(meta, used, Ordering::Relaxed, Ordering::Relaxed);
         }
     }
@@ -162,7 +162,7 @@ const RANK_ENDED: u8 = 1;
 const RANK_UNREFERENCED: u8 = 2;
 const RANK_REFERENCED: u8 = 3;
 
-/// How little is lost by overwriting an entry.
+/// Rank for eviction: the higher, the less is lost by overwriting the entry.
 fn rank(content: &Digest, meta: u64, digest: &Digest, now: u64) -> u8 {
     if bool::from(content.same(digest)) {
         RANK_SAME
@@ -309,7 +309,7 @@ mod tests {
     }
 }
 
-/// The interleavings of writers and a reader in one entry, with every order of their stores that the memory model allows:
+/// Interleavings of writers and a reader in one entry, with every order of their stores that the memory model allows:
 /// `RUSTFLAGS="--cfg loom" cargo test --release -p esauth_engine --lib model`. Marks are left out: loom lets a
 /// compare-and-exchange succeed on a value that is no longer the newest, which no processor does.
 #[cfg(all(test, loom))]
@@ -319,7 +319,7 @@ mod model {
 
     use super::*;
 
-    /// Up to three preemptions: more take hours and find, by experience with such checkers, next to nothing.
+    /// Up to three preemptions: more take hours and, by experience with such checkers, find next to nothing.
     fn check(model: impl Fn() + Sync + Send + 'static) {
         let mut builder = loom::model::Builder::new();
         builder.preemption_bound = Some(3);

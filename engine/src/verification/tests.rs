@@ -1,4 +1,4 @@
-//! What the cache as a whole promises.
+//! Promises of the cache as a whole.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "what fails while a test is set up fails the test")]
 
@@ -138,7 +138,7 @@ fn a_successor_of_the_same_size_adopts_what_is_remembered_and_another_does_not()
     let before = cache(64, 3600);
     assert_eq!(judge(&before, &credential("secret")), (Verdict::Granted, true));
     let adopt = |entries| {
-        // SAFETY: `before` made the memory in this process.
+        // SAFETY: `before` allocated the memory in this process.
         unsafe {
             Verifier::adopt(before.memory(), Settings { entries, ttl: 60, slots: 1, workers: 64, max_failures: None })
         }

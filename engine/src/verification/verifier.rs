@@ -1,4 +1,4 @@
-//! The verifier: judges credentials, from what is remembered or by their hash.
+//! The verifier: judges credentials, from memory or by their hash.
 
 use std::io;
 use std::ptr::NonNull;
@@ -15,22 +15,23 @@ use crate::clock::{monotonic_milliseconds, monotonic_seconds};
 use crate::counters::{Counters, FileCounters, FileKind, Look, PartUsage, Usage, Waited};
 use crate::hash::{self, Family};
 
-/// How a cache is to work.
+/// Settings of a verifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Grants to remember at most, and a quarter as many denials. 0: none, every credential is hashed every time.
+    /// Maximum of remembered grants, and of a quarter as many denials. 0: none, every credential is hashed every time.
     pub entries: usize,
-    /// Seconds for which a verdict is remembered; a grant longer, as long as it is used within them.
+    /// Seconds for which a verdict is remembered; each use within them renews a grant.
     pub ttl: u64,
     /// Hashes computed at once.
     pub slots: usize,
-    /// Requests that the host can serve at once, each in a thread or process that waits for its hash.
+    /// Requests that the host can serve at once, each in a thread or process that is blocked while it waits for its
+    /// hash.
     pub workers: usize,
-    /// When a client is locked out of a user's account; never where there is none.
+    /// The limit that locks a client out of a user's account, if there is one.
     pub max_failures: Option<MaxFailures>,
 }
 
-/// How long a request waits for its verdict at most, all turns together.
+/// The longest time a request waits for its verdict, over all turns.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// The verdicts of a whole server.
@@ -43,46 +44,47 @@ pub struct Verifier {
 /// A credential to be judged.
 #[derive(Clone, Copy)]
 pub struct Credential<'a> {
-    /// What the password file has for the user; for a user it does not have, a hash to spend the same time on.
+    /// The user's field in the password file; for an unknown user, a hash that takes the same time.
     pub stored: &'a [u8],
-    /// What the client sent.
+    /// The password that the client sent.
     pub password: &'a [u8],
-    /// False for a user whom the file does not have: the verdict is denied, whatever the hash says.
+    /// False for a user that the file does not have: the verdict is denied, whatever the hash says.
     pub known: bool,
-    /// The client's address, as text. Slots are shared between networks (of IPv6, 64 bits), which are locked out, too.
+    /// The client's address, as text. Slots are shared between networks (of IPv6, 64 bits); lockouts apply to networks,
+    /// too.
     pub client: &'a str,
-    /// True where the same was granted before on the same connection. A guesser learns nothing from such a request, so a
+    /// True if the same header was granted before on the same connection. Such a request tells a guesser nothing, so a
     /// lockout lets it pass however many others come.
     pub proven: bool,
-    /// Whose password it is said to be: names the account of which a client is locked out, together with `file`.
+    /// The claimed user: with `file`, names the account that a client can be locked out of.
     pub user: &'a [u8],
     /// The password file's path. A user of the same name in another file is another user.
     pub file: &'a [u8],
 }
 
-/// What is to be done with a request.
+/// The decision about a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The password is right.
     Granted,
-    /// It is not.
+    /// The password is wrong.
     Denied,
     /// The queue for hashes is full. The client may try again.
     Overloaded,
-    /// The hash could not be computed, for lack of memory say. Nothing is remembered or counted of it.
+    /// The hash could not be computed, for example for lack of memory. Nothing is remembered or counted.
     NotComputed,
-    /// The client has failed too often, and nothing was computed. It may try again when the lockout has ended.
+    /// The client has failed too often, and nothing was computed. It may try again after the lockout.
     LockedOut,
 }
 
-/// A verdict and what it took.
+/// A verdict and its cost.
 #[derive(Clone, Copy, Debug)]
 pub struct Judgement {
     /// The verdict.
     pub verdict: Verdict,
-    /// How long a hash took, if one was computed for this request.
+    /// Duration of the hash, if one was computed for this request.
     pub hashed_for: Option<Duration>,
-    /// The lockout that refuses the request; where it is denied, the one that begins with it.
+    /// The lockout that refuses the request; for a denied one, the lockout that begins with it.
     pub lockout: Option<Lockout>,
 }
 
@@ -97,33 +99,35 @@ impl Judgement {
 }
 
 impl Verifier {
-    /// A cache with a new key, in new shared memory, and what protection of that memory could not be had. For the parent,
-    /// before it forks.
+    /// A cache with a new key, in new shared memory; also returns the refused protections of that memory. For the
+    /// parent, before it forks.
     ///
-    /// Fails where the memory or the random key cannot be had.
+    /// Fails if the memory or the random key is not available.
     pub fn create(settings: Settings) -> io::Result<(Verifier, Vec<(Unprotected, io::Error)>)> {
         let (shared, unprotected) = Shared::create(settings.entries)?;
         Ok((Verifier { shared, settings }, unprotected))
     }
 
-    /// Closes the memory to this process and those that it forks, until they open it.
+    /// Closes the memory to this process and those it forks, until they open it.
     ///
     /// # Safety
+    ///
     /// Nothing in this process uses a cache in this memory before it is opened again.
     pub unsafe fn close(&self) -> io::Result<()> {
         // SAFETY: as the caller promises.
         unsafe { self.shared.close() }
     }
 
-    /// Opens memory that was closed before the fork. For each child, before its first request.
+    /// Opens memory closed before the fork. For each child, before its first request.
     pub fn open(&self) -> io::Result<()> {
         self.shared.open()
     }
 
-    /// The cache that another instance of this library made in this process, with what it remembers and its key, if its
-    /// size and layout are the ones wanted here.
+    /// The cache that another instance of this library created in this process, with its verdicts and key, if its size
+    /// and layout are the same.
     ///
     /// # Safety
+    ///
     /// `memory` comes from [`Verifier::memory`] in this process.
     pub unsafe fn adopt(memory: NonNull<u8>, settings: Settings) -> Option<Verifier> {
         // SAFETY: as the caller promises.
@@ -131,32 +135,34 @@ impl Verifier {
         Some(Verifier { shared, settings })
     }
 
-    /// Gives the memory of a cache back.
+    /// Frees the memory of a cache.
     ///
     /// # Safety
-    /// As for [`Verifier::adopt`], and nothing in this process uses that cache any more. Other processes are not affected.
+    ///
+    /// As for [`Verifier::adopt`], and nothing in this process uses that cache any more. Other processes are not
+    /// affected.
     pub unsafe fn release(memory: NonNull<u8>) {
         // SAFETY: as the caller promises.
         unsafe { Shared::release(memory) }
     }
 
-    /// The shared memory, which outlives this library where it is unloaded.
+    /// The shared memory, which outlives the library when that is unloaded.
     pub fn memory(&self) -> NonNull<u8> {
         self.shared.address()
     }
 
-    /// A number for the name of an unknown user that outsiders cannot foresee, the same each time: which other user's
-    /// hash to compute for it.
+    /// A number for an unknown user's name, always the same one and unpredictable for outsiders: it selects the other
+    /// user's hash to compute.
     pub fn decoy(&self, user: &[u8]) -> u64 {
         keyed_number(&self.shared.keys().numbers, user)
     }
 
-    /// What the server counts.
+    /// The server's counters.
     pub fn counters(&self) -> &'static Counters {
         self.shared.counters()
     }
 
-    /// What the cache and its queue hold now. Takes up to a millisecond.
+    /// Current contents of the cache and its queue. Takes up to a millisecond.
     pub fn usage(&self) -> Usage {
         let now = monotonic_seconds();
         let part = |table: Table<'_>, of_grants| PartUsage {
@@ -174,8 +180,8 @@ impl Verifier {
         }
     }
 
-    /// Gives the files that the configuration names counters of their own, as many as there is room for. For the parent,
-    /// before it forks; what was counted for a file that is still named stays.
+    /// Assigns counters to files named in the configuration, while there are free ones. For the parent, before it
+    /// forks; a file that is still named keeps its counts.
     pub fn name_files<'f>(&self, files: impl Iterator<Item = (FileKind, &'f [u8])>) {
         let numbers: Vec<u64> = files.map(|(kind, path)| self.number_of(kind, path)).collect();
         self.counters().name_files(&numbers);
@@ -186,25 +192,25 @@ impl Verifier {
         self.counters().named_file(self.number_of(kind, path))
     }
 
-    /// The counters to count a file in: its own, or those of all others of its kind.
+    /// The counters to use for a file: its own, or those shared by all others of its kind.
     pub fn file(&self, kind: FileKind, path: &[u8]) -> &'static FileCounters {
         self.named_file(kind, path).unwrap_or_else(|| self.counters().other_files(kind))
     }
 
-    /// What stands for a file in the shared memory. Never zero.
+    /// Identifies a file in the shared memory. Never zero.
     fn number_of(&self, kind: FileKind, path: &[u8]) -> u64 {
         keyed_number(&self.shared.keys().numbers, &[&[kind as u8], path].concat()) | 1
     }
 
-    /// Judges a credential: from memory where it is remembered, else by its hash.
+    /// Judges a credential: from memory if it is remembered, else by its hash.
     ///
-    /// A right one that is remembered is granted whatever its user and client have done, but for a lockout in which more
-    /// requests come than may be looked at; where clients can be locked out, it is remembered for that user and the network
-    /// that it came from. Of the others none is judged during a lockout.
+    /// A right one that is remembered is granted, whatever its user and client have done, unless a lockout receives
+    /// more requests than may be examined; if clients can be locked out, it is remembered for that user and its
+    /// network. No others are judged during a lockout.
     pub fn judge(&self, credential: &Credential<'_>) -> Judgement {
         if self.settings.max_failures.is_none() && hash::is_cheap(credential.stored) {
-            // Looking it up would take longer, and its slot would bound nothing. Where guesses are counted it is looked up
-            // all the same, since otherwise the right one could not be told from them during a lockout.
+            // A lookup would take longer, and a slot would limit nothing. If guesses are counted it is looked up all
+            // the same; otherwise a right password could not be distinguished from guesses during a lockout.
             self.counters().count_cheap_hash();
             let granted = hash::verify(credential.password, credential.stored) && credential.known;
             return Judgement::from_memory(verdict(granted));
@@ -238,19 +244,19 @@ impl Verifier {
     fn digest(&self, credential: &Credential<'_>) -> Digest {
         let (key, Credential { stored, password, client, user, .. }) = (&self.shared.keys().verdicts, *credential);
         if !credential.known {
-            // Of that name alone: else whoever has asked for one unknown user could tell the others by how soon they are
-            // denied. (Of another number of parts than a known user's, who may be granted.)
+            // For that name only: otherwise a client that asked for one unknown user could recognize others by how soon
+            // they are denied. (The number of parts differs from that of a known user, who may be granted.)
             return Digest::of(key, [stored, password, &network(client), user, b"unknown"]);
         }
         match self.settings.max_failures {
             None => Digest::of(key, [stored, password]),
-            // Only what was right for this user from here passes during a lockout. Else a client that is locked out could
-            // go on guessing, and faster than before, what somebody elsewhere has just logged in with.
+            // Only a grant to this user from here passes during a lockout. Otherwise a locked-out client could go on
+            // guessing, and faster than before, the password of a login from elsewhere.
             Some(_) => Digest::of(key, [stored, password, &network(client), user]),
         }
     }
 
-    /// The means to count this attempt, where attempts are counted. A user whose line has changed begins anew.
+    /// The counts for this attempt, if attempts are counted. A user whose line has changed starts anew.
     fn attempt(&self, credential: &Credential<'_>, digest: Digest) -> Option<Attempt<'static>> {
         let limit = self.settings.max_failures?;
         let Credential { client, user, file, stored, known, .. } = *credential;
@@ -259,8 +265,8 @@ impl Verifier {
         Some(Attempt { lockouts: self.shared.lockouts(), limit, pair, credential: digest })
     }
 
-    /// What is remembered. A grant that is used stays as long again: nothing that it depends on can have changed, since
-    /// the stored hash is part of the digest.
+    /// The remembered verdict. Using a grant renews it: nothing that it depends on can have changed, since the stored
+    /// hash is part of the digest.
     fn remembered(&self, digest: &Digest) -> Option<Verdict> {
         let now = monotonic_seconds();
         if self.shared.grants().contains(digest, now, now + self.settings.ttl) {
@@ -269,7 +275,7 @@ impl Verifier {
         self.shared.denials().contains(digest, now, 0).then_some(Verdict::Denied)
     }
 
-    /// What is remembered. A wrong password counts all the same.
+    /// Returns the remembered verdict. A wrong password counts all the same.
     fn judge_by_memory(&self, verdict: Verdict, attempt: Option<Attempt<'_>>) -> Judgement {
         let Some(attempt) = attempt.filter(|_| verdict == Verdict::Denied) else {
             return Judgement::from_memory(verdict);
@@ -304,7 +310,7 @@ impl Verifier {
                     }
                 }
                 Admission::Compute(mut slot) => {
-                    // The queue may have been long, and the same credential judged meanwhile.
+                    // After a long wait in the queue, the same credential may have been judged meanwhile.
                     if let Some(verdict) = self.remembered(&digest) {
                         self.counters().count_wait(Waited::Shared, came.elapsed());
                         return self.judge_by_memory(verdict, attempt);
@@ -316,7 +322,7 @@ impl Verifier {
         }
     }
 
-    /// Computes the hash and remembers the verdict, before the slot is given back: then those who wait for the same
+    /// Computes the hash and remembers the verdict before the slot is freed: only then do waiters for the same
     /// credential look again.
     fn judge_now(
         &self,

@@ -9,14 +9,14 @@ use super::{GroupFile, PasswordFile, TOO_LONG_FOR_PASSWORDS};
 
 const BOTH_RULES: [LineRules; 2] = [LineRules::Httpd24, LineRules::Httpd22];
 
-/// Names asked for that may not be in the file, at most.
+/// Maximum of names asked for that may not be in the file.
 const MOST_STRANGERS: usize = 40;
 
-/// In a file made by fuzzing this byte stands for so many letters that the limit of a line is few changes away.
+/// In a fuzzed file this byte stands for so many letters that few changes reach the limit of a line.
 const FOLDED: u8 = 1;
 const UNFOLDED: usize = TOO_LONG_FOR_PASSWORDS - 8;
 
-/// The file that a fuzzer's input stands for.
+/// The file encoded by a fuzzer's input.
 pub fn unfold(input: &[u8]) -> Vec<u8> {
     let mut file = Vec::new();
     let mut unfolded = 0;
@@ -31,7 +31,7 @@ pub fn unfold(input: &[u8]) -> Vec<u8> {
     file
 }
 
-/// Fails where the two differ about a password file.
+/// Fails if the two differ about a password file.
 pub fn compare_passwords(file: &[u8]) {
     for rules in BOTH_RULES {
         let plain = PasswordFile::read(file, rules);
@@ -61,7 +61,7 @@ pub fn compare_passwords(file: &[u8]) {
     }
 }
 
-/// The physical lines of a listing follow each other, and there are as many in the file.
+/// The physical lines of a listing are consecutive, and as many as in the file.
 fn compare_numbers(file: &[u8], listing: &Listing) {
     let mut last = 0;
     for line in listing.lines() {
@@ -77,7 +77,7 @@ fn compare_decoys(file: &[u8], rules: LineRules, plain: &PasswordFile, engine: &
     for number in [0, 1, 2, 254, 255, 256, 1 << 32, u64::MAX] {
         let decoy = engine.decoy(number);
         let is_usable = |hash: &Option<&[u8]>| hash.is_some_and(|hash| describe(hash).usable);
-        // Of a longer file some lines are looked at.
+        // Of a longer file only some lines are examined.
         let has_none = !hashes.iter().any(is_usable) || plain.lines.len() >= 256;
         let expected = if decoy.is_none() { has_none } else { hashes.contains(&decoy) && is_usable(&decoy) };
         assert!(expected, "{rules:?}: decoy {number} is {decoy:?}");
@@ -85,7 +85,7 @@ fn compare_decoys(file: &[u8], rules: LineRules, plain: &PasswordFile, engine: &
     }
 }
 
-/// Fails where the two differ about a group file.
+/// Fails if the two differ about a group file.
 pub fn compare_groups(file: &[u8]) {
     for rules in BOTH_RULES {
         let plain = GroupFile::read(file, rules);
@@ -120,7 +120,7 @@ pub fn compare_groups(file: &[u8]) {
     }
 }
 
-/// Names that a wrong reading of the file could find in it: its pieces, and those with letters of the other case.
+/// Names that a wrong reading of the file could find: its pieces, and those in the other letter case.
 fn strangers(file: &[u8]) -> BTreeSet<Vec<u8>> {
     let separators = b":\n\r \t\\\"'#\0";
     let pieces: BTreeSet<&[u8]> = file.split(|byte| separators.contains(byte)).take(MOST_STRANGERS / 4).collect();

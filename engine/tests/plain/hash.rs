@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use esauth_engine::hash::{describe, verify};
 
-/// Bytes of a password from which on crypt(3) refuses it, and APR's bcrypt does not.
+/// crypt(3) refuses passwords from this many bytes on; APR's bcrypt does not.
 const TOO_LONG_FOR_CRYPT: usize = 512;
 
 unsafe extern "C" {
@@ -13,11 +13,11 @@ unsafe extern "C" {
     fn crypt(phrase: *const c_char, setting: *const c_char) -> *const c_char;
 }
 
-/// Held while crypt's result is in use: there is one place for it.
+/// Held while crypt's result is in use: there is only one buffer for it.
 static CRYPT: Mutex<()> = Mutex::new(());
 
-/// Fails where the two differ. The first line of `input` is the stored hash, the rest the password. What would take long
-/// is not asked, and of `{SHA}` and `$apr1$`, which crypt does not know, no more than an answer is expected.
+/// Fails if the two differ. The first line of `input` is the stored hash, the rest the password. Slow hashes are
+/// skipped, and `{SHA}` and `$apr1$`, which crypt does not know, only need to get an answer.
 pub fn compare_verdicts(input: &[u8]) {
     let (stored, password) = input.split_at(input.iter().position(|&byte| byte == b'\n').unwrap_or(input.len()));
     let password = password.strip_prefix(b"\n").unwrap_or(password);
@@ -32,19 +32,20 @@ pub fn compare_verdicts(input: &[u8]) {
     }
     let computed = by_crypt(password, stored);
     assert_eq!(matches, computed.as_deref() == Some(stored), "{}", stored.escape_ascii());
-    // What some password could match, crypt takes as a setting, and what it makes has the same salt and length.
+    // crypt accepts every usable hash as a setting, and its output has the same salt and length.
     let salt_ends = stored.iter().rposition(|&byte| byte == b'$').map_or(2.min(stored.len()), |last| last + 1);
     let like_it = |made: &Vec<u8>| made.len() == stored.len() && made[..salt_ends] == stored[..salt_ends];
     let could_match = computed.as_ref().is_some_and(like_it);
     assert!(!told.usable || could_match, "{}: {told:?}", stored.escape_ascii());
-    // Hardly any input has the right hash; the one that crypt computes is right, unless it is too long for crypt itself.
+    // Hardly any input has the right hash; the one that crypt computes is right, unless the password is too long for
+    // crypt.
     if let Some(stored) = computed {
         let matches = by_crypt(password, &stored).as_ref() == Some(&stored);
         assert_eq!(verify(password, &stored), matches, "{}", stored.escape_ascii());
     }
 }
 
-/// The hash; `None` where crypt cannot make one.
+/// The hash; `None` if crypt cannot compute one.
 fn by_crypt(password: &[u8], setting: &[u8]) -> Option<Vec<u8>> {
     let (phrase, setting) = (CString::new(password).ok()?, CString::new(setting).ok()?);
     let _alone = CRYPT.lock().unwrap_or_else(PoisonError::into_inner);
@@ -53,12 +54,12 @@ fn by_crypt(password: &[u8], setting: &[u8]) -> Option<Vec<u8>> {
     if computed.is_null() {
         return None;
     }
-    // SAFETY: a C string, which stays until crypt is called again.
+    // SAFETY: a C string, valid until crypt is called again.
     let computed = unsafe { CStr::from_ptr(computed) }.to_bytes();
     (!computed.starts_with(b"*")).then(|| computed.to_vec())
 }
 
-/// True where computing the hash takes milliseconds: what costs more is skipped, be it a valid hash or not.
+/// True if computing the hash takes milliseconds at most; slower ones are skipped, valid or not.
 fn is_quick(stored: &[u8]) -> bool {
     let Some(rest) = stored.strip_prefix(b"$") else {
         return !stored.starts_with(b"_") || stored.get(3..5).is_none_or(|high_digits| high_digits == b"..");

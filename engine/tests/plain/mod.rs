@@ -1,6 +1,6 @@
-//! The line rules of password and group files once more, as plainly as they can be said: lines are copied, words are
-//! copied, and every question goes through the whole file. What the engine answers is held against this, by the property
-//! tests next to it and by the fuzz targets in `fuzz/`; its verdict on a password against the C library's crypt(3).
+//! A second, deliberately plain implementation of the line rules of password and group files: lines and words are
+//! copied, and every question searches the whole file. The property tests next to it and the fuzz targets in `fuzz/`
+//! compare the engine with it, and the engine's verdicts on passwords with the C library's crypt(3).
 
 #![allow(unreachable_pub, reason = "the fuzz targets are crates of their own")]
 
@@ -14,10 +14,10 @@ use esauth_engine::LineRules;
 pub use compare::{compare_groups, compare_passwords, unfold};
 pub use hash::compare_verdicts;
 
-/// Bytes before its LF with which a line of a password file is too long for stock httpd.
+/// A line of a password file with this many bytes before its LF is too long for stock httpd.
 pub const TOO_LONG_FOR_PASSWORDS: usize = 8191;
 
-/// The same for a group file: there nothing from that line on counts.
+/// The same for a group file: nothing from that line on counts.
 const TOO_LONG_FOR_GROUPS: usize = 16 << 20;
 
 /// The lines of a password file, each cut into user, second word and third word.
@@ -67,7 +67,7 @@ impl GroupFile {
         self.lines.iter().flat_map(|(_, members)| members).map(Vec::as_slice).collect()
     }
 
-    /// The groups of a user, in small letters.
+    /// The groups of a user, in lower case.
     pub fn groups_of(&self, user: &[u8]) -> BTreeSet<Vec<u8>> {
         let with_user = self.lines.iter().filter(|(_, members)| members.iter().any(|member| member == user));
         with_user.map(|(group, _)| group.to_ascii_lowercase()).collect()
@@ -75,7 +75,7 @@ impl GroupFile {
 }
 
 struct ContentLine {
-    /// Number, from 1, of the first physical line in it.
+    /// Number, from 1, of its first physical line.
     number: usize,
     text: Vec<u8>,
 }
@@ -89,11 +89,11 @@ fn content_lines(file: &[u8], rules: LineRules, limit: usize) -> (Vec<ContentLin
         let mut joined = Vec::new();
         let mut next = Some(line);
         let complete = loop {
-            // The file has ended, and the line before asks for one more.
+            // The file ends after a line that continues.
             let Some(line) = next else { break rules == LineRules::Httpd24 };
             let line = line.split(|&byte| byte == 0).next().unwrap_or_default();
             let (text, has_lf) = line.strip_suffix(b"\n").map_or((line, false), |text| (text, true));
-            // The backslash of a join has to fit, too: stock httpd must see the LF behind it.
+            // The backslash of a join must fit, too: stock httpd must see the LF behind it.
             if joined.len() + text.len() >= limit {
                 too_long = too_long.or(Some(number));
             }
@@ -150,7 +150,7 @@ fn without_trailing_space(text: &[u8]) -> &[u8] {
     &text[..text.len() - count]
 }
 
-/// What stands before the first `:` or run of them, before the second and before the third.
+/// The text before the first run of `:`, before the second and before the third.
 fn three_words(line: &[u8]) -> [Vec<u8>; 3] {
     let mut rest = line;
     [(); 3].map(|()| {
@@ -160,7 +160,7 @@ fn three_words(line: &[u8]) -> [Vec<u8>; 3] {
     })
 }
 
-/// Words between white space or in quotes, without their quotes and the backslashes that escape.
+/// Words separated by white space or in quotes, without quotes and escaping backslashes.
 fn quoted_words(text: &[u8]) -> Vec<Vec<u8>> {
     let mut words = Vec::new();
     let mut bytes = text.iter().copied().peekable();
