@@ -1,12 +1,12 @@
-//! Asks apxs where httpd's and APR's headers are, generates the Rust bindings from them, compiles the C shim, and tells
-//! the code which httpd generation it is built for: `cfg(httpd = "2.2")` or `cfg(httpd = "2.4")`.
+//! Finds httpd's and APR's headers through apxs, generates the Rust bindings from them, compiles the C shim, and sets the
+//! httpd generation of the build: `cfg(httpd = "2.2")` or `cfg(httpd = "2.4")`.
 
 use std::env;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, exit};
 
-/// What `src/` uses of httpd and APR, so that the bindings stay readable and build fast.
+/// The items of httpd and APR that `src/` uses, so that the bindings stay readable and build fast.
 const FUNCTIONS: &[&str] = &[
     "ap_auth_name",
     "ap_auth_type",
@@ -98,7 +98,7 @@ fn main() {
     let flags = apxs.preprocessor_flags();
     let (httpd, apr) = apxs.includes();
     for folder in apr.iter().chain([&httpd]) {
-        // cargo looks at every file in it.
+        // cargo checks every file in it.
         println!("cargo::rerun-if-changed={}", folder.display());
     }
     let generation = generation(&httpd);
@@ -107,7 +107,7 @@ fn main() {
     generate_bindings(&flags);
 }
 
-/// The apxs that stands for the httpd to build for.
+/// The apxs of the httpd to build for.
 struct Apxs {
     program: String,
 }
@@ -132,7 +132,7 @@ impl Apxs {
         missing(&format!("apxs, httpd's build tool, does not run (tried {tried}; set APXS to name another)"))
     }
 
-    /// Where the program is: named with its folder, or found in one of PATH's.
+    /// The program's path: as named with its folder, or found in PATH.
     fn file(&self) -> Option<PathBuf> {
         if self.program.contains('/') {
             return Path::new(&self.program).canonicalize().ok();
@@ -141,7 +141,7 @@ impl Apxs {
         env::split_paths(&folders).map(|folder| folder.join(&self.program)).find(|file| file.is_file())
     }
 
-    /// A value of httpd's build, `None` where apxs has none or does not run.
+    /// A value of httpd's build, `None` if apxs has none or does not run.
     fn query(&self, name: &str) -> Option<String> {
         let output = Command::new(&self.program).args(["-q", name]).output().ok()?;
         let value = String::from_utf8(output.stdout).ok()?.trim().to_owned();
@@ -173,7 +173,7 @@ impl Apxs {
     }
 }
 
-/// The generation, from the module magic number in ap_mmn.h: an httpd loads no module that was built for another.
+/// The generation, from the module magic number in ap_mmn.h: httpd loads no module built for another.
 fn generation(include_folder: &Path) -> &'static str {
     let header = include_folder.join("ap_mmn.h");
     let text = std::fs::read_to_string(&header)
@@ -225,7 +225,7 @@ fn generate_bindings(flags: &[String]) {
     for name in CONSTANTS {
         builder = builder.allowlist_var(name);
     }
-    // A missing libclang makes bindgen panic; its own message is caught here and put into words.
+    // A missing libclang makes bindgen panic; its message is caught here and explained.
     let generated = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| builder.generate()));
     let bindings = match generated {
         Ok(Ok(bindings)) => bindings,
@@ -238,7 +238,7 @@ fn generate_bindings(flags: &[String]) {
     }
 }
 
-/// Ends the build with what is missing and the packages that bring it.
+/// Ends the build with the missing part and the packages that provide it.
 fn missing(what: &str) -> ! {
     let mut message =
         format!("\n{what}\n\nrust_esauth is built against httpd's headers, which these packages bring:\n");

@@ -57,12 +57,12 @@ int esauth_is_rehearsal(server_rec *s)
     if (seen != NULL) {
         return 0;
     }
-    /* _set copies the key, which this library's unloading would take away; the value is only ever compared with NULL. */
+    /* _set copies the key, which would vanish when this library is unloaded; the value is only compared with NULL. */
     apr_pool_userdata_set((void *)1, key, NULL, s->process->pool);
     return 1;
 }
 
-/* Keys are copied by apr_pool_userdata_set, since this library's own memory does not last. */
+/* apr_pool_userdata_set copies keys, since this library's own memory does not last. */
 static const char kept_memory[] = "rust_esauth memory";
 
 void *esauth_kept_memory(apr_pool_t *process)

@@ -1,5 +1,5 @@
-/* Functions for what httpd offers to C only, as macros or with a variable number of arguments, and in the two
- * generations differently. */
+/* Functions for the parts of httpd that only C can use: macros and variadic functions, which also differ between the two
+ * generations. */
 #ifndef ESAUTH_SHIM_H
 #define ESAUTH_SHIM_H
 
@@ -16,15 +16,15 @@ enum esauth_level {
     ESAUTH_DEBUG = APLOG_DEBUG
 };
 
-/* Where a directive that is for the whole server must not stand. */
+/* The contexts in which a directive for the whole server is not allowed. */
 enum esauth_context {
     ESAUTH_GLOBAL_ONLY = GLOBAL_ONLY
 };
 
-/* Whether a line of `level` would be written for `r`, so that the caller need not compose one in vain. */
+/* Whether a line of `level` would be logged for `r`, so that the caller composes no line in vain. */
 int esauth_request_logs(const request_rec *r, int module_index, int level);
 
-/* Writes `message` to the error log that is in charge of `r`; a `status` other than 0 puts its text in front. */
+/* Writes `message` to the error log of `r`, preceded by the text of a `status` other than 0. */
 void esauth_log_request(const char *file, int line, int module_index, int level, apr_status_t status,
                         const request_rec *r, const char *message);
 
@@ -35,7 +35,7 @@ void esauth_log_server(const char *file, int line, int module_index, int level, 
 /* True while httpd reads its configuration for the first time at start-up, which it does only to throw it away. */
 int esauth_is_rehearsal(server_rec *s);
 
-/* An address that is kept in the process's pool, while modules are unloaded and loaded again. NULL: none yet. */
+/* An address kept in the process's pool while modules are unloaded and loaded again. NULL: none yet. */
 void *esauth_kept_memory(apr_pool_t *process);
 void esauth_keep_memory(apr_pool_t *process, void *memory);
 

@@ -1,4 +1,4 @@
-/* What bindgen reads: every header of httpd and APR that src/ uses, and our own shim. */
+/* Input of bindgen: every header of httpd and APR that src/ uses, and our own shim. */
 #include "httpd.h"
 #include "http_config.h"
 #include "http_core.h"

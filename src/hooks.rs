@@ -1,4 +1,4 @@
-//! What is registered with httpd, and when.
+//! Everything registered with httpd, and when.
 
 use std::ffi::{c_int, c_void};
 use std::io;
@@ -41,8 +41,8 @@ use crate::state::{files, outcomes, verdicts};
 /// Registers all hooks.
 pub(crate) fn register() {
     let (first, middle) = (APR_HOOK_FIRST as c_int, APR_HOOK_MIDDLE as c_int);
-    // SAFETY: httpd's registration functions, at the time they are meant for, with functions of the right types and names
-    // that stay. mod_status runs its hook, if it is loaded, and casts it back to the type that it has here.
+    // SAFETY: httpd's registration functions, at the time intended for them, with functions of the right types and
+    // names that stay. mod_status, if loaded, runs its hook and casts it back to its type here.
     unsafe {
         ap_hook_pre_config(Some(pre_config), null(), null(), middle);
         ap_hook_post_config(Some(post_config), null(), null(), middle);
@@ -51,7 +51,7 @@ pub(crate) fn register() {
         ap_hook_child_init(Some(child_init), null(), null(), middle);
 
         register_access_hooks();
-        // The first thing that httpd does with a request that has been let in.
+        // The first hook for an admitted request.
         ap_hook_type_checker(Some(outcomes::let_in), null(), null(), APR_HOOK_REALLY_FIRST as c_int);
         // Before mod_log_config, which shows the notes.
         ap_hook_log_transaction(Some(outcomes::log_transaction), null(), null(), first);
@@ -63,10 +63,11 @@ pub(crate) fn register() {
     }
 }
 
-/// Ours answers before mod_auth_basic; it leaves to that what is for it to do.
+/// Ours runs before mod_auth_basic, and leaves it the requests that it must answer.
 static MOD_AUTH_BASIC: Modules<2> = Modules([c"mod_auth_basic.c".as_ptr(), null()]);
 
 /// # Safety
+///
 /// As for httpd's registration functions.
 #[cfg(httpd = "2.4")]
 unsafe fn register_access_hooks() {
@@ -81,6 +82,7 @@ unsafe fn register_access_hooks() {
 }
 
 /// # Safety
+///
 /// As for httpd's registration functions.
 #[cfg(httpd = "2.2")]
 unsafe fn register_access_hooks() {
@@ -91,9 +93,9 @@ unsafe fn register_access_hooks() {
         Modules([c"mod_authz_groupfile.c".as_ptr(), c"mod_authz_user.c".as_ptr(), null()]);
     let middle = APR_HOOK_MIDDLE as c_int;
 
-    // SAFETY: as the caller promises; functions of the right types, and names that stay. mod_authz_owner leaves the note
-    // that `Require file-group` needs, and so comes first. On which side of mod_authz_user groups are to be asked for is known
-    // only when all modules are loaded, so there is a hook on either.
+    // SAFETY: as the caller promises; functions of the right types, and names that stay. mod_authz_owner leaves the
+    // note that `Require file-group` needs, and so comes first. Whether groups are asked for before or after
+    // mod_authz_user is known only when all modules are loaded, so there is a hook on each side.
     unsafe {
         generation::hook_authentication(basic::check_authn, MOD_AUTH_BASIC.0.as_ptr());
         let (before, after) = (OWNER.0.as_ptr(), GROUPS_AND_USERS.0.as_ptr());
@@ -103,11 +105,11 @@ unsafe fn register_access_hooks() {
     }
 }
 
-/// Registers the providers: of authentication under both names, in 2.4 those of authorization too.
+/// Registers the providers: of authentication under both names, in 2.4 those of authorization, too.
 fn register_providers(pool: *mut apr_pool_t) {
     let authn = from_ref(&provider::PROVIDER).cast::<c_void>();
-    // SAFETY: the configuration's pool, at the time of registrations; names and providers of the right types that stay as
-    // long as this library is loaded.
+    // SAFETY: the configuration's pool, while registrations are allowed; names and providers of the right types that
+    // stay as long as this library is loaded.
     unsafe {
         register_provider(pool, AUTHN, c"esauth", AUTHN_VERSION, authn);
         register_provider(pool, AUTHN, c"file", AUTHN_VERSION, authn);
@@ -118,8 +120,8 @@ fn register_providers(pool: *mut apr_pool_t) {
     }
 }
 
-/// After every module has been loaded and before any directive that looks for a provider is read: only now can ours take
-/// the stock names, whatever the order of loading.
+/// Runs after every module has been loaded and before any directive looks up a provider: only now can ours take the
+/// stock names, in any order of loading.
 unsafe extern "C" fn pre_config(pool: *mut apr_pool_t, _log: *mut apr_pool_t, _temporary: *mut apr_pool_t) -> c_int {
     guard(HTTP_INTERNAL_SERVER_ERROR as c_int, || {
         verdicts::forget();
@@ -129,7 +131,7 @@ unsafe extern "C" fn pre_config(pool: *mut apr_pool_t, _log: *mut apr_pool_t, _t
     })
 }
 
-/// When the configuration is complete: makes the verified cache and says that the module is at work.
+/// Runs when the configuration is complete: creates the verified cache and logs that the module is at work.
 unsafe extern "C" fn post_config(
     pool: *mut apr_pool_t,
     _log: *mut apr_pool_t,
@@ -143,7 +145,8 @@ unsafe extern "C" fn post_config(
         // SAFETY: the main server.
         if unsafe { esauth_is_rehearsal(server) } == 0 {
             let settings = Settings { workers: workers(), ..ServerConfig::of(main).settings };
-            // SAFETY: the process's pool and the configuration's, in which the files' paths are, in the parent's only thread.
+            // SAFETY: the process's pool, and the configuration's, which holds the files' paths, in the parent's only
+            // thread.
             let established = unsafe { verdicts::establish((*main.process).pool, pool, settings, &named_files(main)) };
             match established {
                 Ok(missing) => report_unprotected(Some(main), pool, &missing),
@@ -162,7 +165,7 @@ unsafe extern "C" fn post_config(
             ];
             log_server(here!(), Level::Info, 0, Some(main), pool, &text);
             if let Some(temporary) = NonNull::new(temporary) {
-                // SAFETY: the configuration is complete; its tree and the pool for reading it last for this call.
+                // SAFETY: the configuration is complete; its tree and the pool last for this call.
                 unsafe { checks::report(Occasion::Start, main, Pool::new(temporary)) };
             }
         }
@@ -170,7 +173,7 @@ unsafe extern "C" fn post_config(
     })
 }
 
-/// `httpd -t`: the configuration is complete, and what is wrong with it is wanted on the terminal.
+/// `httpd -t`: the configuration is complete, and its faults are to be printed on the terminal.
 unsafe extern "C" fn test_config(pool: *mut apr_pool_t, server: *mut server_rec) {
     guard((), || {
         // SAFETY: httpd's main server and the configuration's pool, in its single thread.
@@ -183,7 +186,7 @@ unsafe extern "C" fn test_config(pool: *mut apr_pool_t, server: *mut server_rec)
     });
 }
 
-/// httpd calls this after the configuration is complete, unless it restarts gracefully: then what is remembered stays.
+/// Called after the configuration is complete, except at a graceful restart, which keeps the verdicts.
 unsafe extern "C" fn pre_mpm(process: *mut apr_pool_t, _scoreboard: ap_scoreboard_e) -> c_int {
     guard(HTTP_INTERNAL_SERVER_ERROR as c_int, || {
         // SAFETY: the process's pool, in the parent's only thread.
@@ -213,7 +216,7 @@ fn no_memory(server: Option<&server_rec>, pool: Pool<'_>, error: &io::Error) {
     log_server(here!(), Level::Error, 0, server, pool, &[what, reason.as_bytes(), advice]);
 }
 
-/// A sandbox may refuse what protects the cache; that is no reason not to start.
+/// A sandbox may refuse the protection of the cache; the server starts anyway.
 fn report_unprotected(server: Option<&server_rec>, pool: Pool<'_>, missing: &verdicts::Missing) {
     for (what, error) in missing {
         let reason = error.to_string();
@@ -231,7 +234,7 @@ fn report_unprotected(server: Option<&server_rec>, pool: Pool<'_>, missing: &ver
     }
 }
 
-/// Opens the shared cache to a child that starts, and reads the configured files with its rights, so that its first request
+/// Opens the shared cache in a new child, and reads the configured files with its rights, so that its first request
 /// need not.
 unsafe extern "C" fn child_init(pool: *mut apr_pool_t, server: *mut server_rec) {
     guard((), || {

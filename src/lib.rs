@@ -1,16 +1,16 @@
 //! `rust_esauth_module`: HTTP Basic authentication and group authorization from files, for Apache httpd 2.4 and 2.2.
 //!
-//! Stands in for mod_auth_basic, mod_authn_file and mod_authz_groupfile, loaded beside them or instead of them. What a
-//! file says is kept in memory by the engine (`engine/`); this crate is the side that faces httpd:
+//! Replaces mod_auth_basic, mod_authn_file and mod_authz_groupfile, loaded beside them or instead of them. The engine
+//! (`engine/`) keeps the content of files in memory; this crate is the side that faces httpd:
 //!
-//! * [`hooks`]: what is registered with httpd, and when;
-//! * [`authn`]: the authentication hook, the providers `esauth` and `file`, what a connection remembers;
+//! * [`hooks`]: everything registered with httpd, and when;
+//! * [`authn`]: the authentication hook, the providers `esauth` and `file`, the memory of connections;
 //! * [`authz`]: `Require group` and `Require file-group`;
-//! * [`checks`]: what is wrong with a configuration, said when the server starts or its configuration is tested;
-//! * [`metrics`]: the pages that show an operator what was counted;
-//! * [`state`]: the files of a child process, the verdicts of the server, the counting of outcomes;
-//! * [`config`]: what directives say, of a section and of the server;
-//! * [`httpd`]: httpd's objects made safe to use from here, and what differs between 2.4 and 2.2.
+//! * [`checks`]: faults of the configuration, reported when the server starts or the configuration is tested;
+//! * [`metrics`]: the pages that show the counters;
+//! * [`state`]: the files of a child process, the verdicts of the server, the outcomes of requests;
+//! * [`config`]: the directives of a section and of the server;
+//! * [`httpd`]: safe wrappers of httpd's objects, and the differences between 2.4 and 2.2.
 //!
 //! Each uses only those below it.
 
@@ -33,8 +33,8 @@ use httpd::boundary::guard;
 use httpd::command::{Commands, count};
 use httpd::configuration::{create_dir_config, create_server_config, merge_dir_config};
 
-/// The symbol that `LoadModule rust_esauth_module` looks up. httpd writes its index and handle into it, before there is
-/// any other thread.
+/// The symbol that `LoadModule rust_esauth_module` looks up. httpd writes its index and handle into it before any other
+/// thread exists.
 // SAFETY (no_mangle): the name is httpd's convention for exactly this object, and no other library defines it.
 #[unsafe(no_mangle)]
 pub static mut rust_esauth_module: module = module {
@@ -48,15 +48,15 @@ pub static mut rust_esauth_module: module = module {
     create_server_config: Some(create_server_config::<ServerConfig<'static>>),
     cmds: COMMANDS.as_ptr(),
     register_hooks: Some(register_hooks),
-    // SAFETY: plain C data; every other member (pointers, optional functions, flags) is right as zero.
+    // SAFETY: plain C data; zero is valid for every other member (pointers, optional functions, flags).
     ..unsafe { zeroed() }
 };
 
-/// The directives, of which each part has its own.
+/// The directives; each part has its own.
 const PARTS: &[&[command_rec]] = &[config::section::COMMANDS, config::server::COMMANDS, checks::COMMANDS];
 static COMMANDS: Commands<{ count(PARTS) }> = Commands::of(PARTS);
 
-/// httpd's call when the module is loaded.
+/// Called when the module is loaded.
 unsafe extern "C" fn register_hooks(_pool: *mut apr_pool_t) {
     guard((), || {
         // SAFETY: written by httpd just before, in its only thread.

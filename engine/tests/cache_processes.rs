@@ -304,11 +304,11 @@ fn beside_guessers(cache: Verifier, clients: &[&'static str], connections: usize
 fn fairness() {
     let cache = cache(2);
     let meanwhile = beside_guessers(cache, &["192.0.2.3"], 64, || {
-        let customer = cache.judge(&credential(SLOW, b"secret", "192.0.2.4"));
-        assert_eq!(customer.verdict, Verdict::Granted);
+        let remembered = cache.judge(&credential(SLOW, b"secret", "192.0.2.4"));
+        assert_eq!(remembered.verdict, Verdict::Granted);
     });
     // In one queue with them it would be 62.
-    assert!(meanwhile <= 8, "{meanwhile} guesses went before the customer");
+    assert!(meanwhile <= 8, "{meanwhile} guesses went before the known client");
 }
 
 fn fairness_between_accounts() {

@@ -1,4 +1,4 @@
-//! HTTP Basic authentication (RFC 7617), as mod_auth_basic does it: from the request's header to a status.
+//! HTTP Basic authentication (RFC 7617) like mod_auth_basic: from the request's header to a status.
 
 use std::ffi::{CStr, c_int};
 
@@ -58,25 +58,25 @@ fn authenticate(request: Request<'_>) -> c_int {
             return HTTP_UNAUTHORIZED as c_int;
         }
     };
-    // The failed name is to be logged too, so it is set before it is verified.
+    // Set before verification, so that a failed name is logged, too.
     request.set_user(credentials.user);
     let status = ask_providers(request, config, realm, &credentials);
     outcomes::note(request, status.outcome());
     answer(request, config, credentials.user, status)
 }
 
-/// What `AUTH_TYPE` shows: the directive's own text, in 2.2 always the same.
+/// The value of `AUTH_TYPE`: the directive's own text; in 2.2 always the same.
 const fn shown(auth_type: &CStr) -> &CStr {
     if cfg!(httpd = "2.2") { c"Basic" } else { auth_type }
 }
 
-/// True where only mod_auth_basic can do what the section asks for as long as both are loaded: what it answers must come
-/// from it alone, or its lines would come twice.
+/// True if only mod_auth_basic can do what the section asks for while both are loaded: it must then answer alone, or
+/// its log lines would come twice.
 fn wants_mod_auth_basic(config: &DirConfig<'_>) -> bool {
     config.uses_digest_algorithm() || !provider::has_only_ours(config) || !config.authoritative()
 }
 
-/// Asks one provider after the other until one knows the user.
+/// Asks one provider after another until one knows the user.
 fn ask_providers(
     request: Request<'_>,
     config: &DirConfig<'_>,
@@ -91,7 +91,7 @@ fn ask_providers(
             break;
         }
     }
-    // Nobody named: the provider `file`, which is ours.
+    // None is named: use the provider `file`, which is ours.
     status.unwrap_or_else(|| {
         let ours = Listed { name: c"file", provider: &provider::PROVIDER };
         ask(request, config, &ours, realm, credentials)
@@ -109,7 +109,7 @@ fn ask(
     if provider::is_ours(listed.provider) && !uses_digest {
         return ask_our_file(request, credentials);
     }
-    // A provider may serve under several names, and looks here for the one it was called by.
+    // A provider may serve under several names, and finds here the one it was called by.
     request.notes().set(NAME_NOTE, request.pool().join(&[listed.name.to_bytes()]));
     let (user, password) = (credentials.user, credentials.password());
     let status = if uses_digest {
@@ -157,12 +157,12 @@ fn answer(request: Request<'_>, config: &DirConfig<'_>, user: &CStr, status: Aut
             request.err_headers_out().set(c"Retry-After", seconds);
             return too_many_requests(request);
         }
-        // Someone who is not authoritative only ever refuses a wrong password.
+        // A section that is not authoritative only refuses wrong passwords.
         _ if !config.authoritative() => return DECLINED,
         AuthnStatus::UserNotFound => {
             log_request!(request, Level::Error, 0, tag("AH01618: "), b"user ", user, b" not found: ", uri);
         }
-        // Whoever met the error has said what it was.
+        // The place that met the error has logged it.
         AuthnStatus::UserFound | AuthnStatus::Error => return HTTP_INTERNAL_SERVER_ERROR as c_int,
     }
     challenge(request);

@@ -1,4 +1,4 @@
-//! What a refused client is told: which realm wants a password.
+//! The challenge to a refused client: which realm asks for a password.
 
 use std::ffi::CStr;
 #[cfg(httpd = "2.4")]
@@ -13,12 +13,12 @@ use crate::httpd::text::c_str;
 #[cfg(httpd = "2.4")]
 use crate::state::outcomes::guard_request;
 
-/// Whether an `AuthType` is the one that this module answers for.
+/// Whether an `AuthType` is the one that this module answers.
 pub(crate) fn is_basic(auth_type: &CStr) -> bool {
     auth_type.to_bytes().eq_ignore_ascii_case(b"Basic")
 }
 
-/// Tells the client which realm wants a password.
+/// Sets the challenge of the answer.
 pub(crate) fn challenge(request: Request<'_>) {
     let name = if request.is_forward_proxy() { c"Proxy-Authenticate" } else { c"WWW-Authenticate" };
     let charset: &[u8] = if DirConfig::of(request).names_charset() { b", charset=\"UTF-8\"" } else { b"" };
@@ -29,8 +29,7 @@ pub(crate) fn challenge(request: Request<'_>) {
     request.err_headers_out().set(name, value);
 }
 
-/// httpd's call for the header of a refusal that did not come from us, such as that of a `Require`. 2.2 sets the header by
-/// itself.
+/// Called for the header of a refusal by another module, such as that of a `Require`. 2.2 sets the header by itself.
 #[cfg(httpd = "2.4")]
 pub(crate) unsafe extern "C" fn note_auth_failure(raw: *mut request_rec, auth_type: *const c_char) -> c_int {
     // SAFETY: httpd calls its hooks with a live request and a C string.

@@ -1,5 +1,5 @@
-//! What a connection remembers: the credentials that were last granted on it. A client that sends them with every request
-//! has them decoded, looked up and judged once in a second.
+//! The connection cache: the credentials last granted on a connection. If a client repeats them with every request,
+//! they are decoded, looked up and judged only once a second.
 
 use std::ffi::CStr;
 use std::ptr;
@@ -11,10 +11,10 @@ use crate::config::section::DirConfig;
 use crate::httpd::request::Request;
 use crate::state::verdicts;
 
-/// Bytes of a user name that is remembered.
+/// Longest user name remembered, in bytes.
 const LONGEST_USER: usize = 56;
 
-/// Kept in the connection's pool, of the same size for all users, so that it can be written anew however often they change.
+/// In the connection's pool; of fixed size, so that it can be overwritten as often as the user changes.
 #[derive(Clone, Copy)]
 struct LastGrant {
     grant: Grant,
@@ -22,10 +22,10 @@ struct LastGrant {
     user: [u8; LONGEST_USER],
 }
 
-/// The user, where the request has the header that was last granted on its connection, and its password file is the same
-/// and has not changed.
+/// The user, if the request repeats the header last granted on its connection, and the password file is the same and
+/// unchanged.
 pub(crate) fn recall<'r>(request: Request<'r>, header: &CStr) -> Option<&'r CStr> {
-    // SAFETY: null, or what `remember` has kept.
+    // SAFETY: null, or a value that `remember` put there.
     let last = unsafe { request.connection_data().cast::<LastGrant>().as_ref() }?;
     let path = DirConfig::of(request).user_file?;
     if !verdicts::verifier()?.recalls(&last.grant, &presented(request, header), path) {
@@ -35,7 +35,7 @@ pub(crate) fn recall<'r>(request: Request<'r>, header: &CStr) -> Option<&'r CStr
     Some(request.pool().join(&[last.user.get(..last.user_length)?]))
 }
 
-/// True where the request has the header that was last granted on its connection, however long ago.
+/// True if the request repeats the header last granted on its connection, however long ago.
 pub(crate) fn has_granted(request: Request<'_>, header: &CStr) -> bool {
     // SAFETY: as in `recall`.
     let last = unsafe { request.connection_data().cast::<LastGrant>().as_ref() };
@@ -43,7 +43,7 @@ pub(crate) fn has_granted(request: Request<'_>, header: &CStr) -> bool {
         .is_some_and(|(last, cache)| cache.has_granted(&last.grant, &presented(request, header)))
 }
 
-/// Remembers that by what `file` says, `user` was granted with this header.
+/// Remembers that `user` was granted with this header by the content of `file`.
 pub(crate) fn remember(request: Request<'_>, header: &CStr, file: &Snapshot<Passwords>, user: &CStr) {
     let name = user.to_bytes();
     let Some(cache) = verdicts::verifier() else { return };
@@ -57,7 +57,8 @@ pub(crate) fn remember(request: Request<'_>, header: &CStr, file: &Snapshot<Pass
     if place.is_null() {
         request.set_connection_data(ptr::from_mut(request.connection_pool().value(last)).cast());
     } else {
-        // SAFETY: what an earlier call has put there, in the connection's pool; only this thread serves the connection.
+        // SAFETY: the place that an earlier call allocated in the connection's pool; only this thread serves the
+        // connection.
         unsafe { place.write(last) };
     }
 }

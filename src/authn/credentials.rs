@@ -1,4 +1,4 @@
-//! The credentials that a client sends: the `Authorization` header, taken apart as mod_auth_basic does it.
+//! The client's credentials: the `Authorization` header, parsed like in mod_auth_basic.
 
 use std::ffi::CStr;
 
@@ -8,29 +8,29 @@ use crate::httpd::bindings::{apr_base64_decode, apr_base64_decode_len};
 use crate::httpd::request::Request;
 use crate::state::outcomes::Outcome;
 
-/// What may stand between the scheme and the credentials, besides nothing.
+/// Bytes allowed between the scheme and the credentials.
 #[cfg(httpd = "2.4")]
 const SPACES: &[u8] = b" \t";
 #[cfg(httpd = "2.2")]
 const SPACES: &[u8] = b" \t\n\x0b\x0c\r";
 
-/// The header that credentials come in.
+/// The header that holds credentials.
 pub(crate) fn authorization(request: Request<'_>) -> Option<&CStr> {
     let name = if request.is_forward_proxy() { c"Proxy-Authorization" } else { c"Authorization" };
     request.headers_in().get(name)
 }
 
-/// A user name and password as the client sent them. The password is wiped when this is dropped.
+/// User name and password as the client sent them. The password is wiped on drop.
 pub(crate) struct Credentials<'r> {
-    /// The header that they came in.
+    /// The header that held them.
     pub(crate) header: &'r CStr,
     /// Lives as long as the request.
     pub(crate) user: &'r CStr,
-    /// The bytes behind the user's NUL: the password up to a NUL, and whatever base64 held behind that.
+    /// The bytes behind the user's NUL: the password up to a NUL, and any decoded bytes behind that.
     rest: &'r mut [u8],
 }
 
-/// Why there are no credentials.
+/// Reasons for a lack of credentials.
 #[derive(PartialEq, Eq)]
 pub(crate) enum Missing {
     Header,
@@ -38,7 +38,7 @@ pub(crate) enum Missing {
 }
 
 impl Missing {
-    /// What a request without credentials of ours is counted as.
+    /// The outcome to count for a request without credentials for this module.
     pub(crate) fn outcome(&self) -> Outcome {
         match self {
             Missing::Header => Outcome::NoCredentials,
@@ -51,7 +51,7 @@ impl<'r> Credentials<'r> {
     pub(crate) fn of(request: Request<'r>, header: Option<&'r CStr>) -> Result<Self, Missing> {
         let header = header.ok_or(Missing::Header)?;
         let text = header.to_bytes_with_nul();
-        // The scheme ends at the first space or with the header: `Basic` alone is the empty user.
+        // The scheme ends at the first space or at the header's end: `Basic` alone is the empty user.
         let scheme_ends = text.iter().position(|&byte| byte == b' ' || byte == 0).unwrap_or(0);
         let (scheme, rest) = text.split_at(scheme_ends);
         if !scheme.eq_ignore_ascii_case(b"Basic") {
@@ -63,11 +63,10 @@ impl<'r> Credentials<'r> {
     }
 
     fn decode(request: Request<'r>, header: &'r CStr, encoded: &CStr) -> Self {
-        // httpd's own decoder, since how it treats faulty text decides who is let in.
-        // SAFETY: a C string.
+        // httpd's own decoder, since its treatment of faulty text decides about access. SAFETY: a C string.
         let room = unsafe { apr_base64_decode_len(encoded.as_ptr()) } as usize;
         let text = request.pool().bytes(room + 1);
-        // SAFETY: `text` has the room the decoder asked for, and it stops at the C string's end.
+        // SAFETY: `text` has the room that the decoder asked for, and decoding stops at the C string's end.
         let length = unsafe { apr_base64_decode(text.as_mut_ptr().cast(), encoded.as_ptr()) } as usize;
         text[length.min(room)] = 0;
         let user_ends = text.iter().position(|&byte| byte == b':' || byte == 0).unwrap_or(0);
@@ -75,7 +74,7 @@ impl<'r> Credentials<'r> {
         text[user_ends] = 0;
         let (user, rest) = text.split_at_mut(user_ends + 1);
         if !has_password {
-            // Nothing behind a NUL counts.
+            // Bytes behind a NUL do not count.
             rest.zeroize();
         }
         Credentials { header, user: CStr::from_bytes_until_nul(user).unwrap_or(c""), rest }

@@ -1,5 +1,5 @@
-//! `AuthBasicUseDigestAlgorithm`, which httpd has in 2.4 only: passwords checked as Digest would. A section with it is left
-//! to mod_auth_basic where that is loaded.
+//! `AuthBasicUseDigestAlgorithm`, in httpd 2.4 only: passwords are checked like in Digest. Left to mod_auth_basic if
+//! that is loaded.
 
 use std::ffi::CStr;
 

@@ -1,4 +1,4 @@
-//! `AuthBasicFake`, which httpd has in 2.4 only. Ours counts where mod_auth_basic is not loaded.
+//! `AuthBasicFake`, in httpd 2.4 only. Ours takes effect if mod_auth_basic is not loaded.
 
 use std::ffi::{CStr, c_int};
 
@@ -11,7 +11,7 @@ use crate::httpd::request::Request;
 use crate::httpd::text::c_str;
 use crate::state::outcomes::guard_request;
 
-/// `AuthBasicFake`: an Authorization header for whoever is behind us.
+/// `AuthBasicFake`: an Authorization header for the back end.
 pub(crate) unsafe extern "C" fn fake_authorization(raw: *mut request_rec) -> c_int {
     // SAFETY: httpd calls its hooks with a live request.
     let Some(request) = (unsafe { Request::new(raw) }) else { return DECLINED };
@@ -38,7 +38,7 @@ pub(crate) unsafe extern "C" fn fake_authorization(raw: *mut request_rec) -> c_i
     })
 }
 
-/// What the stock module says about one of the two expressions.
+/// The stock module's log lines about one of the two expressions.
 struct FakeLines {
     cannot_evaluate: [&'static [u8]; 2],
     is_empty: [&'static [u8]; 2],

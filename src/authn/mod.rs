@@ -1,9 +1,10 @@
 //! Authentication: is this the user's password?
 //!
-//! * [`basic`]: the hook, from the request's header to a status; [`credentials`] and [`challenge`]: the header and ours;
-//! * [`provider`]: the look-up in the password file, also offered to other modules;
-//! * [`connection_cache`]: what a connection remembers of the credentials it brought last;
-//! * [`digest`] and `fake`: AuthBasicUseDigestAlgorithm and AuthBasicFake, which only 2.4 has.
+//! * [`basic`]: the hook, from the request's header to a status; [`credentials`] and [`challenge`]: the client's header
+//!   and ours;
+//! * [`provider`]: the lookup in the password file, also offered to other modules;
+//! * [`connection_cache`]: the credentials last granted on a connection;
+//! * [`digest`] and `fake`: AuthBasicUseDigestAlgorithm and AuthBasicFake, in 2.4 only.
 
 pub(crate) mod basic;
 pub(crate) mod challenge;

@@ -1,6 +1,6 @@
-//! The authentication provider: who is in the password file, and is this the password?
+//! The authentication provider: is the user in the password file, and is this the password?
 //!
-//! Registered as `esauth` and as `file`, for mod_auth_basic, mod_auth_digest and whoever else drives providers.
+//! Registered as `esauth` and as `file`, for mod_auth_basic, mod_auth_digest and other modules that drive providers.
 
 use std::ffi::{CStr, c_char};
 use std::ptr;
@@ -23,29 +23,29 @@ use crate::httpd::text::c_str;
 use crate::state::outcomes::{self, Outcome, guard_request};
 use crate::state::{files, verdicts};
 
-/// What httpd calls; the same under both names.
+/// The functions that httpd calls; the same under both names.
 ///
 /// Unlike the stock provider it hands nothing to mod_authn_socache. That cache would then answer before us, with hash
 /// strings as old as its timeout, and compute a hash each time.
 pub(crate) static PROVIDER: authn_provider =
     authn_provider { check_password: Some(provider_check_password), get_realm_hash: Some(provider_get_realm_hash) };
 
-/// True for [`PROVIDER`], under whatever name it was found.
+/// True for [`PROVIDER`], found under either name.
 pub(crate) fn is_ours(provider: &authn_provider) -> bool {
     ptr::eq(provider, &PROVIDER)
 }
 
-/// True where no provider but this module's is asked.
+/// True if no provider but this module's is asked.
 pub(crate) fn has_only_ours(config: &DirConfig<'_>) -> bool {
     config.providers.iter().all(|listed| is_ours(listed.provider))
 }
 
-/// True where this module's provider decides, and by nothing but the password file's hash.
+/// True if this module's provider decides, by the password file's hash only.
 pub(crate) fn asks_only_our_file(config: &DirConfig<'_>) -> bool {
     config.providers.len() <= 1 && has_only_ours(config) && !config.uses_digest_algorithm()
 }
 
-/// A provider's answer: httpd's `authn_status`, and what our own hook tells apart beyond it.
+/// A provider's answer: httpd's `authn_status`, with the further cases of our own hook.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AuthnStatus {
     Granted,
@@ -57,7 +57,7 @@ pub(crate) enum AuthnStatus {
     Overloaded,
     /// The hash could not be computed. Other modules only see an error.
     NotComputed,
-    /// The client has failed too often, and may try again after so many seconds. Other modules only see an error.
+    /// The client has failed too often, and may retry after this many seconds. Other modules only see an error.
     LockedOut {
         seconds: u64,
     },
@@ -74,7 +74,7 @@ impl AuthnStatus {
         }
     }
 
-    /// What a request with this verdict is counted as.
+    /// The outcome to count for a request with this answer.
     pub(crate) fn outcome(self) -> Outcome {
         match self {
             AuthnStatus::Granted => Outcome::Granted,
@@ -99,7 +99,7 @@ impl AuthnStatus {
     }
 }
 
-/// As a provider: what stock modules have no word for is an error to them, which they answer with 500.
+/// As a provider: answers unknown to the stock modules become errors, which they answer with 500.
 fn check_password(request: Request<'_>, user: &CStr, password: &CStr) -> AuthnStatus {
     let verdict = match passwords(request) {
         Ok(file) => judge(request, &file, user, password, false, TO_OTHERS),
@@ -111,7 +111,7 @@ fn check_password(request: Request<'_>, user: &CStr, password: &CStr) -> AuthnSt
     verdict
 }
 
-/// The statuses that a client gets where this module's own hook answers, and where another module asks it.
+/// The statuses sent to clients, by this module's own hook and through another module.
 pub(crate) struct Refusals {
     overloaded: &'static [u8],
     locked_out: &'static [u8],
@@ -120,8 +120,7 @@ pub(crate) struct Refusals {
 pub(crate) const TO_CLIENTS: &Refusals = &Refusals { overloaded: b"503", locked_out: b"429" };
 const TO_OTHERS: &Refusals = &Refusals { overloaded: b"500", locked_out: b"500" };
 
-/// Tells of a request that was refused since the queue for hashes was full: once in a second, or a flood would fill the
-/// log's disk.
+/// Logs that a request was refused because the hash queue is full: once a second, or a flood would fill the log's disk.
 pub(crate) fn log_overload(request: Request<'_>, answered: &Refusals) {
     static LAST: AtomicU64 = AtomicU64::new(0);
     let second = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
@@ -138,7 +137,7 @@ pub(crate) fn log_overload(request: Request<'_>, answered: &Refusals) {
     );
 }
 
-/// The section's password file as of now; where there is none, a verdict, of which the reason has been logged.
+/// The current content of the section's password file; if there is none, a verdict whose reason has been logged.
 pub(crate) fn passwords(request: Request<'_>) -> Result<Arc<Snapshot<Passwords>>, AuthnStatus> {
     let Some(path) = DirConfig::of(request).user_file else {
         let text = b"AuthUserFile not specified in the configuration";
@@ -152,9 +151,9 @@ pub(crate) fn passwords(request: Request<'_>) -> Result<Arc<Snapshot<Passwords>>
     })
 }
 
-/// Whether `password` is the one of `user` in the section's password file, of which `file` is the content.
+/// Whether `password` is that of `user` in the section's password file with the content `file`.
 ///
-/// Every verdict that a connection does not recall comes through here, whoever asks: our own hook, or another module that
+/// Every verdict that a connection does not recall comes through here, from our own hook or from another module that
 /// calls us as its provider. `proven`: the same credentials were granted before on the same connection.
 pub(crate) fn judge(
     request: Request<'_>,
@@ -166,13 +165,13 @@ pub(crate) fn judge(
 ) -> AuthnStatus {
     let config = DirConfig::of(request);
     let stored = file.stored_hash(user.to_bytes());
-    // Without it nothing bounds guessing.
+    // Without the cache, nothing would limit guessing.
     let Some(cache) = verdicts::verifier() else { return AuthnStatus::Error };
     let hash = match stored {
         Some(hash) => hash,
-        // Where others may know the user, there is no secret in that this one does not, and no failure to be counted.
+        // If others may know the user, its absence here is no secret, and no failure is counted.
         None if !has_only_ours(config) || !config.authoritative() => return AuthnStatus::UserNotFound,
-        // An unknown user is to take as long as a wrong password.
+        // An unknown user must take as long as a wrong password.
         None => match file.decoy(cache.decoy(user.to_bytes())) {
             Some(hash) => hash,
             None => return AuthnStatus::UserNotFound,
@@ -213,7 +212,7 @@ pub(crate) fn judge(
     }
 }
 
-/// Tells of a lockout when it begins; the requests that it refuses leave no line.
+/// Logs a lockout when it begins; requests that it refuses leave no line.
 fn log_lockout(request: Request<'_>, user: &CStr, lockout: &Lockout, answered: &Refusals) {
     let (what, why): (&[u8], &[u8]) = match lockout.scope {
         Scope::User => (
@@ -244,7 +243,7 @@ fn log_lockout(request: Request<'_>, user: &CStr, lockout: &Lockout, answered: &
     );
 }
 
-/// The hash of `user:realm:password` that an htdigest file has, in the request's pool.
+/// The hash of `user:realm:password` in an htdigest file, in the request's pool.
 fn realm_hash<'r>(request: Request<'r>, user: &CStr, realm: &CStr) -> Result<&'r CStr, AuthnStatus> {
     let Some(path) = DirConfig::of(request).user_file else {
         let text = b"AuthUserFile not specified in the configuration";
@@ -292,7 +291,7 @@ unsafe extern "C" fn provider_get_realm_hash(
     let (Some(request), Some(user), Some(realm)) = (request, user, realm) else { return AUTH_GENERAL_ERROR };
     guard_request(request, AUTH_GENERAL_ERROR, || match realm_hash(request, user, realm) {
         Ok(hash) => {
-            // SAFETY: the caller's place for a pointer; the hash lives as long as the request.
+            // SAFETY: the caller's output pointer; the hash lives as long as the request.
             unsafe { place.write(hash.as_ptr().cast_mut()) };
             AUTH_USER_FOUND
         }

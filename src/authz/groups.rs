@@ -11,21 +11,21 @@ use crate::httpd::words::words;
 use crate::state::files;
 use crate::state::outcomes::{self, Outcome};
 
-/// How a user stands to the groups that are required.
+/// Relation of a user to the required groups.
 pub(super) enum Membership {
     Member,
     NotMember,
-    /// Of no group at all.
+    /// In no group at all.
     InNoGroup,
-    /// The group file cannot be opened: the status that stock httpd would put in front of its line.
+    /// The group file cannot be opened, for the status that stock httpd puts in front of its line.
     Unknown(apr_status_t),
-    /// It cannot be told for another reason, which has been logged.
+    /// Unknown for another reason, which has been logged.
     #[cfg(httpd = "2.4")]
     Untold,
 }
 
-/// Looks the user up in the group file, then asks `is_member`, which returns None where that cannot be told. The look-up
-/// comes first, so that a user in no group is refused whatever the requirement. What keeps the user out is noted.
+/// Looks up the user in the group file, then asks `is_member`, which returns None if it cannot tell. The lookup comes
+/// first, so that a user in no group is refused whatever the requirement. Notes the reason of a refusal.
 pub(super) fn membership(
     request: Request<'_>,
     path: &CStr,
@@ -47,7 +47,7 @@ pub(super) fn membership(
     membership
 }
 
-/// Whether one of the groups that `names` lists is among the memberships. In 2.4 the first empty name ends the list.
+/// Whether one of the groups listed in `names` is among the memberships. In 2.4 the first empty name ends the list.
 pub(super) fn names_one_of(request: Request<'_>, names: &CStr, memberships: Memberships<'_>) -> bool {
     let mut names = words(request.pool(), names).take_while(|name| cfg!(httpd = "2.2") || !name.is_empty());
     names.any(|name| memberships.contains(name.to_bytes()))
@@ -58,7 +58,7 @@ pub(super) fn log_cannot_open(request: Request<'_>, tag: &[u8], path: &CStr, sta
     log_request!(request, Level::Error, status, tag, b"Could not open group file: ", path.to_bytes());
 }
 
-/// Why a user in no group is refused, as the stock modules say it.
+/// The stock modules' reason for refusing a user in no group.
 pub(super) fn in_no_group<'r>(request: Request<'r>, path: &CStr) -> &'r [u8] {
     request.pool().join(&[b"user doesn't appear in group file (", path.to_bytes(), b")."]).to_bytes()
 }

@@ -17,21 +17,22 @@ use crate::httpd::request::Request;
 use crate::httpd::text::c_str;
 use crate::state::outcomes::guard_request;
 
-/// The authorization hook: `Require group` and `Require file-group`, before mod_authz_user. The first of the two that has an
-/// opinion decides, so on which side of it groups are asked for has to be as with the stock module.
+/// The authorization hook for `Require group` and `Require file-group`, before mod_authz_user. The first of the two
+/// modules that decides wins, so the order must be that of the stock module.
 pub(crate) unsafe extern "C" fn check_groups_before_users(raw: *mut request_rec) -> c_int {
-    // SAFETY: as httpd calls this one.
+    // SAFETY: as httpd calls this function.
     unsafe { check_groups(raw, true) }
 }
 
-/// The same behind mod_authz_user.
+/// The same, after mod_authz_user.
 pub(crate) unsafe extern "C" fn check_groups_after_users(raw: *mut request_rec) -> c_int {
-    // SAFETY: as httpd calls this one.
+    // SAFETY: as httpd calls this function.
     unsafe { check_groups(raw, false) }
 }
 
 /// # Safety
-/// `raw` is a live request, as httpd hands it to hooks.
+///
+/// `raw` is a live request, as httpd passes it to hooks.
 unsafe fn check_groups(raw: *mut request_rec, before_users: bool) -> c_int {
     // SAFETY: as the caller promises.
     let Some(request) = (unsafe { Request::new(raw) }) else { return HTTP_INTERNAL_SERVER_ERROR as c_int };
@@ -54,7 +55,7 @@ fn authorize(request: Request<'_>) -> c_int {
         for requirement in &requirements {
             match *requirement {
                 _ if requirement.is_met(request, memberships) => return Some(true),
-                // Refused, whatever the later requirements say.
+                // Refused, whatever later requirements say.
                 Requirement::FileGroup(owner) if config.groups_authoritative() => {
                     reason = request.pool().join(&[b"file group '", owner.to_bytes(), b"' does not match."]).to_bytes();
                     return Some(false);
@@ -97,7 +98,7 @@ impl Requirement<'_> {
     }
 }
 
-/// The requirements about groups, `None` where the section requires nothing at all.
+/// The requirements about groups, `None` if the section requires nothing at all.
 fn group_requirements(request: Request<'_>) -> Option<Vec<Requirement<'_>>> {
     // SAFETY: a live request; the array holds `require_line`s, in the configuration's pool.
     let lines = unsafe {
@@ -111,11 +112,11 @@ fn group_requirements(request: Request<'_>) -> Option<Vec<Requirement<'_>>> {
     let for_method = |line: &&require_line| line.method_mask & (1 << method) != 0;
     let requirement = |line: &require_line| {
         let mut rest = line.requirement.cast_const();
-        // SAFETY: a C string of the configuration; what is left of it stays in it.
+        // SAFETY: a C string of the configuration; the rest stays in it.
         let (word, rest) = unsafe { (c_str(ap_getword_white(request.pool().as_ptr(), &raw mut rest)), c_str(rest)) };
         match word?.to_bytes() {
             word if word.eq_ignore_ascii_case(b"group") => rest.map(Requirement::Groups),
-            // mod_authz_owner leaves the note where it is loaded and leaves the decision to us.
+            // mod_authz_owner, if loaded, leaves the note and the decision to us.
             word if word.eq_ignore_ascii_case(b"file-group") => {
                 request.notes().get(c"authz_group_note").map(Requirement::FileGroup)
             }

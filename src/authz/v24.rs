@@ -1,7 +1,7 @@
 //! `Require group` and `Require file-group`, as providers of mod_authz_core.
 //!
-//! Whatever keeps membership from being known is an error (500), not a denial: behind `Require not`, mod_authz_core takes a
-//! denial for consent.
+//! If membership cannot be determined, the answer is an error (500), not a denial: behind `Require not`, mod_authz_core
+//! turns a denial into consent.
 
 use std::ffi::{CStr, c_char, c_void};
 use std::mem::transmute;
@@ -24,9 +24,9 @@ use crate::httpd::request::Request;
 use crate::httpd::text::c_str;
 use crate::state::outcomes::{self, Outcome, guard_request};
 
-/// The group that authorization providers are registered in (`AUTHZ_PROVIDER_GROUP`).
+/// The provider group of authorization (`AUTHZ_PROVIDER_GROUP`).
 pub(crate) const GROUP: &CStr = c"authz";
-/// The version of their interface (`AUTHZ_PROVIDER_VERSION`).
+/// The version of its interface (`AUTHZ_PROVIDER_VERSION`).
 pub(crate) const VERSION: &CStr = c"0";
 
 pub(crate) static GROUP_PROVIDER: authz_provider =
@@ -35,7 +35,7 @@ pub(crate) static GROUP_PROVIDER: authz_provider =
 pub(crate) static FILE_GROUP_PROVIDER: authz_provider =
     authz_provider { check_authorization: Some(check_file_group), parse_require_line: Some(parse_file_group) };
 
-/// What the stock module says when it denies, which differs in number and level between the two requirements.
+/// The stock module's lines for denials, whose number and level differ between the two requirements.
 struct Lines {
     no_group_file: &'static [u8],
     cannot_open: &'static [u8],
@@ -57,7 +57,7 @@ const FILE_GROUP_LINES: Lines = Lines {
     in_no_group_level: Level::Error,
 };
 
-/// `Require group NAME …`, where the names are an expression of httpd's.
+/// `Require group NAME …`, whose names are an httpd expression.
 unsafe extern "C" fn check_group(
     raw: *mut request_rec,
     _arguments: *const c_char,
@@ -66,7 +66,7 @@ unsafe extern "C" fn check_group(
     // SAFETY: mod_authz_core calls its providers with a live request.
     let Some(request) = (unsafe { Request::new(raw) }) else { return AUTHZ_GENERAL_ERROR };
     guard_request(request, AUTHZ_GENERAL_ERROR, || {
-        // SAFETY: what `parse_group` has put there for this requirement.
+        // SAFETY: the value that `parse_group` stored for this requirement.
         let expression = unsafe { Expression::from_ptr(parsed) };
         authorize(request, &GROUP_LINES, |memberships| {
             let required = match expression.map_or(Ok(None), |expression| expression.evaluate(request)) {
@@ -87,7 +87,7 @@ unsafe extern "C" fn check_group(
     })
 }
 
-/// `Require file-group`: the group that owns the requested file, which mod_authz_owner tells.
+/// `Require file-group`: the group that owns the requested file, as mod_authz_owner reports it.
 unsafe extern "C" fn check_file_group(
     raw: *mut request_rec,
     _arguments: *const c_char,
@@ -99,7 +99,8 @@ unsafe extern "C" fn check_file_group(
         authorize(request, &FILE_GROUP_LINES, |memberships| {
             let owner = match file_owner_group(request) {
                 Ok(Some(owner)) => owner,
-                // As for a file that does not exist: stock httpd denies. Where a denial would let in, that is no answer.
+                // As for a file that does not exist, stock httpd denies. Where a denial would admit the user, answer an
+                // error instead.
                 Ok(None) if parsed != NEGATED => return Some(false),
                 Ok(None) | Err(NotLoaded) => return None,
             };
@@ -127,7 +128,7 @@ fn authorize(
     };
     match groups::membership(request, path, user, is_member) {
         Membership::Member => AUTHZ_GRANTED,
-        // Told where it was found out.
+        // Already logged.
         Membership::NotMember => AUTHZ_DENIED,
         Membership::Untold => AUTHZ_GENERAL_ERROR,
         Membership::InNoGroup => {
@@ -141,19 +142,19 @@ fn authorize(
     }
 }
 
-/// httpd's call for each `Require group` it reads.
+/// Called for each `Require group` in the configuration.
 unsafe extern "C" fn parse_group(
     cmd: *mut cmd_parms,
     arguments: *const c_char,
     parsed: *mut *const c_void,
 ) -> *const c_char {
     guard(c"rust_esauth: internal error".as_ptr(), || {
-        // SAFETY: httpd's arguments of this call: a directive, and a text in its pool.
+        // SAFETY: the arguments of httpd's call: a directive, and a text in its pool.
         let (command, arguments) = unsafe { (Command::new(cmd), c_str(arguments).unwrap_or(c"")) };
         let Some(command) = command else { return null() };
         let refused = match Expression::parse(command, arguments) {
             Ok(expression) => {
-                // SAFETY: httpd's place for what the provider wants back at each request.
+                // SAFETY: httpd's output pointer for the value it passes back at each request.
                 unsafe { parsed.write(expression.as_ptr()) };
                 Ok(())
             }
@@ -163,31 +164,32 @@ unsafe extern "C" fn parse_group(
     })
 }
 
-/// What `Require file-group` has parsed where a denial may let in; null otherwise.
+/// The parsed value of a `Require file-group` whose denial may admit users; null otherwise.
 static IS_NEGATED: u8 = 0;
 const NEGATED: *const c_void = from_ref(&IS_NEGATED).cast();
 
-/// httpd's call for each `Require file-group` it reads.
+/// Called for each `Require file-group` in the configuration.
 unsafe extern "C" fn parse_file_group(
     cmd: *mut cmd_parms,
     _arguments: *const c_char,
     parsed: *mut *const c_void,
 ) -> *const c_char {
     guard(c"rust_esauth: internal error".as_ptr(), || {
-        // SAFETY: httpd's arguments of this call; the directive is a node of the tree that is being read.
+        // SAFETY: the arguments of httpd's call; the directive is a node of the tree that is being read.
         unsafe { parsed.write(if may_be_negated((*cmd).directive) { NEGATED } else { null() }) };
         null()
     })
 }
 
-/// Whether the requirement stands behind `not`, in a `<RequireNone>`, or where that cannot be told: in a section that gives
-/// it a name for others to use (`<AuthzProviderAlias>`).
+/// Whether the requirement is behind `not` or in a `<RequireNone>`, or that is unknown because its section only defines
+/// a name for it (`<AuthzProviderAlias>`).
 ///
 /// # Safety
+///
 /// `directive` is null or a node of a tree of httpd's.
 unsafe fn may_be_negated(directive: *const ap_directive_t) -> bool {
     let up = |node: &NonNull<ap_directive_t>| {
-        // SAFETY: a node of the tree, whose parent is null or one, too.
+        // SAFETY: a node of the tree, whose parent is null or a node, too.
         NonNull::new(unsafe { node.as_ref().parent })
     };
     std::iter::successors(NonNull::new(directive.cast_mut()), up).any(|node| {
@@ -201,15 +203,15 @@ unsafe fn may_be_negated(directive: *const ap_directive_t) -> bool {
     })
 }
 
-/// mod_authz_owner's function, null where that is not loaded.
+/// mod_authz_owner's function, null if that module is not loaded.
 static GET_FILE_GROUP: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
 
-/// httpd's call when all modules have offered their optional functions.
+/// Called when all modules have registered their optional functions.
 pub(crate) unsafe extern "C" fn retrieve_optional_functions() {
     guard((), || {
         // SAFETY: a C string.
         let found = unsafe { apr_dynamic_fn_retrieve(c"authz_owner_get_file_group".as_ptr()) };
-        // SAFETY: a function pointer, or none, is a pointer.
+        // SAFETY: an optional function pointer has the size and validity of a pointer.
         GET_FILE_GROUP
             .store(unsafe { transmute::<Option<unsafe extern "C" fn()>, *mut c_void>(found) }, Ordering::Relaxed);
     });
@@ -218,11 +220,11 @@ pub(crate) unsafe extern "C" fn retrieve_optional_functions() {
 /// mod_authz_owner is not loaded.
 struct NotLoaded;
 
-/// The name of the group that owns the requested file. None: there is no such file or name, and mod_authz_owner has said so.
+/// The name of the group that owns the requested file. None: no such file or name, as mod_authz_owner has logged.
 fn file_owner_group(request: Request<'_>) -> Result<Option<&CStr>, NotLoaded> {
     type GetFileGroup = unsafe extern "C" fn(*mut request_rec) -> *mut c_char;
     let found = GET_FILE_GROUP.load(Ordering::Relaxed);
-    // SAFETY: null, or the function that mod_authz_owner registered under this name, whose type is that of its header.
+    // SAFETY: null, or the function that mod_authz_owner registered under this name, with the type in its header.
     let Some(get) = (unsafe { transmute::<*mut c_void, Option<GetFileGroup>>(found) }) else {
         log_request!(
             request,

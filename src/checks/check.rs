@@ -1,6 +1,6 @@
-//! The checks there are.
+//! The start-up checks.
 
-/// What is looked for; the name is what `EsAuthSilence` knows it by.
+/// A check; its name is the argument of `EsAuthSilence`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Check {
     ServedFile,

@@ -1,4 +1,4 @@
-//! Whose address a client has: that of the proxy in front, or one of its own choice.
+//! Client addresses: those of a proxy in front, or chosen by the client.
 
 use super::check::Check;
 use super::findings::Findings;
@@ -13,7 +13,7 @@ pub(super) fn check(findings: &mut Findings<'_, '_>, guarded: &[Guarded<'_>]) {
     }
 }
 
-/// mod_remoteip that believes everybody.
+/// mod_remoteip without a trusted proxy.
 fn chosen_address(findings: &mut Findings<'_, '_>, guarded: &[Guarded<'_>]) {
     let sections = findings.sections;
     let trusted = ["InternalProxy", "InternalProxyList", "TrustedProxy", "TrustedProxyList"];
@@ -33,7 +33,7 @@ fn chosen_address(findings: &mut Findings<'_, '_>, guarded: &[Guarded<'_>]) {
     }
 }
 
-/// A lockout by address, where all clients seem to come from a proxy.
+/// A lockout by address while all clients seem to share a proxy's.
 fn common_address(findings: &mut Findings<'_, '_>, guarded: &[Guarded<'_>]) {
     let sections = findings.sections;
     let tells = ["RemoteIPHeader", "RemoteIPProxyProtocol", "RPAFenable", "RPAF_Enable", "ProxyProtocol"];
@@ -61,7 +61,7 @@ fn concerned(number: usize, guarded: &[Guarded<'_>]) -> Vec<usize> {
     guarded.iter().map(|guard| guard.section).chain([number]).collect()
 }
 
-/// What in a host, or for all, makes sense only behind a proxy.
+/// A directive of a host, or of all, that makes sense only behind a proxy.
 fn hint_of_a_proxy<'t>(sections: &Sections<'t>, host: usize) -> Option<Directive<'t>> {
     if tls(sections, host) != Some(true) && is_behind_tls(sections, host) {
         return sections.setting_around(host, "ServerName").map(|(_, directive)| directive);

@@ -1,5 +1,5 @@
-//! `<IfModule mod_auth_basic.c>` and its kin: without that module, httpd does not read what stands inside, and its tree of
-//! directives does not show it. So the files are looked at.
+//! `<IfModule mod_auth_basic.c>` and the like: without that module, httpd skips the content, and its tree of directives
+//! does not show it. So the files are read.
 
 use std::collections::HashSet;
 use std::ffi::{CString, OsStr};
@@ -16,16 +16,16 @@ use crate::httpd::loaded;
 use crate::httpd::pool::Pool;
 use crate::httpd::text::c_str;
 
-/// The modules that this one stands in for, by file and by symbol.
+/// The modules that this one replaces, by file and by symbol.
 const STOCK: [(&str, &str); 3] = [
     ("mod_auth_basic.c", "auth_basic_module"),
     ("mod_authn_file.c", "authn_file_module"),
     ("mod_authz_groupfile.c", "authz_groupfile_module"),
 ];
 
-/// More files than any configuration has, or folders that may hold a .htaccess file, are not looked at.
+/// Maximum number of files, and of folders that may hold a .htaccess file, that are read.
 const MOST_FILES: usize = 2000;
-/// A configuration file is no larger.
+/// Maximum size of a configuration file.
 const MOST_BYTES: u64 = 4 * 1024 * 1024;
 
 pub(super) fn check(findings: &mut Findings<'_, '_>, main: &server_rec, pool: Pool<'_>) {
@@ -53,7 +53,7 @@ pub(super) fn check(findings: &mut Findings<'_, '_>, main: &server_rec, pool: Po
     }
 }
 
-/// The file behind `-f`, which may hold nothing but Include directives.
+/// The file behind `-f`, which may hold only Include directives.
 fn named_by_arguments(main: &server_rec) -> Option<PathBuf> {
     // SAFETY: httpd's main server has the process's arguments, C strings that last as long as it.
     let arguments: Vec<&[u8]> = unsafe {
@@ -65,7 +65,7 @@ fn named_by_arguments(main: &server_rec) -> Option<PathBuf> {
     arguments.get(index + 1).map(|path| PathBuf::from(OsStr::from_bytes(path)))
 }
 
-/// The files that directives come from.
+/// The files that the tree's directives come from.
 fn files_of_the_tree(sections: &Sections<'_>) -> Vec<PathBuf> {
     let directives = sections.all().flat_map(|section| {
         let placed = section.directives.iter().map(|placed| placed.directive);
@@ -77,7 +77,7 @@ fn files_of_the_tree(sections: &Sections<'_>) -> Vec<PathBuf> {
     files.into_iter().map(|file| PathBuf::from(OsStr::from_bytes(file))).filter(|path| path.is_absolute()).collect()
 }
 
-/// Of the folders that clients are served from, where such files count.
+/// The .htaccess files of folders that clients are served from, where they are in effect.
 fn htaccess_files(sections: &Sections<'_>) -> Vec<PathBuf> {
     let allows = |directive: Directive<'_>| !directive.word(0).is_some_and(|word| word.eq_ignore_ascii_case(b"none"));
     let allowed = sections.named("AllowOverride").chain(sections.named("AllowOverrideList"));
@@ -117,17 +117,17 @@ struct Scan<'p> {
     missing: Vec<&'static str>,
     pool: Pool<'p>,
     seen: HashSet<PathBuf>,
-    /// Places, and the text of the condition.
+    /// The place and text of each condition found.
     found: Vec<(String, String)>,
 }
 
-/// A condition that a line of a file stands in.
+/// A condition around a line of a file.
 enum Condition {
-    /// It holds, or it cannot be told here.
+    /// True, or unknown here.
     Open,
-    /// It names a stock module that is not loaded: the place, its text, and whether anything inside restricts access.
+    /// It names a stock module that is not loaded: its place, its text, and whether anything inside restricts access.
     Missing(String, String, bool),
-    /// It does not hold for another reason.
+    /// False for another reason.
     Closed,
 }
 
@@ -166,7 +166,8 @@ impl Scan<'_> {
         }
     }
 
-    /// Files that a directive includes: those that were read have told of themselves, unless nothing of them was left.
+    /// Files included by a directive. Files that httpd has read are known from the tree, unless nothing of them is in
+    /// it.
     fn included(&mut self, line: &str, holds: bool) {
         let Some(pattern) = line.split_once(char::is_whitespace).map(|(_, rest)| rest.trim().trim_matches('"')) else {
             return;
@@ -206,13 +207,13 @@ impl Scan<'_> {
     }
 }
 
-/// Whether a section, by its name in lower case, is one that httpd reads or leaves out as a whole.
+/// Whether a section, by its name in lower case, is one that httpd reads or skips as a whole.
 fn is_condition(name: &str) -> bool {
     let name = name.split(|byte: char| byte.is_whitespace() || byte == '>').next().unwrap_or("");
     ["ifmodule", "ifdefine", "ifversion", "iffile", "ifdirective", "ifsection"].contains(&name)
 }
 
-/// The files that a path with `*` and `?` in its last part stands for; of a folder, all of its files.
+/// The files matched by a path with `*` and `?` in its last part; for a folder, all of its files.
 fn matching(path: &Path) -> Vec<PathBuf> {
     if path.is_file() {
         return vec![path.to_owned()];
@@ -229,7 +230,7 @@ fn matching(path: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Whether a name is like a pattern with `*` and `?`.
+/// Whether a name matches a pattern with `*` and `?`.
 fn is_like(pattern: &[u8], name: &[u8]) -> bool {
     match (pattern.split_first(), name.split_first()) {
         (None, None) => true,

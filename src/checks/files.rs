@@ -1,4 +1,4 @@
-//! Password and group files that others can read, replace or fetch, or that httpd cannot read.
+//! Password and group files that others can read, replace or download, or that httpd cannot read.
 
 use std::collections::HashMap;
 use std::ffi::{CString, OsStr};
@@ -17,11 +17,11 @@ use super::tree::Directive;
 
 pub(super) fn check(findings: &mut Findings<'_, '_>, guarded: &[Guarded<'_>], occasion: Occasion) {
     let sections = findings.sections;
-    // Paths in another root folder are not ours to look up.
+    // Paths in another root folder cannot be looked up.
     if sections.named("ChrootDir").next().is_some() {
         return;
     }
-    // mpm_itk and mod_ruid2 give each virtual host a user of its own.
+    // mpm_itk and mod_ruid2 choose a user for each virtual host.
     let per_host = ["AssignUserID", "AssignUserIDExpr", "RMode", "RUidGid"];
     let one_user = per_host.iter().all(|name| sections.named(name).next().is_none());
     let user = if one_user { RunUser::find(occasion) } else { None };
@@ -30,7 +30,7 @@ pub(super) fn check(findings: &mut Findings<'_, '_>, guarded: &[Guarded<'_>], oc
         if let Some(user) = &user {
             unreadable(findings, &file, user);
         }
-        // What cannot be found, or not by whoever tests the configuration, has no more to show.
+        // A file that does not exist, or not for the user that tests the configuration, cannot be checked further.
         let Ok(real) = file.path.canonicalize() else { continue };
         let Some(metadata) = fs::metadata(&real).ok().filter(Metadata::is_file) else { continue };
         others_can_read(findings, &file, &real, &metadata, user.as_ref());
@@ -39,12 +39,12 @@ pub(super) fn check(findings: &mut Findings<'_, '_>, guarded: &[Guarded<'_>], oc
     }
 }
 
-/// A file that guards a section.
+/// A file that protects a section.
 struct Used<'t> {
     directive: Directive<'t>,
     path: PathBuf,
     holds_passwords: bool,
-    /// The section it guards, and that in which it is named.
+    /// The section it protects, and the one that names it.
     sections: [Number; 2],
 }
 
@@ -71,7 +71,7 @@ fn used<'t>(sections: &Sections<'t>, guarded: &[Guarded<'t>]) -> Vec<Used<'t>> {
     used
 }
 
-/// A path that a directive names; it starts at the ServerRoot if it is not absolute.
+/// A path named by a directive, made absolute from the ServerRoot.
 fn absolute(directive: Directive<'_>, path: &[u8]) -> Option<PathBuf> {
     let path = CString::new(path).ok()?;
     let whole = directive.pool().server_root_relative(&path)?;
@@ -84,11 +84,11 @@ fn unreadable(findings: &mut Findings<'_, '_>, file: &Used<'_>, user: &RunUser) 
     findings.add(Check::Unreadable, file.directive, &file.sections, &what, &advice);
 }
 
-/// What keeps `user` from reading the file, and what to do; None: nothing, or it cannot be told.
+/// The obstacle that keeps `user` from reading the file, and the advice; None: none, or unknown.
 fn obstacle(path: &Path, user: &RunUser) -> Option<(String, String)> {
     let (name, group) = (&user.name, &user.group);
     let real = path.canonicalize();
-    // Links lead through the folders of both.
+    // A link leads through the folders of both paths.
     let mut folders: Vec<&Path> = path.ancestors().skip(1).collect();
     folders.extend(real.as_deref().unwrap_or(path).ancestors().skip(1));
     folders.reverse();
@@ -141,7 +141,7 @@ fn others_can_read(
     }
 }
 
-/// Whether every user may enter all folders on the way.
+/// Whether every user may enter all folders of the path.
 fn is_reachable_by_all(real: &Path) -> bool {
     let may_enter = |folder| fs::metadata(folder).is_ok_and(|folder| folder.mode() & ENTER != 0);
     real.ancestors().skip(1).all(may_enter)
@@ -172,11 +172,11 @@ fn mode(metadata: &Metadata) -> String {
     format!("{:04o}", metadata.mode() & 0o7777)
 }
 
-/// What clients can fetch files from.
+/// The folders that clients can download from.
 struct Served<'t> {
     /// The targets of `DocumentRoot`, `Alias` and `ScriptAlias`, in every virtual host.
     folders: HashMap<PathBuf, Directive<'t>>,
-    /// Files that begin with `.ht` are refused, as httpd's own configuration has it.
+    /// Files that begin with `.ht` are refused, as in httpd's default configuration.
     hides_ht_files: bool,
 }
 

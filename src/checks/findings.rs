@@ -1,4 +1,4 @@
-//! What the checks have found.
+//! Findings of the checks.
 
 use super::check::Check;
 use super::sections::{Number, Sections};
@@ -9,7 +9,7 @@ pub(super) struct Findings<'f, 't> {
     found: Vec<Finding>,
 }
 
-/// A fault, and the places where it is found: one line for all of them.
+/// A fault and its places, reported in one line.
 struct Finding {
     check: Check,
     places: Vec<String>,
@@ -42,7 +42,7 @@ impl<'f, 't> Findings<'f, 't> {
         self.found.iter().map(Finding::line)
     }
 
-    /// Adds a fault of a directive: what is wrong, what to do, and the sections of which one may have silenced the check.
+    /// Adds a fault of a directive: the problem, the advice, and the sections in which the check may be silenced.
     pub(super) fn add(
         &mut self,
         check: Check,
@@ -57,7 +57,7 @@ impl<'f, 't> Findings<'f, 't> {
         self.add_at(check, directive.place(), what, advice);
     }
 
-    /// Adds a fault at a place that is no directive's.
+    /// Adds a fault at a place without a directive.
     pub(super) fn add_at(&mut self, check: Check, place: String, what: &str, advice: &str) {
         let same = |found: &&mut Finding| found.check == check && found.what == what && found.advice == advice;
         match self.found.iter_mut().find(same) {

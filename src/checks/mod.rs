@@ -1,19 +1,19 @@
-//! What is wrong with a configuration, as far as it concerns the sections that this module guards: said by
-//! `apachectl configtest` and, at every start and restart, in the error log.
+//! Checks for faults of the configuration that concern the sections protected by this module: reported by `apachectl
+//! configtest` and, at every start and restart, in the error log.
 //!
-//! Each check may miss a fault, since what holds for a request is only known when it comes. But it should not complain of
-//! what is right: whatever cannot be told for certain is let pass.
+//! Many facts are known only when a request comes. In doubt, a check misses a fault rather than warn about a sound
+//! configuration.
 //!
-//! * [`check`]: what is looked for; [`findings`]: what was found;
+//! * [`check`]: the checks; [`findings`]: their findings;
 //! * [`tree`]: the directives as httpd has read them;
-//! * [`sections`]: which of them hold where;
-//! * [`requirements`]: what is missing in a section, or stands in the wrong place;
-//! * [`open`]: sections that look guarded and are not;
-//! * [`routes`]: back ends that can be reached past the section meant for them;
-//! * [`clients`]: whose address a client has;
-//! * [`conditions`]: what stands in `<IfModule>` of a stock module that is not loaded;
-//! * [`files`]: password and group files, by the rights of the [`run_user`];
-//! * [`network`]: what others on the network can read or reach.
+//! * [`sections`]: the directives in effect in each section;
+//! * [`requirements`]: missing directives, and requirements in the wrong place;
+//! * [`open`]: sections that look protected but are not;
+//! * [`routes`]: back ends that can be reached around their section;
+//! * [`clients`]: the client's address;
+//! * [`conditions`]: directives in `<IfModule>` of a stock module that is not loaded;
+//! * [`files`]: password and group files, and the rights of the [`run_user`];
+//! * [`network`]: passwords and back ends exposed to the network.
 
 mod check;
 mod clients;
@@ -51,7 +51,7 @@ pub(crate) const COMMANDS: &[command_rec] =
         c"names of start-up checks to turn off here",
     ))];
 
-/// `EsAuthSilence NAME …`, once for each name. Where it stands is looked up in the tree.
+/// `EsAuthSilence NAME …`, called once for each name. The tree tells its section.
 fn check_name<'p>(command: Command<'p>, _config: &mut DirConfig<'p>, name: &'p CStr) -> Answer<'p> {
     if Check::named(name.to_bytes()).is_some() {
         return Ok(());
@@ -60,12 +60,13 @@ fn check_name<'p>(command: Command<'p>, _config: &mut DirConfig<'p>, name: &'p C
     command.refuse(&[b"EsAuthSilence: '", name.to_bytes(), b"' is not one of ", known.as_bytes()])
 }
 
-/// Looks at the configuration that httpd has just read, and logs a warning for each thing that is wrong.
+/// Checks the configuration that httpd has just read, and logs a warning for each fault.
 ///
 /// # Safety
+///
 /// The configuration is complete, its tree lasts for this call, and this is the only thread.
 pub(crate) unsafe fn report(occasion: Occasion, main: &server_rec, pool: Pool<'_>) {
-    // Whatever happens here, it is no reason not to start.
+    // A failure here must not prevent the start.
     guard((), || {
         // SAFETY: as the caller promises.
         let sections = Sections::read(unsafe { tree::configuration(pool) });

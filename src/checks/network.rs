@@ -1,4 +1,4 @@
-//! What others on the network can read or reach: passwords sent in the clear, and back ends that ask for none.
+//! Exposure to the network: passwords sent in the clear, and back ends that ask for none.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -17,14 +17,14 @@ const PLAIN_ADVICE: &str = "turn on TLS (SSLEngine On), or listen on 127.0.0.1 o
 
 fn plain_http(findings: &mut Findings<'_, '_>, guarded: &[Guarded<'_>]) {
     let sections = findings.sections;
-    // mod_tls is told addresses for the whole server.
+    // mod_tls is configured with addresses for the whole server.
     if sections.named("TLSEngine").next().is_some() {
         return;
     }
     let listeners: Vec<_> =
         sections.named("Listen").filter_map(|(_, listen)| Listener::parse(&listen.words())).collect();
     let is_plain = |host| is_plain_and_public(sections, &listeners, host);
-    // What stands outside every virtual host holds in each: which of them needs it can only be told if all are alike.
+    // A directive outside every virtual host applies to each: which of them needs it is known only if all are alike.
     let mut hosts: Vec<_> = sections.virtual_hosts().collect();
     if hosts.is_empty() {
         hosts.push(MAIN);
@@ -43,11 +43,11 @@ fn plain_http(findings: &mut Findings<'_, '_>, guarded: &[Guarded<'_>]) {
     }
 }
 
-/// Where httpd listens: `Listen [ADDRESS:]PORT [PROTOCOL]`.
+/// An address httpd listens on: `Listen [ADDRESS:]PORT [PROTOCOL]`.
 struct Listener {
     address: Address,
     port: u16,
-    /// `https`, where the directive names a protocol.
+    /// `https`, if the directive names a protocol.
     is_https: bool,
 }
 
@@ -64,7 +64,7 @@ impl Listener {
 enum Address {
     Any,
     Ip(IpAddr),
-    /// A name that would have to be looked up.
+    /// A name that would have to be resolved.
     Unknown,
 }
 
@@ -93,7 +93,8 @@ fn is_unspecified(ip: IpAddr) -> bool {
     ip.to_canonical().is_unspecified()
 }
 
-/// Whether others can talk to a virtual host, or the main server, without TLS, and it does not only send them to `https`.
+/// Whether others can reach a virtual host, or the main server, without TLS, and it does more than redirect them to
+/// `https`.
 fn is_plain_and_public(sections: &Sections<'_>, listeners: &[Listener], host: Number) -> bool {
     let tls = tls(sections, host);
     if tls == Some(true) || is_behind_tls(sections, host) || redirects_to_https(sections, host) {
@@ -109,14 +110,14 @@ fn is_plain_and_public(sections: &Sections<'_>, listeners: &[Listener], host: Nu
             port.is_none_or(|port| port == listener.port) && same
         };
         listeners.iter().filter(reaches).any(|listener| {
-            // Without SSLEngine, mod_ssl of 2.4 goes by the listener's protocol, which port 443 implies.
+            // Without SSLEngine, mod_ssl of 2.4 follows the listener's protocol, which port 443 implies.
             let is_tls = tls.is_none() && (listener.is_https || listener.port == 443);
             !is_tls && !address.is_loopback() && !listener.address.is_loopback()
         })
     })
 }
 
-/// Whether only this machine can talk to a virtual host, or the main server.
+/// Whether only this machine can reach a virtual host, or the main server.
 pub(super) fn is_for_this_machine(sections: &Sections<'_>, host: Number) -> bool {
     let listeners: Vec<_> =
         sections.named("Listen").filter_map(|(_, listen)| Listener::parse(&listen.words())).collect();
@@ -144,14 +145,14 @@ fn virtual_host_address(word: &[u8]) -> Option<(Address, Option<u16>)> {
     Some((Address::parse(host), port))
 }
 
-/// Whether one of the modules for TLS is turned on or off; None: none of them is told.
+/// Whether one of the TLS modules is turned on or off; None: no directive for any.
 pub(super) fn tls(sections: &Sections<'_>, host: Number) -> Option<bool> {
     let setting = |name| sections.setting_around(host, name);
     let (_, directive) = ["SSLEngine", "GnuTLSEnable", "NSSEngine"].into_iter().find_map(setting)?;
     Some(!directive.word(0).is_some_and(|word| word.eq_ignore_ascii_case(b"off")))
 }
 
-/// `ServerName https://…` tells httpd that something in front of it has the TLS.
+/// `ServerName https://…` declares that TLS ends in front of httpd.
 pub(super) fn is_behind_tls(sections: &Sections<'_>, host: Number) -> bool {
     sections.setting_around(host, "ServerName").and_then(|(_, name)| name.word(0)).is_some_and(is_https)
 }
@@ -160,7 +161,7 @@ fn is_https(url: &[u8]) -> bool {
     url.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https://"))
 }
 
-/// Whether the host sends its clients on before any password is asked for.
+/// Whether the host redirects its clients to `https` before it asks for a password.
 pub(super) fn redirects_to_https(sections: &Sections<'_>, host: Number) -> bool {
     sections.get(host).directives.iter().map(|placed| placed.directive).any(|directive| {
         let words = directive.words();
@@ -193,7 +194,7 @@ fn public_backends(findings: &mut Findings<'_, '_>, guarded: &[Guarded<'_>]) {
 }
 
 fn backend(findings: &mut Findings<'_, '_>, directive: Directive<'_>, url: &[u8], concerned: &[Number]) {
-    // One that speaks TLS is likely to have a security of its own.
+    // A back end with TLS probably has security of its own.
     let is_plain = !["https:", "wss:"].iter().any(|scheme| starts_with_scheme(url, scheme));
     let Some(ip) = host(url).filter(|&ip| is_plain && is_public(ip)) else { return };
     let text = directive.text();
@@ -207,7 +208,7 @@ fn starts_with_scheme(url: &[u8], scheme: &str) -> bool {
     url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme.as_bytes()))
 }
 
-/// The address in a URL. Names are not looked up: that may take long, and tell something else next time.
+/// The address in a URL. Names are not resolved: that may take long, and the answer can change.
 fn host(url: &[u8]) -> Option<IpAddr> {
     let url = std::str::from_utf8(url).ok().filter(|url| !url.starts_with("unix:"))?;
     let (_, rest) = url.split_once("://")?;
@@ -219,7 +220,8 @@ fn host(url: &[u8]) -> Option<IpAddr> {
     }
 }
 
-/// Whether an address is this machine's alone, or of a network that is not the Internet (RFC 1918, 3927, 4193, 4291, 6598).
+/// Whether an address is neither this machine's own nor in a network outside the Internet (RFC 1918, 3927, 4193, 4291,
+/// 6598).
 fn is_public(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(ip) => {

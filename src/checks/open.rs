@@ -1,5 +1,5 @@
-//! Sections that look guarded and are not: a password is asked for some methods only, or by nothing, or somebody else is let
-//! in beside.
+//! Sections that look protected but are not: they ask for a password for some methods only, or never, or admit others
+//! as well.
 
 use super::check::Check;
 use super::findings::Findings;
@@ -15,7 +15,7 @@ pub(super) fn check(findings: &mut Findings<'_, '_>, guarded: &[Guarded<'_>]) {
     no_require(findings);
 }
 
-/// Those that change something; who asks a password for GET alone leaves them open by mistake.
+/// Methods that change data; a section that asks for a password for GET only leaves them open by mistake.
 const CHANGING: [&str; 4] = ["POST", "PUT", "DELETE", "PATCH"];
 
 /// Every `Require` stands in `<Limit>`, and other methods are left open.
@@ -41,7 +41,7 @@ fn limited_methods(findings: &mut Findings<'_, '_>, guard: &Guarded<'_>) {
     findings.add(Check::LimitedMethods, *limit, &[guard.section], &what, advice);
 }
 
-/// Something in the section lets in everybody, whatever else is required.
+/// A directive in the section admits everybody, whatever else is required.
 fn open_to_all(findings: &mut Findings<'_, '_>, guard: &Guarded<'_>) {
     let sections = findings.sections;
     let section = sections.get(guard.section);
@@ -69,7 +69,7 @@ fn open_to_all(findings: &mut Findings<'_, '_>, guard: &Guarded<'_>) {
     }
 }
 
-/// A section that is looked at later grants all of this one's requests to everybody.
+/// A section applied later grants all requests of this one to everybody.
 fn overridden(findings: &mut Findings<'_, '_>, guard: &Guarded<'_>) {
     let sections = findings.sections;
     let guarded = sections.get(guard.section);
@@ -109,13 +109,14 @@ fn covers(section: &Section<'_>, guarded: &Section<'_>) -> bool {
         || guarded.kind == SectionKind::Location && !guarded.is_pattern && section.leads_to(guarded.argument)
 }
 
-/// httpd looks at `<Location>` last, at those of the main server before those of a virtual host, and as they are written.
+/// httpd applies `<Location>` last, those of the main server before those of a virtual host, and each in the order
+/// written.
 fn comes_later(section: &Section<'_>, number: Number, guarded: &Section<'_>, guard: Number) -> bool {
     guarded.kind != SectionKind::Location
         || if section.host == guarded.host { number > guard } else { guarded.host == MAIN }
 }
 
-/// A password file without any `Require` that would need it.
+/// A password file without a `Require` that needs it.
 fn no_require(findings: &mut Findings<'_, '_>) {
     let sections = findings.sections;
     for number in sections.numbers() {
@@ -143,7 +144,7 @@ fn no_require(findings: &mut Findings<'_, '_>) {
     }
 }
 
-/// Whether a requirement may be one that needs a user.
+/// Whether a requirement may need a user.
 fn may_want_a_user(directive: Directive<'_>) -> bool {
     let others: [&[u8]; 7] = [b"all", b"ip", b"host", b"forward-dns", b"local", b"env", b"method"];
     let first = directive.word(0).unwrap_or(b"");

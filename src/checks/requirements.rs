@@ -1,4 +1,4 @@
-//! What a section that asks for a password is missing, and a `Require` that leaves no method open.
+//! Directives missing in a section that asks for a password, and a `Require` that leaves no method open.
 
 use super::check::Check;
 use super::findings::Findings;
@@ -33,13 +33,13 @@ fn missing_directives(findings: &mut Findings<'_, '_>, guarded: &Guarded<'_>) {
     }
 }
 
-/// Whether the requirement is one about groups.
+/// Whether the requirement is about groups.
 pub(super) fn names_group(requirement: Directive<'_>) -> bool {
     let kinds: [&[u8]; 2] = [b"group", b"file-group"];
     requirement.word(0).is_some_and(|word| kinds.iter().any(|kind| word.eq_ignore_ascii_case(kind)))
 }
 
-/// A requirement that holds for every method, beside a `<LimitExcept>` that is to leave some open.
+/// A requirement for every method beside a `<LimitExcept>` that was meant to leave some open.
 fn require_outside(findings: &mut Findings<'_, '_>, guarded: &Guarded<'_>) {
     let section = findings.sections.get(guarded.section);
     for (number, exception) in section.exceptions.iter().enumerate() {
@@ -58,8 +58,8 @@ fn require_outside(findings: &mut Findings<'_, '_>, guarded: &Guarded<'_>) {
     }
 }
 
-/// The requirement outside that takes away all meaning of the section's exception: nothing else is required inside, or
-/// nothing that the one outside does not let in already. Requirements that are combined may mean anything.
+/// The requirement outside that makes the section's exception meaningless: nothing else is required inside, or nothing
+/// that the outer one does not admit already. Combined requirements may mean anything.
 fn outside_in_effect<'t>(section: &Section<'t>, guarded: &Guarded<'t>, exception: usize) -> Option<Directive<'t>> {
     let is_require = |placed: &&Placed<'t>| placed.directive.is("Require");
     let inside = |placed: &&Placed<'t>| placed.surroundings.methods == Methods::Except(exception);

@@ -1,30 +1,30 @@
-//! Where requests are sent on to, and whether a section stands in their way.
+//! Routes to back ends, and whether a section protects them.
 
 use super::sections::{MAIN, Number, Section, SectionKind, Sections};
 use super::tree::Directive;
 
-/// Whether the requests of a route are those of a section.
+/// Whether the requests of a route belong to a section.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Meets {
     Yes,
     No,
-    /// Some may be, or it cannot be told.
+    /// Some may, or it is unknown.
     Unknown,
 }
 
-/// Where requests for a path are sent.
+/// The back end for requests with a path.
 pub(super) struct Route<'t> {
     pub(super) host: Number,
-    /// The section that the directive stands in.
+    /// The section of the directive.
     pub(super) section: Number,
-    /// None: whatever matches a regular expression.
+    /// None: all paths that match a regular expression.
     pub(super) path: Option<&'t [u8]>,
     pub(super) target: &'t [u8],
     pub(super) directive: Directive<'t>,
 }
 
 impl<'t> Route<'t> {
-    /// `ProxyPass [PATH] URL [KEY=VALUE …]`, where the path is that of the `<Location>` around it, if there is one; or
+    /// `ProxyPass [PATH] URL [KEY=VALUE …]`, where the path may be that of the surrounding `<Location>`; or
     /// `RewriteRule PATTERN URL [FLAGS]`.
     fn of(sections: &Sections<'t>, number: Number, directive: Directive<'t>) -> Option<Route<'t>> {
         let section = sections.get(number);
@@ -38,13 +38,13 @@ impl<'t> Route<'t> {
         Some(Route { host: section.host, section: number, path, target, directive })
     }
 
-    /// All routes, those that end in no back end (`!`) included.
+    /// All routes, including those without a back end (`!`).
     pub(super) fn all(sections: &Sections<'t>) -> Vec<Route<'t>> {
         let named = ["ProxyPass", "ProxyPassMatch", "RewriteRule"].into_iter().flat_map(|name| sections.named(name));
         named.filter_map(|(section, directive)| Route::of(sections, section, directive)).collect()
     }
 
-    /// Whether the requests are those of a section.
+    /// Whether the requests belong to a section.
     pub(super) fn meets(&self, sections: &Sections<'_>, number: Number) -> Meets {
         let section = sections.get(number);
         if !sections.are_related(self.host, number) {
@@ -52,7 +52,7 @@ impl<'t> Route<'t> {
         }
         match section.kind {
             SectionKind::Server | SectionKind::Condition => Meets::Unknown,
-            // mod_proxy asks for no file.
+            // mod_proxy requests no file.
             SectionKind::Directory | SectionKind::Files => Meets::No,
             SectionKind::Location if number == self.section => Meets::Yes,
             SectionKind::Location | SectionKind::Proxy if section.is_pattern => Meets::Unknown,
@@ -71,7 +71,7 @@ impl<'t> Route<'t> {
             },
             SectionKind::Proxy => {
                 let url = section.argument.strip_suffix(b"*").unwrap_or(section.argument);
-                // What is known of the URL before a request comes.
+                // The part of the URL known before a request comes.
                 let end = self.target.iter().position(|byte| b"$%".contains(byte)).unwrap_or(self.target.len());
                 let known = &self.target[..end];
                 if known.starts_with(url) {
@@ -85,7 +85,7 @@ impl<'t> Route<'t> {
         }
     }
 
-    /// Whether, for certain, nothing keeps anybody from the route.
+    /// Whether the route is certainly open to everybody.
     pub(super) fn is_open(&self, sections: &Sections<'_>) -> bool {
         sections.numbers().all(|number| {
             let section = sections.get(number);

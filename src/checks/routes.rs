@@ -1,4 +1,4 @@
-//! Back ends that can be reached past the section that is meant to guard them.
+//! Back ends that can be reached around the section meant to protect them.
 
 use super::check::Check;
 use super::findings::Findings;
@@ -10,7 +10,7 @@ use super::tree::Directive;
 pub(super) fn check(findings: &mut Findings<'_, '_>, guarded: &[Guarded<'_>]) {
     let sections = findings.sections;
     let (none, routes): (Vec<_>, Vec<_>) = Route::all(sections).into_iter().partition(|route| route.target == b"!");
-    // Where everything is guarded, or all of it is open, there is nothing to compare.
+    // If everything is protected, or everything is open, there is nothing to compare.
     let open: Vec<_> = routes.iter().filter(|route| route.is_open(sections)).collect();
     for guard in guarded {
         guards_no_back_end(findings, guard, &routes, &open, &none);
@@ -23,7 +23,7 @@ pub(super) fn check(findings: &mut Findings<'_, '_>, guarded: &[Guarded<'_>]) {
 
 const UNGUARDED_ADVICE: &str = "put the Require into <Proxy *> or <Location \"/\"> of the same virtual host";
 
-/// A section that is meant for a back end and matches none, while one is open to everybody.
+/// A section meant for a back end that matches none, while one is open to everybody.
 fn guards_no_back_end(
     findings: &mut Findings<'_, '_>,
     guard: &Guarded<'_>,
@@ -37,10 +37,10 @@ fn guards_no_back_end(
     let is_missed = routes.iter().filter(in_scope).all(|route| route.meets(sections, guard.section) == Meets::No);
     let mut open = open.iter().copied().filter(in_scope);
     let open = match section.kind {
-        // It may be for a forward proxy.
+        // The section may be for a forward proxy.
         SectionKind::Proxy if !is_on(sections, section.host, "ProxyRequests") => open.next(),
         SectionKind::Location if !section.argument.starts_with(b"/") => open.next(),
-        // Whatever is asked for goes to the back end, and no file is.
+        // All requests go to the back end, and none to a file.
         SectionKind::Directory | SectionKind::Files if none.iter().all(|route| route.host != section.host) => {
             open.find(|route| route.path == Some(b"/") && route.host == section.host)
         }
@@ -54,7 +54,7 @@ fn guards_no_back_end(
     findings.add(Check::UnguardedBackend, opening, &[guard.section, open.section], &what, UNGUARDED_ADVICE);
 }
 
-/// A route that is open, to what another one reaches with a password only.
+/// An open route to a back end that another route protects with a password.
 fn guarded_elsewhere(
     findings: &mut Findings<'_, '_>,
     guarded: &[Guarded<'_>],
@@ -79,7 +79,7 @@ fn guarded_elsewhere(
     findings.add(Check::UnguardedBackend, route.directive, &concerned, &what, UNGUARDED_ADVICE);
 }
 
-/// A forward proxy takes requests for any address, the back end's too, which no section but `<Proxy>` is about.
+/// A forward proxy accepts requests for any address, the back end's too, which only `<Proxy>` sections cover.
 fn open_proxy(findings: &mut Findings<'_, '_>, guarded: &[Guarded<'_>]) {
     let sections = findings.sections;
     for (number, directive) in sections.named("ProxyRequests") {

@@ -1,4 +1,4 @@
-//! Who httpd's children run as, and what the mode of a file gives them.
+//! The user of httpd's children, and its rights on a file by the mode.
 
 use std::ffi::{CStr, CString};
 use std::fs::Metadata;
@@ -9,18 +9,18 @@ use std::ptr::null_mut;
 
 use crate::httpd::generation;
 
-/// When the configuration is looked at.
+/// The occasion of a check.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Occasion {
-    /// By the server that will serve with it.
+    /// The start of the server.
     Start,
-    /// By `httpd -t`, which may be run by somebody else.
+    /// `httpd -t`, possibly run by another user.
     Test,
 }
 
 pub(super) const READ: u32 = 0o4;
 pub(super) const WRITE: u32 = 0o2;
-/// Of a folder: to open what is in it by name.
+/// Of a folder: to open its entries by name.
 pub(super) const ENTER: u32 = 0o1;
 
 /// The user that httpd's children run as.
@@ -30,18 +30,18 @@ pub(super) struct RunUser {
     /// For messages.
     pub(super) name: String,
     pub(super) group: String,
-    /// It is also the user who starts httpd, and to whom the files belong as a rule.
+    /// It is also the user that starts httpd, and usually owns the files.
     pub(super) starts_httpd: bool,
 }
 
 impl RunUser {
-    /// None where rights do not matter (root), or httpd has been told no user.
+    /// None if rights do not matter (root), or httpd has no configured user.
     pub(super) fn find(occasion: Occasion) -> Option<RunUser> {
         // SAFETY: takes no argument and cannot fail.
         let own = unsafe { libc::geteuid() };
         let (id, group) = generation::run_user();
         let is_told = id != 0 && id != u32::MAX;
-        // Only root can become another user; but somebody else may test what root is to start.
+        // Only root can become another user; but another user may test the configuration that root will start.
         if own == 0 || occasion == Occasion::Test && is_told && id != own {
             return is_told.then(|| {
                 let name = user_name(id);
@@ -57,7 +57,7 @@ impl RunUser {
         Some(RunUser { id: own, groups, name, group: group_name(group), starts_httpd: true })
     }
 
-    /// Whether the mode of a file or folder gives this user the right. An access control list can give more.
+    /// Whether the mode of a file or folder grants this user the right. An access control list can grant more.
     pub(super) fn may(&self, right: u32, file: &Metadata) -> bool {
         let of = if file.uid() == self.id {
             6
@@ -70,18 +70,18 @@ impl RunUser {
     }
 }
 
-/// Whether a file has rights that its mode does not show.
+/// Whether a file has rights beyond its mode.
 pub(super) fn has_access_list(path: &Path) -> bool {
     let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return false };
-    // SAFETY: C strings, and no room for the value: only its length is asked for.
+    // SAFETY: C strings, and no buffer: only the value's length is requested.
     unsafe { libc::getxattr(path.as_ptr(), c"system.posix_acl_access".as_ptr(), null_mut(), 0) > 0 }
 }
 
-/// The group and the supplementary groups of a user, which httpd gives its children.
+/// The primary and supplementary groups of a user, which httpd gives its children.
 fn groups_of(name: &CStr, group: u32) -> Vec<u32> {
     let mut groups = vec![group; 256];
     let mut count = 256;
-    // SAFETY: a C string and room for as many groups as it is told.
+    // SAFETY: a C string, and room for the stated number of groups.
     let filled = unsafe { libc::getgrouplist(name.as_ptr(), group, groups.as_mut_ptr(), &raw mut count) };
     groups.truncate(if filled < 0 { groups.len() } else { count.unsigned_abs() as usize });
     groups
@@ -89,14 +89,14 @@ fn groups_of(name: &CStr, group: u32) -> Vec<u32> {
 
 fn own_groups(group: u32) -> Vec<u32> {
     let mut groups = vec![group; 256];
-    // SAFETY: room for as many groups as it is told.
+    // SAFETY: room for the stated number of groups.
     let count = unsafe { libc::getgroups(255, groups.as_mut_ptr()) };
     groups.truncate(usize::try_from(count).unwrap_or(0));
     groups.push(group);
     groups
 }
 
-/// The name of a user, or the number where there is none.
+/// The name of a user, or its number if it has none.
 fn user_name(id: u32) -> CString {
     // SAFETY: the parent's only thread; null or an entry that stays until the next call.
     let name = unsafe { libc::getpwuid(id).as_ref().map(|user| CStr::from_ptr(user.pw_name).to_owned()) };

@@ -1,23 +1,23 @@
-//! Which sections a configuration has and what holds in them, as far as it can be told without a request.
+//! The sections of a configuration and the directives in effect in them, as far as that is known without a request.
 
 use super::check::Check;
 use super::tree::Directive;
 
-/// What a section is about.
+/// The kind of a section.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum SectionKind {
-    /// The main server or a virtual host: what stands in no section.
+    /// The main server or a virtual host: everything outside of other sections.
     Server,
     Directory,
     Files,
     Location,
     Proxy,
-    /// `<If>` and its kin.
+    /// `<If>` and the like.
     Condition,
 }
 
 impl SectionKind {
-    /// Of a section whose directives hold for some of the requests, and whether its argument is a regular expression.
+    /// The kind of a section whose directives apply to some requests, and whether its argument is a regular expression.
     fn of(section: Directive<'_>) -> Option<(SectionKind, bool)> {
         let kinds = [
             ("<Directory", SectionKind::Directory, false),
@@ -44,32 +44,32 @@ pub(super) struct Section<'t> {
     pub(super) kind: SectionKind,
     /// None: the main server.
     pub(super) opening: Option<Directive<'t>>,
-    /// What requests it is for: a path, the beginning of a URL or, of several kinds, a pattern.
+    /// The requests it applies to: a path, the beginning of a URL or, for several kinds, a pattern.
     pub(super) argument: &'t [u8],
     pub(super) is_pattern: bool,
-    /// The section around it; around a virtual host, the main server.
+    /// The surrounding section; for a virtual host, the main server.
     outer: Option<Number>,
-    /// The main server or the virtual host that it belongs to.
+    /// The main server or virtual host that it belongs to.
     pub(super) host: Number,
     pub(super) directives: Vec<Placed<'t>>,
-    /// The `<LimitExcept>` sections that stand in it.
+    /// The `<LimitExcept>` sections in it.
     pub(super) exceptions: Vec<Directive<'t>>,
-    /// The `<Limit>` sections.
+    /// The `<Limit>` sections in it.
     pub(super) limits: Vec<Directive<'t>>,
 }
 
-/// A directive and what surrounds it within its section.
+/// A directive and its surroundings within its section.
 #[derive(Clone, Copy)]
 pub(super) struct Placed<'t> {
     pub(super) directive: Directive<'t>,
     pub(super) surroundings: Surroundings,
 }
 
-/// What surrounds a directive within its section.
+/// The surroundings of a directive within its section.
 #[derive(Clone, Copy)]
 pub(super) struct Surroundings {
     pub(super) methods: Methods,
-    /// It stands in `<RequireAll>` or `<RequireNone>`.
+    /// It is in `<RequireAll>` or `<RequireNone>`.
     pub(super) combined: bool,
 }
 
@@ -80,16 +80,16 @@ impl Surroundings {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Methods {
     All,
-    /// In this one of the section's [`limits`](Section::limits).
+    /// Inside this one of the section's [`limits`](Section::limits).
     Limit(usize),
-    /// In this one of the section's [`exceptions`](Section::exceptions).
+    /// Inside this one of the section's [`exceptions`](Section::exceptions).
     Except(usize),
 }
 
-/// A section that asks for a password that this module knows.
+/// A section that asks for a password checked by this module.
 pub(super) struct Guarded<'t> {
     pub(super) section: Number,
-    /// The requirements that only somebody who is known can meet, one at least.
+    /// The requirements that need a user, at least one.
     pub(super) requirements: Vec<Placed<'t>>,
 }
 
@@ -144,12 +144,12 @@ impl<'t> Sections<'t> {
                 let methods = Methods::Except(exceptions.len() - 1);
                 self.fill(number, Surroundings { methods, ..around }, directive.inside());
             } else if directive.is("<RequireAny") {
-                // As what stands in no such section.
+                // Treated as if not in such a section.
                 self.fill(number, around, directive.inside());
             } else if directive.is("<RequireAll") || directive.is("<RequireNone") {
                 self.fill(number, Surroundings { combined: true, ..around }, directive.inside());
             }
-            // What is in other sections, such as <AuthnProviderAlias>, holds for no request by itself.
+            // Other sections, such as <AuthnProviderAlias>, apply to no request by themselves.
         }
     }
 
@@ -166,7 +166,7 @@ impl<'t> Sections<'t> {
         (0..self.0.len()).filter(|&number| number != MAIN && self.0[number].host == number)
     }
 
-    /// All directives of a name, wherever they stand, with their sections.
+    /// All directives with a name, in any section, with their sections.
     pub(super) fn named(&self, name: &str) -> impl Iterator<Item = (Number, Directive<'t>)> {
         self.0.iter().enumerate().flat_map(move |(number, section)| {
             let directives = section.directives.iter().map(|placed| placed.directive);
@@ -179,19 +179,19 @@ impl<'t> Sections<'t> {
         0..self.0.len()
     }
 
-    /// Whether what holds in one of two hosts may hold in the other.
+    /// Whether directives of one of two hosts may apply in the other.
     pub(super) fn are_related(&self, one: Number, other: Number) -> bool {
         let (one, other) = (self.0[one].host, self.0[other].host);
         one == other || one == MAIN || other == MAIN
     }
 
-    /// The section and those around it.
+    /// The section and those around it, outwards.
     fn outward(&self, number: Number) -> impl Iterator<Item = Number> {
         std::iter::successors(Some(number), |&number| self.0[number].outer)
     }
 
-    /// What holds in a section for a directive of which the last one counts: it stands there, around it, or in another
-    /// section that is for the same requests and more.
+    /// The value in effect in a section of a directive whose last occurrence counts: there, around it, or in another
+    /// section that covers the same requests and more.
     pub(super) fn setting(&self, number: Number, name: &str) -> Option<(Number, Directive<'t>)> {
         self.setting_around(number, name).or_else(|| {
             let others = (0..self.0.len()).rev().filter(|&other| self.covers(other, number));
@@ -199,7 +199,7 @@ impl<'t> Sections<'t> {
         })
     }
 
-    /// The same for what is looked for in the section and around it only, such as what holds for a virtual host.
+    /// The same, only for the section and those around it, such as for directives of a virtual host.
     pub(super) fn setting_around(&self, number: Number, name: &str) -> Option<(Number, Directive<'t>)> {
         self.outward(number).find_map(|number| self.own_setting(number, name))
     }
@@ -209,13 +209,13 @@ impl<'t> Sections<'t> {
         directives.into_iter().find(|directive| directive.is(name)).map(|directive| (number, directive))
     }
 
-    /// Whether the directive may be there for some of the section's requests.
+    /// Whether the directive may be set for some of the section's requests.
     pub(super) fn may_be_set(&self, number: Number, name: &str) -> bool {
         self.setting_around(number, name).is_some()
             || (0..self.0.len()).any(|other| self.may_cover(other, number) && self.own_setting(other, name).is_some())
     }
 
-    /// Whether what is said in `other` holds for all requests of the section too.
+    /// Whether directives of `other` apply to all requests of the section.
     fn covers(&self, other: Number, number: Number) -> bool {
         let (outer, inner) = (&self.0[other], &self.0[number]);
         if outer.kind == SectionKind::Server || !(outer.host == inner.host || outer.host == MAIN) || outer.is_pattern {
@@ -225,8 +225,8 @@ impl<'t> Sections<'t> {
             || outer.kind == SectionKind::Location && outer.argument == b"/"
     }
 
-    /// Whether what is said in `other` may hold for the section's requests: it is known not to only where both sections are
-    /// of one kind, for other places.
+    /// Whether directives of `other` may apply to the section's requests: excluded only if both sections are of one
+    /// kind, for different places.
     pub(super) fn may_cover(&self, other: Number, number: Number) -> bool {
         let (outer, inner) = (&self.0[other], &self.0[number]);
         let same_host = outer.host == inner.host || outer.host == MAIN || inner.host == MAIN;
@@ -234,7 +234,7 @@ impl<'t> Sections<'t> {
         outer.kind != SectionKind::Server && same_host && (!comparable || outer.leads_to(inner.argument))
     }
 
-    /// The sections that are this module's to guard.
+    /// The sections protected by this module.
     pub(super) fn guarded(&self) -> Vec<Guarded<'t>> {
         let guarded = (0..self.0.len()).filter_map(|section| {
             let requirements = self.0[section].directives.iter().copied();
@@ -262,12 +262,13 @@ impl<'t> Sections<'t> {
 }
 
 impl Section<'_> {
-    /// Whether anything in it keeps somebody out.
+    /// Whether anything in it restricts access.
     pub(super) fn restricts(&self) -> bool {
         self.directives.iter().any(|placed| restricts(placed.directive))
     }
 
-    /// Whether the section is for all of what begins with its argument, `place` included. Unless it is a pattern.
+    /// Whether the section applies to everything that begins with its argument, including `place`, unless it is a
+    /// pattern.
     pub(super) fn leads_to(&self, place: &[u8]) -> bool {
         let argument = self.argument;
         if self.kind == SectionKind::Proxy {
@@ -278,13 +279,13 @@ impl Section<'_> {
     }
 }
 
-/// Whether the argument of a section is more than the beginning of what it is for.
+/// Whether the argument of a section is more than the beginning of its targets.
 fn has_wildcards(kind: SectionKind, argument: &[u8]) -> bool {
     let argument = argument.strip_suffix(b"*").filter(|_| kind == SectionKind::Proxy).unwrap_or(argument);
     argument.iter().any(|byte| b"*?".contains(byte))
 }
 
-/// Whether a directive keeps somebody out.
+/// Whether a directive restricts access.
 pub(super) fn restricts(directive: Directive<'_>) -> bool {
     directive.is("Require") && !grants_to_all(directive) || directive.is("Deny")
 }
@@ -295,7 +296,7 @@ pub(super) fn grants_to_all(directive: Directive<'_>) -> bool {
     cfg!(httpd = "2.4") && directive.is("Require") && is(0, b"all") && is(1, b"granted")
 }
 
-/// Whether only somebody who is known can meet a requirement.
+/// Whether a requirement needs a user.
 fn wants_a_user(directive: Directive<'_>) -> bool {
     let kinds: [&[u8]; 5] = [b"valid-user", b"user", b"group", b"file-owner", b"file-group"];
     directive.is("Require")

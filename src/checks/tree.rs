@@ -1,5 +1,5 @@
-//! The configuration as httpd has read it: a tree of directives, in which included files, macros and conditions that hold
-//! have been put in their places, and what does not hold is absent.
+//! The configuration as httpd has read it: a tree of directives, with included files, macros and true conditions
+//! expanded, and without the content of false conditions.
 
 use std::borrow::Cow;
 use std::ffi::CStr;
@@ -9,7 +9,7 @@ use crate::httpd::pool::Pool;
 use crate::httpd::text::c_str;
 use crate::httpd::words::words;
 
-/// A directive, or a section with what stands in it.
+/// A directive, or a section with its content.
 #[derive(Clone, Copy)]
 pub(super) struct Directive<'t> {
     raw: &'t ap_directive_t,
@@ -19,6 +19,7 @@ pub(super) struct Directive<'t> {
 /// The outermost directives.
 ///
 /// # Safety
+///
 /// httpd has read its configuration completely, and keeps the tree for `'t`.
 pub(super) unsafe fn configuration<'t>(pool: Pool<'t>) -> impl Iterator<Item = Directive<'t>> {
     // SAFETY: httpd's variable, which nobody writes now; null or the first node.
@@ -26,6 +27,7 @@ pub(super) unsafe fn configuration<'t>(pool: Pool<'t>) -> impl Iterator<Item = D
 }
 
 /// # Safety
+///
 /// `first` is null or a node of a tree that lasts for `'t`.
 unsafe fn siblings<'t>(first: *const ap_directive_t, pool: Pool<'t>) -> impl Iterator<Item = Directive<'t>> {
     let mut next = first;
@@ -43,7 +45,7 @@ impl<'t> Directive<'t> {
         self.name().eq_ignore_ascii_case(name.as_bytes())
     }
 
-    /// As the module that defines it spells it.
+    /// The name as its module spells it.
     pub(super) fn name(self) -> &'t [u8] {
         // SAFETY: a node's texts are C strings that live as long as the tree.
         unsafe { c_str(self.raw.directive) }.unwrap_or(c"").to_bytes()
@@ -53,7 +55,7 @@ impl<'t> Directive<'t> {
         self.name().starts_with(b"<")
     }
 
-    /// What stands behind the name, as it was written; without the `>` of a section.
+    /// The text behind the name, as written; without the `>` of a section.
     pub(super) fn arguments(self) -> &'t CStr {
         // SAFETY: as for the name.
         let text = unsafe { c_str(self.raw.args) }.unwrap_or(c"");
@@ -70,26 +72,26 @@ impl<'t> Directive<'t> {
         self.words().get(index).copied()
     }
 
-    /// What stands in a section.
+    /// The content of a section.
     pub(super) fn inside(self) -> impl Iterator<Item = Directive<'t>> {
         // SAFETY: null or a node of the same tree.
         unsafe { siblings(self.raw.first_child, self.pool) }
     }
 
-    /// As a reader knows it from the file: `Require valid-user`, `<Location "/x">`.
+    /// The directive as in the file: `Require valid-user`, `<Location "/x">`.
     pub(super) fn text(self) -> String {
         let bracket = if self.is_section() { ">" } else { "" };
         format!("{} {}{bracket}", lossy(self.name()), lossy(self.arguments().to_bytes()))
     }
 
-    /// The file, or the macro and where it is used, and the line: `/etc/apache2/apache2.conf:12`.
+    /// File and line, or the macro and where it is used: `/etc/apache2/apache2.conf:12`.
     pub(super) fn place(self) -> String {
         // SAFETY: as for the name.
         let file = unsafe { c_str(self.raw.filename) }.unwrap_or(c"");
         format!("{}:{}", lossy(file.to_bytes()), self.raw.line_num)
     }
 
-    /// The file alone.
+    /// The file only.
     pub(super) fn file(self) -> &'t [u8] {
         // SAFETY: as for the name.
         unsafe { c_str(self.raw.filename) }.unwrap_or(c"").to_bytes()
@@ -104,7 +106,7 @@ impl<'t> Directive<'t> {
     }
 }
 
-/// Bytes of a configuration in a message.
+/// Text from a configuration for a message.
 fn lossy(bytes: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(bytes)
 }

@@ -1,4 +1,4 @@
-//! What directives say: [`section`] of a section, [`server`] of the server.
+//! The directives: those of a [`section`] and those of the [`server`].
 
 pub(crate) mod section;
 pub(crate) mod server;

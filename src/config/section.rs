@@ -1,7 +1,7 @@
-//! What directives say about a section (`<Location>`, `<Directory>`, `<Proxy>`, `.htaccess` …).
+//! The directives of a section (`<Location>`, `<Directory>`, `<Proxy>`, `.htaccess` …).
 //!
-//! Those that the stock modules define as well have their contexts and help texts; httpd calls every module that defines
-//! a directive.
+//! Directives that the stock modules define, too, have their contexts and help texts; httpd calls every module that
+//! defines a directive.
 
 use std::ffi::CStr;
 
@@ -16,7 +16,7 @@ use crate::httpd::expression::Expression;
 use crate::httpd::provider;
 use crate::httpd::request::Request;
 
-/// What the directives of one section say; `None` and empty: nothing.
+/// The values of a section's directives; `None` and empty: not set.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct DirConfig<'p> {
     /// `AuthUserFile`, absolute.
@@ -28,7 +28,7 @@ pub(crate) struct DirConfig<'p> {
     authoritative: Option<bool>,
     /// `EsAuthCharset`.
     names_charset: Option<bool>,
-    /// Whether `SetHandler rust-esauth-metrics` stands here in the server's own configuration.
+    /// Whether the server's own configuration has `SetHandler rust-esauth-metrics` here.
     shows_metrics: Option<bool>,
     #[cfg(httpd = "2.2")]
     groups_authoritative: Option<bool>,
@@ -45,7 +45,7 @@ pub(crate) struct Listed<'p> {
     pub(crate) provider: &'p authn_provider,
 }
 
-/// What `AuthBasicFake` says.
+/// The values of `AuthBasicFake`.
 #[cfg(httpd = "2.4")]
 #[derive(Clone, Copy)]
 pub(crate) enum Fake<'p> {
@@ -54,7 +54,7 @@ pub(crate) enum Fake<'p> {
 }
 
 impl DirConfig<'_> {
-    /// What holds for a request.
+    /// The values in effect for a request.
     pub(crate) fn of(request: Request<'_>) -> &DirConfig<'_> {
         configuration::of_request::<DirConfig<'static>>(request)
     }
@@ -64,12 +64,12 @@ impl DirConfig<'_> {
         self.authoritative.unwrap_or(true)
     }
 
-    /// `EsAuthCharset`: whether a challenge names the character set that names and passwords are to be sent in.
+    /// `EsAuthCharset`: whether a challenge names the character set for names and passwords.
     pub(crate) fn names_charset(&self) -> bool {
         self.names_charset.unwrap_or(false)
     }
 
-    /// Whether the metrics may be shown here, by leave of the server's own configuration.
+    /// Whether the server's own configuration allows the metrics here.
     pub(crate) fn shows_metrics(&self) -> bool {
         self.shows_metrics.unwrap_or(false)
     }
@@ -89,8 +89,8 @@ impl DirConfig<'_> {
         }
     }
 
-    /// `AuthBasicUseDigestAlgorithm`: whether passwords are checked as Digest would, against hashes of
-    /// `user:realm:password`. 2.2 does not have it.
+    /// `AuthBasicUseDigestAlgorithm`: whether passwords are checked like in Digest, against hashes of
+    /// `user:realm:password`. Not in 2.2.
     pub(crate) fn uses_digest_algorithm(&self) -> bool {
         #[cfg(httpd = "2.4")]
         return self.digest.unwrap_or(false);
@@ -99,7 +99,7 @@ impl DirConfig<'_> {
     }
 }
 
-// SAFETY: the module's record has the functions of this type for sections.
+// SAFETY: the module's record has the section functions of this type.
 unsafe impl Configuration for DirConfig<'static> {
     type In<'p> = DirConfig<'p>;
 
@@ -112,7 +112,7 @@ unsafe impl Configuration for DirConfig<'static> {
     #[cfg(httpd = "2.4")]
     fn merge<'p>(outer: &Self::In<'p>, inner: &Self::In<'p>) -> Option<DirConfig<'p>> {
         if outer.is_empty() {
-            // As nearly always, since what is outermost is the server.
+            // The usual case, since the outermost section is the server.
             return None;
         }
         Some(DirConfig {
@@ -127,8 +127,9 @@ unsafe impl Configuration for DirConfig<'static> {
         })
     }
 
-    /// The modules of 2.2 do not merge: where a section has one directive of such a module, all others of that module are
-    /// back at their defaults. AuthBasicProvider and AuthBasicAuthoritative are of one, the group directives of another.
+    /// The modules of 2.2 do not merge: if a section sets one directive of such a module, all others of that module
+    /// return to their defaults. AuthBasicProvider and AuthBasicAuthoritative belong to one, the group directives to
+    /// another.
     #[cfg(httpd = "2.2")]
     fn merge<'p>(outer: &Self::In<'p>, inner: &Self::In<'p>) -> Option<DirConfig<'p>> {
         if outer.is_empty() {
@@ -168,7 +169,7 @@ pub(crate) fn file_directive(kind: FileKind) -> &'static str {
     }
 }
 
-/// To httpd's table of directives, whose functions are for any pool.
+/// The type in httpd's table of directives, whose functions serve any pool.
 type Section = DirConfig<'static>;
 
 /// The directives of a section.
@@ -238,7 +239,7 @@ fn set_group_file<'p>(command: Command<'p>, config: &mut DirConfig<'p>, path: &'
     Ok(())
 }
 
-/// 2.2 takes the word `standard` behind the path, for the sake of older configurations.
+/// 2.2 accepts the word `standard` behind the path, for older configurations.
 #[cfg(httpd = "2.2")]
 const fn file_command(name: &'static CStr, set: command::SetWords<Section>, help: &'static CStr) -> command_rec {
     command::words::<Section>(name, set, help)
@@ -276,8 +277,8 @@ fn expect_standard<'p>(command: Command<'p>, file_type: Option<&'p CStr>) -> Ans
     }
 }
 
-/// The path made absolute, and remembered with its server, so that a child reads the file when it starts. Not that of a
-/// .htaccess file.
+/// Makes the path absolute and remembers it with its server, so that each child reads the file when it starts. Not for
+/// .htaccess files.
 fn name_file<'p>(command: Command<'p>, kind: FileKind, path: &'p CStr) -> Result<&'p CStr, Refusal<'p>> {
     let Some(absolute) = command.pool.server_root_relative(path) else {
         return command.refuse(&[b"Invalid file path ", path.to_bytes()]);
@@ -290,7 +291,7 @@ fn name_file<'p>(command: Command<'p>, kind: FileKind, path: &'p CStr) -> Result
     Ok(absolute)
 }
 
-/// `AuthBasicProvider NAME …`, once for each name. Every name goes to the end of the section's list.
+/// `AuthBasicProvider NAME …`, called once for each name, which is appended to the section's list.
 fn add_provider<'p>(command: Command<'p>, config: &mut DirConfig<'p>, name: &'p CStr) -> Answer<'p> {
     let text = name.to_bytes();
     let Some(provider) = provider::look_up(name) else {
@@ -303,7 +304,7 @@ fn add_provider<'p>(command: Command<'p>, config: &mut DirConfig<'p>, name: &'p 
     Ok(())
 }
 
-/// `EsAuthCharset UTF-8|Off`: RFC 7617 knows no other value.
+/// `EsAuthCharset UTF-8|Off`: RFC 7617 has no other value.
 fn set_charset<'p>(command: Command<'p>, config: &mut DirConfig<'p>, name: &'p CStr) -> Answer<'p> {
     let text = name.to_bytes();
     let is_utf8 = text.eq_ignore_ascii_case(b"UTF-8");
@@ -314,11 +315,11 @@ fn set_charset<'p>(command: Command<'p>, config: &mut DirConfig<'p>, name: &'p C
     Ok(())
 }
 
-/// What `SetHandler` calls the page for Prometheus.
+/// The handler name of the page for Prometheus.
 pub(crate) const METRICS_HANDLER: &CStr = c"rust-esauth-metrics";
 
-/// `SetHandler`, which is httpd's: here it is only noted where the server's own configuration shows the metrics, so that a
-/// .htaccess file cannot, by whichever directive it names the handler.
+/// `SetHandler` is httpd's. Here it is only noted that the server's own configuration shows the metrics, so that a
+/// .htaccess file cannot, with any directive that names the handler.
 fn note_handler<'p>(command: Command<'p>, config: &mut DirConfig<'p>, name: &'p CStr) -> Answer<'p> {
     if !command.is_in_htaccess() {
         config.shows_metrics = Some(name.to_bytes().eq_ignore_ascii_case(METRICS_HANDLER.to_bytes()));

@@ -1,4 +1,4 @@
-//! What directives say about the whole server.
+//! The directives of the whole server.
 
 use std::collections::HashSet;
 use std::ffi::CStr;
@@ -12,11 +12,11 @@ use crate::httpd::configuration::{self, Configuration, Owner};
 use crate::httpd::pool::Pool;
 use crate::httpd::server::servers;
 
-/// The largest numbers that the directives take: a table of 640 MiB, a year, more than any machine has processors.
+/// Maximum values of the directives: a table of 640 MiB, a year, more than any machine has processors.
 const MOST_ENTRIES: usize = 16 * 1024 * 1024;
 const LONGEST_TTL: usize = 365 * 24 * 3600;
 const MOST_SLOTS: usize = 4096;
-/// Locking out for longer than a day is for a firewall to do.
+/// Longer lockouts than a day are a firewall's job.
 const MOST_FAILURES: usize = 100_000;
 const LONGEST_LOCKOUT: usize = 24 * 3600;
 
@@ -24,22 +24,22 @@ const DEFAULT_ENTRIES: usize = 65536;
 const DEFAULT_TTL: u64 = 1200;
 const DEFAULT_LOCKOUT: usize = 60;
 
-/// 16 MiB, and as large as any file can be.
+/// 16 MiB by default; the maximum is the largest file there can be.
 const DEFAULT_FILE_LIMIT: u64 = 16 * 1024 * 1024;
 const LARGEST_FILE_LIMIT: usize = u32::MAX as usize;
 
-/// What the directives of a server say. Those for the whole server stand in the main server's, and in no virtual host.
+/// The values of a server's directives. Those for the whole server are in the main server's, not in a virtual host's.
 #[derive(Clone, Copy)]
 pub(crate) struct ServerConfig<'p> {
-    /// How verdicts are reached and remembered.
+    /// Settings of the verifier.
     pub(crate) settings: Settings,
-    /// Bytes that a file which only a `.htaccess` names may have.
+    /// Size limit in bytes for a file named only by a `.htaccess`.
     pub(crate) htaccess_file_limit: u64,
-    /// The files that the sections of this server name, the last one first.
+    /// The files named by sections of this server, last one first.
     named: Option<&'p NamedFile<'p>>,
 }
 
-/// A file that the configuration names.
+/// A file named in the configuration.
 #[derive(Clone, Copy)]
 pub(crate) struct NamedFile<'p> {
     pub(crate) kind: FileKind,
@@ -48,7 +48,7 @@ pub(crate) struct NamedFile<'p> {
 }
 
 impl<'p> ServerConfig<'p> {
-    /// What the directives of the main server say.
+    /// The values of the main server's directives.
     pub(crate) fn of(main: &'p server_rec) -> ServerConfig<'p> {
         configuration::of_server::<ServerConfig<'static>>(main).copied().unwrap_or_else(ServerConfig::empty)
     }
@@ -59,7 +59,7 @@ impl<'p> ServerConfig<'p> {
     }
 }
 
-/// The files that the configuration names, `.htaccess` files aside, in the order of their servers, each once.
+/// The files named in the configuration, `.htaccess` files aside, in the order of their servers, each once.
 pub(crate) fn named_files(main: &server_rec) -> Vec<(FileKind, &CStr)> {
     let mut files = Vec::new();
     for server in servers(main) {
@@ -73,14 +73,14 @@ pub(crate) fn named_files(main: &server_rec) -> Vec<(FileKind, &CStr)> {
     files
 }
 
-// SAFETY: the module's record has the function of this type for servers.
+// SAFETY: the module's record has the server functions of this type.
 unsafe impl Configuration for ServerConfig<'static> {
     type In<'p> = ServerConfig<'p>;
 
     const OWNER: Owner = Owner::Server;
 
     fn empty<'p>() -> ServerConfig<'p> {
-        // As many hashes at once as there are processors.
+        // As many simultaneous hashes as processors.
         let slots = thread::available_parallelism().map_or(1, usize::from);
         let settings = Settings { entries: DEFAULT_ENTRIES, ttl: DEFAULT_TTL, slots, workers: 1, max_failures: None };
         ServerConfig { settings, htaccess_file_limit: DEFAULT_FILE_LIMIT, named: None }
@@ -91,7 +91,7 @@ unsafe impl Configuration for ServerConfig<'static> {
     }
 }
 
-/// To httpd's table of directives, whose functions are for any pool.
+/// The type in httpd's table of directives, whose functions serve any pool.
 type Server = ServerConfig<'static>;
 
 /// The directives for the whole server.

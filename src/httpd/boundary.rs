@@ -1,13 +1,13 @@
-//! The boundary that no panic crosses: httpd's frames are C, and unwinding through them is undefined.
+//! The boundary that no panic may cross: httpd's frames are C, and unwinding through them is undefined behaviour.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Runs `body`, the content of a function that httpd calls. If it panics, the answer is `refusal`.
+/// Runs `body`, the content of a function called by httpd. If it panics, the answer is `refusal`.
 pub(crate) fn guard<T>(refusal: T, body: impl FnOnce() -> T) -> T {
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(answer) => answer,
         Err(payload) => {
-            // Dropping a payload may panic in its turn.
+            // Dropping a payload may panic as well.
             std::mem::forget(payload);
             refusal
         }

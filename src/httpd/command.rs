@@ -1,7 +1,7 @@
-//! Directives: the rows of the table that httpd reads, and the functions that it calls for them.
+//! Directives: the rows of the table that httpd reads, and the functions it calls for them.
 //!
-//! httpd calls a C function whose type depends on how many words a directive takes. There is one for each such type here,
-//! which calls the safe function that the row has in its `cmd_data`.
+//! httpd calls a C function whose type depends on the number of words that a directive takes. There is one here for
+//! each such type; it calls the safe function stored in the row's `cmd_data`.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::mem::transmute;
@@ -31,13 +31,14 @@ impl Refusal<'_> {
 #[derive(Clone, Copy)]
 pub(crate) struct Command<'p> {
     raw: NonNull<cmd_parms>,
-    /// That of the configuration; of the request for a .htaccess file.
+    /// The pool of the configuration; for a .htaccess file, that of the request.
     pub(crate) pool: Pool<'p>,
 }
 
 impl<'p> Command<'p> {
     /// # Safety
-    /// `raw` is what httpd hands to a directive's function, and its pool lives for `'p`.
+    ///
+    /// `raw` is the argument that httpd passes to a directive's function, and its pool lives for `'p`.
     pub(crate) unsafe fn new(raw: *mut cmd_parms) -> Option<Self> {
         let raw = NonNull::new(raw)?;
         // SAFETY: as the caller promises; httpd reads its configuration, and serves a request, in one thread.
@@ -51,22 +52,22 @@ impl<'p> Command<'p> {
     }
 
     fn get<T: Copy>(self, field: impl FnOnce(&cmd_parms) -> T) -> T {
-        // SAFETY: alive as long as the directive is read, and nobody writes to it during the call.
+        // SAFETY: alive while the directive is read, and not written to during the call.
         field(unsafe { self.raw.as_ref() })
     }
 
-    /// As its row spells it.
+    /// The directive's name as in its row.
     pub(crate) fn name(self) -> &'static CStr {
         // SAFETY: httpd sets it to a row of this module's table, whose name is a constant.
         unsafe { c_str((*self.get(|command| command.cmd)).name) }.unwrap_or(c"")
     }
 
-    /// Whether it stands in a .htaccess file, which is read for a request and gone with it.
+    /// Whether it is in a .htaccess file, which is read for one request only.
     pub(crate) fn is_in_htaccess(self) -> bool {
         self.get(|command| command.pool == command.temp_pool)
     }
 
-    /// What the directives say about the server that this one is read for.
+    /// The values of the server that this directive is read for.
     pub(crate) fn server_config<C: Configuration>(self) -> Option<&'p mut C::In<'p>> {
         let server: *mut server_rec = self.get(|command| command.server);
         // SAFETY: a live server; httpd makes its structure before it calls for any directive, and no one else uses it now.
@@ -79,16 +80,16 @@ impl<'p> Command<'p> {
     }
 }
 
-/// What a directive's function answers.
+/// The result of a directive's function.
 pub(crate) type Answer<'p> = Result<(), Refusal<'p>>;
 
-/// The function of a directive that is On or Off.
+/// The function of a directive with On or Off.
 pub(crate) type SetFlag<C> = for<'p> fn(Command<'p>, &mut <C as Configuration>::In<'p>, bool) -> Answer<'p>;
 
-/// That of one which takes one word, or several, one a call.
+/// The function of a directive with one word, or with several, one at a call.
 pub(crate) type SetWord<C> = for<'p> fn(Command<'p>, &mut <C as Configuration>::In<'p>, &'p CStr) -> Answer<'p>;
 
-/// That of one which takes one word or two.
+/// The function of a directive with one word or two.
 pub(crate) type SetWords<C> =
     for<'p> fn(Command<'p>, &mut <C as Configuration>::In<'p>, &'p CStr, Option<&'p CStr>) -> Answer<'p>;
 
@@ -102,7 +103,7 @@ pub(crate) const fn word<C: Configuration>(name: &'static CStr, set: SetWord<C>,
     row::<C>(name, Function { take1: call_with_word::<C> }, TAKE1, set as *mut c_void, help)
 }
 
-/// `NAME WORD …`, where `set` is called once for each.
+/// `NAME WORD …`, with one call of `set` for each.
 pub(crate) const fn each_word<C: Configuration>(
     name: &'static CStr,
     set: SetWord<C>,
@@ -116,17 +117,17 @@ pub(crate) const fn words<C: Configuration>(name: &'static CStr, set: SetWords<C
     row::<C>(name, Function { take2: call_with_words::<C> }, TAKE12, set as *mut c_void, help)
 }
 
-/// The same directive, allowed in the configuration files, sections included, but not in a .htaccess file.
+/// The same directive, allowed in the configuration files and their sections, but not in a .htaccess file.
 pub(crate) const fn anywhere_but_htaccess(row: command_rec) -> command_rec {
     command_rec { req_override: (RSRC_CONF | ACCESS_CONF) as c_int, ..row }
 }
 
-/// The same directive, where `AllowOverride FileInfo` lets a .htaccess file have it.
+/// The same directive, allowed in a .htaccess file by `AllowOverride FileInfo`.
 pub(crate) const fn of_file_info(row: command_rec) -> command_rec {
     command_rec { req_override: OR_FILEINFO as c_int, ..row }
 }
 
-/// A function for httpd, in the shape that its [`cmd_how`] calls for.
+/// A function for httpd, of the type that its [`cmd_how`] requires.
 #[repr(C)]
 #[derive(Clone, Copy)]
 union Function {
@@ -160,8 +161,8 @@ const fn raw_row(
 ) -> command_rec {
     command_rec {
         name,
-        // SAFETY: httpd's type is a pointer to a function too (a union of them, or one without a prototype), and it calls
-        // it by `how`.
+        // SAFETY: httpd's type is a function pointer, too (a union of them, or one without a prototype), and is called
+        // according to `how`.
         func: unsafe { transmute::<Function, cmd_func>(function) },
         cmd_data: set,
         req_override: contexts,
@@ -175,7 +176,7 @@ unsafe extern "C" fn call_with_flag<C: Configuration>(
     section: *mut c_void,
     on: c_int,
 ) -> *const c_char {
-    // SAFETY: httpd's arguments for a row made by `flag`, which has put the function there.
+    // SAFETY: httpd's arguments for a row made by `flag`, which stored the function there.
     unsafe {
         call::<C>(cmd, section, |command, config| {
             let set = transmute::<*mut c_void, SetFlag<C>>(command.get(|command| command.info));
@@ -213,10 +214,13 @@ unsafe extern "C" fn call_with_words<C: Configuration>(
     }
 }
 
-/// Calls `set` with what the directive is to change. One for the whole server must not stand in a virtual host or section.
+/// Calls `set` with the values that the directive changes. Refuses a directive for the whole server in a virtual host
+/// or section.
 ///
 /// # Safety
-/// `cmd` and `section` are httpd's arguments of a directive's function, and `section` of the type that `C` has for it.
+///
+/// `cmd` and `section` are httpd's arguments of a directive's function, and `section` has the type that `C` declares
+/// for it.
 unsafe fn call<'p, C: Configuration>(
     cmd: *mut cmd_parms,
     section: *mut c_void,
@@ -249,7 +253,7 @@ pub(crate) struct Commands<const ROWS: usize>([command_rec; ROWS]);
 // SAFETY: constants that point to constants; httpd only reads them.
 unsafe impl<const ROWS: usize> Sync for Commands<ROWS> {}
 
-/// How many rows a table of these parts has.
+/// Number of rows in a table of these parts.
 pub(crate) const fn count(parts: &[&[command_rec]]) -> usize {
     let (mut rows, mut part) = (1, 0);
     while part < parts.len() {

@@ -1,5 +1,5 @@
-//! What directives say, as httpd keeps it: a structure for each section of the configuration and one for each server, in
-//! httpd's pools, at this module's place in their vectors.
+//! The values of directives as httpd stores them: a structure for each section of the configuration and one for each
+//! server, in httpd's pools, at this module's position in their vectors.
 
 use std::ffi::{c_char, c_void};
 use std::ptr::{self, NonNull, null_mut};
@@ -10,7 +10,7 @@ use crate::httpd::module;
 use crate::httpd::pool::Pool;
 use crate::httpd::request::Request;
 
-/// What a structure belongs to.
+/// The owner of a structure.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Owner {
     /// `<Location>`, `<Directory>`, `<Proxy>`, `.htaccess` …
@@ -19,26 +19,27 @@ pub(crate) enum Owner {
     Server,
 }
 
-/// A structure that directives fill in.
+/// A structure filled by directives.
 ///
 /// # Safety
-/// The module's record has [`create_dir_config`] and [`merge_dir_config`] for the one type that belongs to sections, and
-/// [`create_server_config`] for the one that belongs to servers.
+///
+/// The module's record has [`create_dir_config`] and [`merge_dir_config`] for the one type that belongs to sections,
+/// and [`create_server_config`] for the one that belongs to servers.
 pub(crate) unsafe trait Configuration: 'static {
     /// The structure in a pool that lives for `'p`.
     type In<'p>: Copy;
 
-    /// What it belongs to.
+    /// The owner of the structure.
     const OWNER: Owner;
 
-    /// What it says before any directive is read.
+    /// The values before any directive is read.
     fn empty<'p>() -> Self::In<'p>;
 
-    /// What holds in a section inside another, `None` where that is just what `inner` says.
+    /// The values in effect in a section inside another, `None` if they are those of `inner`.
     fn merge<'p>(outer: &Self::In<'p>, inner: &Self::In<'p>) -> Option<Self::In<'p>>;
 }
 
-/// httpd's call for a section in which a directive of this module stands.
+/// Called for a section that contains a directive of this module.
 pub(crate) unsafe extern "C" fn create_dir_config<C: Configuration>(
     pool: *mut apr_pool_t,
     _folder: *mut c_char,
@@ -46,7 +47,7 @@ pub(crate) unsafe extern "C" fn create_dir_config<C: Configuration>(
     create::<C>(pool)
 }
 
-/// httpd's call for a server.
+/// Called for a server.
 pub(crate) unsafe extern "C" fn create_server_config<C: Configuration>(
     pool: *mut apr_pool_t,
     _server: *mut server_rec,
@@ -63,7 +64,7 @@ fn create<C: Configuration>(pool: *mut apr_pool_t) -> *mut c_void {
     })
 }
 
-/// httpd's call for a section inside another.
+/// Called for a section inside another.
 pub(crate) unsafe extern "C" fn merge_dir_config<C: Configuration>(
     pool: *mut apr_pool_t,
     outer: *mut c_void,
@@ -77,24 +78,25 @@ pub(crate) unsafe extern "C" fn merge_dir_config<C: Configuration>(
     })
 }
 
-/// What holds for a request.
+/// The values in effect for a request.
 pub(crate) fn of_request<C: Configuration>(request: Request<'_>) -> &C::In<'_> {
-    // SAFETY: httpd has filled this module's place with what `create_dir_config` or `merge_dir_config` returned, and keeps
-    // it as long as the request.
+    // SAFETY: httpd has stored the result of `create_dir_config` or `merge_dir_config` in this module's entry, and
+    // keeps it as long as the request.
     unsafe { &*in_vector::<C>(request.dir_config()) }
 }
 
-/// What holds for a server, `None` where no directive of this module stands in one.
+/// The values in effect for a server, `None` if it has no directive of this module.
 pub(crate) fn of_server<C: Configuration>(server: &server_rec) -> Option<&C::In<'_>> {
-    // SAFETY: httpd has filled this module's place with null or what `create_server_config` returned, and keeps it as long
-    // as the server.
+    // SAFETY: httpd has stored null or the result of `create_server_config` in this module's entry, and keeps it as
+    // long as the server.
     unsafe { in_vector::<C>(server.module_config).as_ref() }
 }
 
-/// The structure in a vector of its owner's.
+/// The structure in its owner's vector.
 ///
 /// # Safety
-/// The vector is one of httpd's with a place for every module.
+///
+/// The vector is one of httpd's, with an entry for every module.
 pub(super) unsafe fn in_vector<'p, C: Configuration>(vector: *mut ap_conf_vector_t) -> *mut C::In<'p> {
     // SAFETY: as the caller promises.
     unsafe { module::entry(vector).read() }.cast()

@@ -1,4 +1,4 @@
-//! httpd's expressions: `%{env:GROUP}` and the like in place of a text.
+//! httpd's expressions: `%{env:GROUP}` and the like in a directive's text.
 
 use std::ffi::{CStr, c_void};
 use std::ptr::{self, null};
@@ -9,16 +9,16 @@ use crate::httpd::module;
 use crate::httpd::request::Request;
 use crate::httpd::text::c_str;
 
-/// A text that is made anew for each request.
+/// A text that is computed for each request.
 #[derive(Clone, Copy)]
 pub(crate) struct Expression<'p>(&'p ap_expr_info_t);
 
 impl<'p> Expression<'p> {
-    /// Parses what stands in a directive, or says what is wrong with it.
+    /// Parses a directive's text, or returns the error.
     pub(crate) fn parse(command: Command<'p>, text: &'p CStr) -> Result<Expression<'p>, &'p CStr> {
         let mut error = null();
-        // SAFETY: httpd's `cmd`, a C string and a place for the error's text; no look-up function of our own. What is
-        // returned lives in the directive's pool.
+        // SAFETY: httpd's `cmd`, a C string and an output pointer for the error's text; no lookup function of our own.
+        // The result lives in the directive's pool.
         unsafe {
             let (flags, index) = (AP_EXPR_FLAG_STRING_RESULT, module::index());
             let parsed = ap_expr_parse_cmd_mi(command.as_ptr(), text.as_ptr(), flags, &raw mut error, None, index);
@@ -29,22 +29,23 @@ impl<'p> Expression<'p> {
         }
     }
 
-    /// What stands for it where httpd keeps a pointer for us.
+    /// The pointer that httpd keeps for us.
     pub(crate) fn as_ptr(self) -> *const c_void {
         ptr::from_ref(self.0).cast()
     }
 
     /// # Safety
-    /// `raw` is null or what [`Expression::as_ptr`] has returned, for a configuration that lives for `'p`.
+    ///
+    /// `raw` is null or a result of [`Expression::as_ptr`] for a configuration that lives for `'p`.
     pub(crate) unsafe fn from_ptr(raw: *const c_void) -> Option<Expression<'p>> {
         // SAFETY: as the caller promises.
         unsafe { raw.cast::<ap_expr_info_t>().as_ref() }.map(Expression)
     }
 
-    /// The text for a request, or why there is none.
+    /// The text for a request, or the error.
     pub(crate) fn evaluate<'r>(self, request: Request<'r>) -> Result<Option<&'r CStr>, &'r CStr> {
         let mut error = null();
-        // SAFETY: a live request, an expression of its configuration, and a place for the error's text.
+        // SAFETY: a live request, an expression of its configuration, and an output pointer for the error's text.
         unsafe {
             let text = ap_expr_str_exec(request.as_ptr(), self.0, &raw mut error);
             c_str(error).map_or(Ok(c_str(text)), Err)

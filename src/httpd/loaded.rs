@@ -1,4 +1,4 @@
-//! Which other modules are loaded beside this one. Found out before a configuration is read.
+//! The other modules that are loaded, determined before a configuration is read.
 
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,12 +11,12 @@ static MOD_AUTH_BASIC: AtomicBool = AtomicBool::new(false);
 #[cfg(httpd = "2.2")]
 static GROUPS_BEFORE_USERS: AtomicBool = AtomicBool::new(true);
 
-/// Looks at httpd's list of modules, once it is complete.
+/// Reads httpd's list of modules, once it is complete.
 pub(crate) fn look() {
     MOD_AUTH_BASIC.store(is_linked(c"mod_auth_basic.c"), Ordering::Relaxed);
     #[cfg(httpd = "2.2")]
     {
-        // Where mod_authz_groupfile is not loaded, this module's line stands in its place.
+        // If mod_authz_groupfile is not loaded, this module's position counts instead.
         let groups = place(c"mod_authz_groupfile.c").unwrap_or_else(module::index);
         let before_users = place(c"mod_authz_user.c").is_none_or(|users| groups < users);
         GROUPS_BEFORE_USERS.store(before_users, Ordering::Relaxed);
@@ -28,26 +28,26 @@ pub(crate) fn mod_auth_basic() -> bool {
 }
 
 #[cfg(httpd = "2.2")]
-/// Whether mod_authz_groupfile decides before mod_authz_user or, where it is not loaded, would in this module's place.
+/// Whether mod_authz_groupfile decides before mod_authz_user or, if it is not loaded, would in this module's position.
 pub(crate) fn groups_come_before_users() -> bool {
     GROUPS_BEFORE_USERS.load(Ordering::Relaxed)
 }
 
-/// The place of a module in the order of loading.
+/// The position of a module in the order of loading.
 #[cfg(httpd = "2.2")]
 fn place(name: &CStr) -> Option<std::ffi::c_int> {
-    // SAFETY: a C string, which is only compared; null or a module, of which nothing changes now.
+    // SAFETY: a C string, which is only compared; the result is null or a module that does not change now.
     unsafe { ap_find_linked_module(name.as_ptr()).as_ref() }.map(|found| found.module_index)
 }
 
-/// True where this process answers requests as one user or another: by mpm_itk, mod_ruid2 and their kin, or being root.
+/// True if this process answers requests as different users: with mpm_itk, mod_ruid2 and similar modules, or as root.
 pub(crate) fn changes_user() -> bool {
     const MODULES: [&CStr; 4] = [c"mpm_itk.c", c"itk.c", c"peruser.c", c"mod_ruid2.c"];
     // SAFETY: a system call without arguments.
     MODULES.into_iter().any(is_linked) || unsafe { libc::geteuid() } == 0
 }
 
-/// Whether a module is loaded, by the name of its file: `mod_auth_basic.c`.
+/// Whether a module is loaded, by its file name: `mod_auth_basic.c`.
 pub(crate) fn is_linked(name: &CStr) -> bool {
     // SAFETY: a C string, which is only compared.
     !unsafe { ap_find_linked_module(name.as_ptr()) }.is_null()

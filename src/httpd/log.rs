@@ -1,7 +1,7 @@
 //! Lines in httpd's error log.
 //!
-//! The stock modules' lines are reproduced with their `AH` numbers, since fail2ban and people's alerts match them. Lines
-//! of our own have no number and say what to do.
+//! Lines of the stock modules are reproduced with their `AH` numbers, since fail2ban and alerts match them. Our own
+//! lines have no number and say what to do.
 
 use std::ffi::{CStr, c_int};
 use std::ptr::null;
@@ -10,7 +10,7 @@ use crate::httpd::bindings::{self, apr_status_t, esauth_log_server, server_rec};
 use crate::httpd::module;
 use crate::httpd::pool::Pool;
 
-/// httpd's log levels, as far as they are used here.
+/// The httpd log levels used here.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Level {
     Error,
@@ -33,14 +33,14 @@ impl Level {
     }
 }
 
-/// The place in the source that a line comes from; httpd shows it at level debug.
+/// The source position of a line; httpd shows it at level debug.
 #[derive(Clone, Copy)]
 pub(crate) struct Location {
     pub(crate) file: &'static CStr,
     pub(crate) line: c_int,
 }
 
-/// The [`Location`] where it is written.
+/// The [`Location`] of the call.
 macro_rules! here {
     () => {
         $crate::httpd::log::Location {
@@ -64,7 +64,7 @@ macro_rules! log_request {
 }
 pub(crate) use log_request;
 
-/// Writes a line that belongs to no request. Without a server it goes to the main server's log.
+/// Writes a line that belongs to no request; without a server, to the main server's log.
 pub(crate) fn log_server(
     location: Location,
     level: Level,

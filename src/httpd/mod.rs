@@ -1,13 +1,14 @@
-//! The ground floor: httpd's and APR's objects, made safe to use from here. Nothing in this folder knows of this module's
+//! The lowest layer: httpd's and APR's objects, made safe to use. Nothing in this folder knows this module's
 //! directives.
 //!
 //! * [`bindings`]: the declarations, generated from httpd's headers; [`boundary`]: no panic crosses it;
-//! * [`module`], [`configuration`], [`command`]: this module's place in httpd's vectors, what directives fill in there, and
-//!   the rows of the table of directives;
-//! * [`server`]: the main server and its virtual hosts; [`request`], [`table`], [`pool`], [`text`], [`words`], `expression`: what comes with a request;
+//! * [`module`], [`configuration`], [`command`]: this module's entry in httpd's vectors, the values of directives in
+//!   it, and the rows of the table of directives;
+//! * [`server`]: the main server and its virtual hosts; [`request`], [`table`], [`pool`], [`text`], [`words`],
+//!   `expression`: a request and its parts;
 //! * [`log`]: lines in the error log;
-//! * [`hook`], [`provider`], [`loaded`]: how modules call each other;
-//! * [`generation`]: what differs between the interfaces of httpd 2.4 and 2.2.
+//! * [`hook`], [`provider`], [`loaded`]: calls between modules;
+//! * [`generation`]: differences between the interfaces of httpd 2.4 and 2.2.
 
 pub(crate) mod bindings;
 pub(crate) mod boundary;

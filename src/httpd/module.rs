@@ -1,18 +1,18 @@
-//! What httpd knows this module by: its version, and its place in every vector that has one pointer for each module.
+//! This module as httpd knows it: its version, and its index in vectors with one pointer for each module.
 
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use crate::httpd::bindings::ap_conf_vector_t;
 
-/// This module's version, as the start-up line and the metrics tell it.
+/// This module's version, as in the start-up line and the metrics.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Given by httpd when it loads the module, anew each time.
+/// Assigned by httpd at each load of the module.
 static INDEX: AtomicI32 = AtomicI32::new(-1);
 
-/// Takes over the index that httpd has written into the module's record. For `register_hooks`, which httpd calls before
-/// anything else of a module.
+/// Stores the index that httpd has written into the module's record. For `register_hooks`, httpd's first call into a
+/// module.
 pub(crate) fn set_index(index: c_int) {
     INDEX.store(index, Ordering::Relaxed);
 }

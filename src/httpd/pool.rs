@@ -1,4 +1,4 @@
-//! APR pools: memory that is given back when the configuration, child or request it belongs to ends.
+//! APR pools: memory freed when its configuration, child or request ends.
 
 use std::alloc::{Layout, handle_alloc_error};
 use std::ffi::CStr;
@@ -18,6 +18,7 @@ pub(crate) struct Pool<'p> {
 
 impl<'p> Pool<'p> {
     /// # Safety
+    ///
     /// `raw` is a pool that is not cleared or destroyed during `'p`, and that no other thread uses meanwhile.
     pub(crate) unsafe fn new(raw: NonNull<apr_pool_t>) -> Self {
         Pool { raw, lives: PhantomData }
@@ -32,17 +33,17 @@ impl<'p> Pool<'p> {
         // SAFETY: the pool is alive and ours to use (see `new`).
         let raw: *mut u8 = unsafe { apr_palloc(self.as_ptr(), size.max(1) as _) }.cast();
         let Some(raw) = NonNull::new(raw) else {
-            // httpd's pools end the process by themselves when memory runs out; this is for one that does not.
+            // httpd's pools end the process by themselves when memory runs out; this is for a pool that does not.
             handle_alloc_error(Layout::new::<u8>());
         };
-        // SAFETY: `size` bytes just allocated, that nothing else points to and that last as long as the pool.
+        // SAFETY: `size` bytes just allocated, which nothing else points to and which live as long as the pool.
         unsafe {
             raw.as_ptr().write_bytes(0, size);
             slice::from_raw_parts_mut(raw.as_ptr(), size)
         }
     }
 
-    /// A value in the pool. It is never dropped, and so must not own anything.
+    /// A value in the pool. It is never dropped, and so must not own a resource.
     pub(crate) fn value<T: Copy>(self, value: T) -> &'p mut T {
         let place = self.bytes(size_of::<T>()).as_mut_ptr().cast::<T>();
         // SAFETY: large enough, and aligned: APR aligns to 8 bytes or more, which `T`, made of C types, does not exceed.
@@ -52,7 +53,7 @@ impl<'p> Pool<'p> {
         }
     }
 
-    /// `parts` one after the other, as a C string. A NUL inside a part ends the string.
+    /// Joins `parts` to a C string. A NUL inside a part ends the string.
     pub(crate) fn join(self, parts: &[&[u8]]) -> &'p CStr {
         let length: usize = parts.iter().map(|part| part.len()).sum();
         let text = self.bytes(length + 1);
@@ -68,14 +69,15 @@ impl<'p> Pool<'p> {
     /// A copy of a list, with elements as for [`Pool::value`].
     pub(crate) fn list<T: Copy>(self, list: &[T]) -> &'p mut [T] {
         let place = self.bytes(size_of_val(list)).as_mut_ptr().cast::<T>();
-        // SAFETY: large enough, and aligned as for `value`; the memory is no one else's, and lasts as long as the pool.
+        // SAFETY: large enough, and aligned as for `value`; nothing else uses the memory, which lives as long as the
+        // pool.
         unsafe {
             place.copy_from_nonoverlapping(list.as_ptr(), list.len());
             slice::from_raw_parts_mut(place, list.len())
         }
     }
 
-    /// A path from the ServerRoot on, if it is not absolute. `None` where it is none.
+    /// Makes a path absolute, relative to the ServerRoot. `None` if it is not a path.
     pub(crate) fn server_root_relative(self, path: &CStr) -> Option<&'p CStr> {
         // SAFETY: httpd's function on a live pool, and a C string.
         unsafe { c_str(ap_server_root_relative(self.as_ptr(), path.as_ptr())) }

@@ -1,4 +1,4 @@
-//! Authentication providers: what modules offer each other to check a user's password with.
+//! Authentication providers: modules' functions for checking a user's password.
 
 use std::ffi::CStr;
 use std::ptr::null_mut;
@@ -7,14 +7,14 @@ use crate::httpd::bindings::{AUTH_GENERAL_ERROR, ap_lookup_provider, authn_provi
 use crate::httpd::request::Request;
 use crate::httpd::text::c_str;
 
-/// The group that authentication providers are registered in (`AUTHN_PROVIDER_GROUP`).
+/// The provider group of authentication (`AUTHN_PROVIDER_GROUP`).
 pub(crate) const AUTHN: &CStr = c"authn";
-/// The version of their interface (`AUTHN_PROVIDER_VERSION`).
+/// The version of its interface (`AUTHN_PROVIDER_VERSION`).
 pub(crate) const AUTHN_VERSION: &CStr = c"0";
-/// The note that tells a provider by which name it is called (`AUTHN_PROVIDER_NAME_NOTE`).
+/// The note with the name that a provider is called by (`AUTHN_PROVIDER_NAME_NOTE`).
 pub(crate) const NAME_NOTE: &CStr = c"authn_provider_name";
 
-/// What a module has registered under this name. It keeps it as long as the configuration that is being read lasts.
+/// The provider that a module registered under this name, valid while the configuration being read lasts.
 pub(crate) fn look_up(name: &CStr) -> Option<&'static authn_provider> {
     // SAFETY: C strings, which are only compared; the result is null or an authentication provider.
     unsafe {
@@ -30,11 +30,11 @@ pub(crate) fn check_password(
     password: &CStr,
 ) -> authn_status {
     let Some(check_password) = provider.check_password else { return AUTH_GENERAL_ERROR };
-    // SAFETY: a registered provider's function, called as its type says: a live request and two C strings.
+    // SAFETY: a registered provider's function, called according to its type: a live request and two C strings.
     unsafe { check_password(request.as_ptr(), user.as_ptr(), password.as_ptr()) }
 }
 
-/// Asks a provider for the hash of `user:realm:password`, which comes with the status that says so. `None`: it has no such
+/// Asks a provider for the hash of `user:realm:password`, which is valid if the status says so. `None`: it has no such
 /// function.
 pub(crate) fn realm_hash<'r>(
     provider: &authn_provider,
@@ -44,7 +44,7 @@ pub(crate) fn realm_hash<'r>(
 ) -> Option<(authn_status, Option<&'r CStr>)> {
     let get_realm_hash = provider.get_realm_hash?;
     let mut hash = null_mut();
-    // SAFETY: as for the password; what is written to `hash` is a C string that lives as long as the request.
+    // SAFETY: as for the password; a result in `hash` is a C string that lives as long as the request.
     unsafe {
         let status = get_realm_hash(request.as_ptr(), user.as_ptr(), realm.as_ptr(), &raw mut hash);
         Some((status, c_str(hash)))

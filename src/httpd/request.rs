@@ -1,4 +1,4 @@
-//! A request as httpd hands it to a hook or provider.
+//! A request as httpd passes it to a hook or provider.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::marker::PhantomData;
@@ -14,7 +14,7 @@ use crate::httpd::pool::Pool;
 use crate::httpd::table::Table;
 use crate::httpd::text::c_str;
 
-/// A request, for as long as the call that it came with.
+/// A request, for the duration of the call that passed it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Request<'r> {
     raw: NonNull<request_rec>,
@@ -23,7 +23,8 @@ pub(crate) struct Request<'r> {
 
 impl<'r> Request<'r> {
     /// # Safety
-    /// `raw` is a request of httpd's that lives for `'r` and that no other thread touches meanwhile.
+    ///
+    /// `raw` is a request of httpd's that lives for `'r` and that no other thread uses meanwhile.
     pub(crate) unsafe fn new(raw: *mut request_rec) -> Option<Self> {
         NonNull::new(raw).map(|raw| Request { raw, lives: PhantomData })
     }
@@ -34,22 +35,22 @@ impl<'r> Request<'r> {
 
     /// The value of a field.
     fn get<T: Copy>(self, field: impl FnOnce(&request_rec) -> T) -> T {
-        // SAFETY: a live request, which nobody writes to during the call.
+        // SAFETY: a live request, not written to during the call.
         field(unsafe { self.raw.as_ref() })
     }
 
     fn change(self, change: impl FnOnce(&mut request_rec)) {
-        // SAFETY: a live request, which is this thread's to change; nothing refers to its fields but during `get`.
+        // SAFETY: a live request, which this thread may change; references to its fields exist only during `get`.
         change(unsafe { &mut *self.as_ptr() });
     }
 
-    /// The text in a field of httpd's, all of which live as long as the request.
+    /// The text in a field; all of them live as long as the request.
     fn text(self, field: impl FnOnce(&request_rec) -> *const c_char) -> Option<&'r CStr> {
         // SAFETY: null or a C string in the pool of the request or of its configuration.
         unsafe { c_str(self.get(field)) }
     }
 
-    /// A request that a field leads to.
+    /// Another request in a field.
     fn other(self, field: impl FnOnce(&request_rec) -> *mut request_rec) -> Option<Self> {
         // SAFETY: null, or a request that lives as long as this one, in the same thread.
         unsafe { Request::new(self.get(field)) }
@@ -65,13 +66,13 @@ impl<'r> Request<'r> {
         unsafe { Pool::new(NonNull::new_unchecked(self.get(|request| request.pool))) }
     }
 
-    /// The name the client gave, whether verified or not.
+    /// The client's user name, verified or not.
     pub(crate) fn user(self) -> Option<&'r CStr> {
         self.text(|request| request.user)
     }
 
     pub(crate) fn set_user(self, user: &'r CStr) {
-        // httpd's type is without const, but no one writes through it.
+        // httpd's type lacks const, but nobody writes through it.
         self.change(|request| request.user = user.as_ptr().cast_mut());
     }
 
@@ -84,12 +85,12 @@ impl<'r> Request<'r> {
         self.text(|request| request.uri).unwrap_or(c"")
     }
 
-    /// True where the client uses httpd as a forward proxy: other header names and another status apply then.
+    /// True if the client uses httpd as a forward proxy, with other header names and another status.
     pub(crate) fn is_forward_proxy(self) -> bool {
         self.get(|request| request.proxyreq) as u32 == bindings::PROXYREQ_PROXY
     }
 
-    /// `AuthType`, as written.
+    /// `AuthType`, as written in the configuration.
     pub(crate) fn auth_type(self) -> Option<&'r CStr> {
         // SAFETY: httpd's function on a live request; the text lives in its pool or the configuration's.
         unsafe { c_str(ap_auth_type(self.as_ptr())) }
@@ -101,22 +102,22 @@ impl<'r> Request<'r> {
         unsafe { c_str(ap_auth_name(self.as_ptr())) }
     }
 
-    /// The request that this one belongs to, where httpd itself asks on the side.
+    /// The request that this subrequest belongs to.
     pub(crate) fn main(self) -> Option<Self> {
         self.other(|request| request.main)
     }
 
-    /// The request that was redirected, within the server, to this one.
+    /// The request that was internally redirected to this one.
     pub(crate) fn previous(self) -> Option<Self> {
         self.other(|request| request.prev)
     }
 
-    /// The one that this request was redirected to last; itself where it was not.
+    /// The last request that this one was internally redirected to, or itself.
     pub(crate) fn last(self) -> Self {
         std::iter::successors(Some(self), |request| request.other(|request| request.next)).last().unwrap_or(self)
     }
 
-    /// The status of the answer, as of now.
+    /// The current status of the answer.
     pub(crate) fn status(self) -> c_int {
         self.get(|request| request.status)
     }
@@ -126,10 +127,10 @@ impl<'r> Request<'r> {
         self.get(|request| request.method_number)
     }
 
-    /// Says in the answer that no other method will do.
+    /// Declares in the answer that no other method is allowed.
     pub(crate) fn allow_only(self, method: c_int) {
         let methods = self.get(|request| request.allowed_methods);
-        // SAFETY: the request is ours to change during a hook, and has such a list as long as it lives.
+        // SAFETY: a hook may change the request, whose list of methods lives as long as it does.
         unsafe { (*methods).method_mask = 1 << method }
     }
 
@@ -138,13 +139,13 @@ impl<'r> Request<'r> {
         self.text(|request| request.handler)
     }
 
-    /// What httpd shows in place of its own status line for the answer.
+    /// A status line to show instead of httpd's own.
     #[cfg(httpd = "2.2")]
     pub(crate) fn set_status_line(self, line: &'static CStr) {
         self.change(|request| request.status_line = line.as_ptr());
     }
 
-    /// The address of the client, or of its user agent where a proxy is trusted to tell it (2.4: mod_remoteip).
+    /// The address of the client, or the one reported by a trusted proxy (2.4: mod_remoteip).
     pub(crate) fn client_address(self) -> &'r CStr {
         #[cfg(httpd = "2.4")]
         let address = self.text(|request| request.useragent_ip);
@@ -159,18 +160,18 @@ impl<'r> Request<'r> {
         unsafe { ap_set_content_type(self.as_ptr(), content_type.as_ptr()) }
     }
 
-    /// Writes a part of the answer's body. Where the client has gone away, to nobody.
+    /// Writes a part of the answer's body; discarded if the client has disconnected.
     pub(crate) fn write(self, bytes: &[u8]) {
         // SAFETY: httpd's function on a live request; it copies the bytes.
         unsafe { ap_rwrite(bytes.as_ptr().cast(), bytes.len() as c_int, self.as_ptr()) };
     }
 
-    /// What the directives say about the request, one pointer for each module.
+    /// The values of directives for the request, one pointer for each module.
     pub(crate) fn dir_config(self) -> *mut ap_conf_vector_t {
         self.get(|request| request.per_dir_config)
     }
 
-    /// What this module has kept with the request; null at first.
+    /// This module's data on the request; null at first.
     pub(crate) fn module_data(self) -> *mut c_void {
         // SAFETY: a request's vector of pointers, one for each module at its index, made with the request.
         unsafe { module::entry(self.get(|request| request.request_config)).read() }
@@ -186,7 +187,7 @@ impl<'r> Request<'r> {
         unsafe { &*self.get(|request| request.connection) }
     }
 
-    /// What this module has kept with the request's connection; null at first.
+    /// This module's data on the request's connection; null at first.
     pub(crate) fn connection_data(self) -> *mut c_void {
         // SAFETY: a connection has such a vector as a request has.
         unsafe { module::entry(self.connection().conn_config).read() }
@@ -197,9 +198,10 @@ impl<'r> Request<'r> {
         unsafe { module::entry(self.connection().conn_config).write(data) }
     }
 
-    /// Memory that lasts as long as the connection.
+    /// Memory that lives as long as the connection.
     pub(crate) fn connection_pool(self) -> Pool<'r> {
-        // SAFETY: a connection has a pool, which lives as long, longer than the request, and belongs to the same thread.
+        // SAFETY: a connection has a pool, which lives as long, longer than the request, and belongs to the same
+        // thread.
         unsafe { Pool::new(NonNull::new_unchecked(self.connection().pool)) }
     }
 
@@ -213,17 +215,17 @@ impl<'r> Request<'r> {
         self.table(|request| request.headers_out)
     }
 
-    /// Headers that the response carries also when it is an error.
+    /// Headers of the response, including error responses.
     pub(crate) fn err_headers_out(self) -> Table<'r> {
         self.table(|request| request.err_headers_out)
     }
 
-    /// What modules tell each other about the request.
+    /// Notes between modules about the request.
     pub(crate) fn notes(self) -> Table<'r> {
         self.table(|request| request.notes)
     }
 
-    /// Writes a line to the error log; see [`crate::httpd::log::log_request`]. Composes it only where its level is logged.
+    /// Writes a line to the error log; see [`crate::httpd::log::log_request`]. Composes it only if its level is logged.
     pub(crate) fn log(self, location: Location, level: Level, status: apr_status_t, parts: &[&[u8]]) {
         // SAFETY: a live request, and C strings that outlive the calls.
         unsafe {

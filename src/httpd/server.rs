@@ -10,11 +10,11 @@ pub(crate) fn servers(main: &server_rec) -> impl Iterator<Item = &server_rec> {
     std::iter::successors(Some(main), |server| unsafe { server.next.as_ref() })
 }
 
-/// Requests that the server can serve at once (`MaxRequestWorkers`), once its configuration is complete.
+/// Requests that the server can serve at once (`MaxRequestWorkers`), once the configuration is complete.
 pub(crate) fn workers() -> usize {
     let ask = |query: u32| {
         let mut answer = 0;
-        // SAFETY: a place for the answer.
+        // SAFETY: an output pointer for the answer.
         let status = unsafe { ap_mpm_query(query as c_int, &mut answer) };
         usize::try_from(answer).ok().filter(|_| status == APR_SUCCESS as c_int).unwrap_or(1).max(1)
     };

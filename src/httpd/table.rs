@@ -1,4 +1,4 @@
-//! APR tables: text by name, names without regard to case.
+//! APR tables: texts by name, with case-insensitive names.
 
 use std::ffi::CStr;
 use std::marker::PhantomData;
@@ -15,6 +15,7 @@ pub(crate) struct Table<'r> {
 
 impl<'r> Table<'r> {
     /// # Safety
+    ///
     /// `raw` is a table that lives for `'r` and belongs to this thread.
     pub(crate) unsafe fn new(raw: *mut apr_table_t) -> Self {
         Table { raw, lives: PhantomData }
@@ -27,7 +28,7 @@ impl<'r> Table<'r> {
 
     /// Sets `name`, a text of this library that outlives every request, to `value`.
     pub(crate) fn set(self, name: &'static CStr, value: &'r CStr) {
-        // SAFETY: a live table, which keeps the two pointers; both texts live as long as it.
+        // SAFETY: a live table, which keeps the two pointers; both texts live as long as it does.
         unsafe { apr_table_setn(self.raw, name.as_ptr(), value.as_ptr()) }
     }
 

@@ -1,4 +1,4 @@
-//! Words, as httpd splits the lines of its configuration.
+//! Words of a text, split like the lines of httpd's configuration.
 
 use std::ffi::CStr;
 
@@ -6,7 +6,7 @@ use crate::httpd::bindings::ap_getword_conf;
 use crate::httpd::pool::Pool;
 use crate::httpd::text::c_str;
 
-/// The words of `text`, split as httpd splits its configuration, quotes and backslashes included.
+/// The words of `text`, split like httpd's configuration, with quotes and backslashes.
 pub(crate) fn words<'p>(pool: Pool<'p>, text: &'p CStr) -> impl Iterator<Item = &'p CStr> {
     let mut rest = text.as_ptr();
     std::iter::from_fn(move || {

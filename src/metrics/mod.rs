@@ -1,4 +1,4 @@
-//! The pages that show an operator what the server has counted: one for Prometheus, a section of mod_status's.
+//! The pages that show the server's counters: one for Prometheus, and a section of mod_status's.
 
 pub(crate) mod prometheus;
 pub(crate) mod status;

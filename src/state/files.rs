@@ -1,7 +1,7 @@
-//! The files of one child process: every password and group file that a request of it has needed, in memory.
+//! The files of one child process: every password and group file that its requests have needed, in memory.
 //!
-//! Those that the server's configuration names stay for as long as the child does. Those that only a `.htaccess` names are
-//! for its author to choose, so their size is bounded, and they are given back when they are no longer used.
+//! Files named in the server's configuration stay as long as the child. Files named only by a `.htaccess` are chosen by
+//! its author, so their size is bounded, and they are freed when no longer used.
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
@@ -24,7 +24,7 @@ use crate::httpd::log::{Level, here, log_request, log_server};
 use crate::httpd::request::Request;
 use crate::state::verdicts;
 
-/// What to tell about a line of a file that is too long for the stock module.
+/// The effect of a line that is too long for the stock module.
 const fn long_line(kind: FileKind) -> &'static [u8] {
     match kind {
         #[cfg(httpd = "2.4")]
@@ -37,50 +37,50 @@ const fn long_line(kind: FileKind) -> &'static [u8] {
         FileKind::Users => {
             b" has 8191 bytes or more: it counts as one line, but stock httpd cuts it and reads the rest as another"
         }
-        // The stock module cuts that, too, after 8191 bytes.
+        // The stock module also cuts such a line after 8191 bytes.
         #[cfg(httpd = "2.2")]
         FileKind::Groups => b" has 16 MiB or more: it and the lines after it are ignored; split it in two",
     }
 }
 
-/// How long a file that only a `.htaccess` names is kept unused.
+/// How long an unused file named only by a `.htaccess` is kept.
 const KEPT_UNUSED: Duration = Duration::from_secs(300);
 
-/// How many of these are kept, of each kind, however small.
+/// Maximum number of these kept of each kind, however small.
 const MOST_OTHERS: usize = 1024;
 
-/// Bytes that a file which only a `.htaccess` names may have, and all of them together for each kind. Written only when a
-/// child starts.
+/// Size limit in bytes of a file named only by a `.htaccess`, and of all of them together for each kind. Written only
+/// when a child starts.
 static LIMIT: AtomicU64 = AtomicU64::new(0);
 
-/// The content of `path` as of now. What is new about the file is logged; a failure is left to the caller to report.
+/// The current content of `path`. Logs events of the file; the caller reports a failure.
 pub(crate) fn passwords(request: Request<'_>, path: &CStr) -> Result<Arc<Snapshot<Passwords>>, Unreadable> {
     let kind = FileKind::Users;
     let store = store();
     store.passwords.with(store, path, |file| report(request, kind, path, file.current(kind)))
 }
 
-/// As [`passwords`], for a group file.
+/// The same for a group file.
 pub(crate) fn groups(request: Request<'_>, path: &CStr) -> Result<Arc<Snapshot<Groups>>, Unreadable> {
     let kind = FileKind::Groups;
     let store = store();
     store.groups.with(store, path, |file| report(request, kind, path, file.current(kind)))
 }
 
-/// A child starts: takes the limit for files that only a `.htaccess` names, and reads those of the server's configuration
-/// ahead of the first request that needs them.
+/// Starts a child: stores the limit for files named only by a `.htaccess`, and reads the files of the server's
+/// configuration before the first request needs them.
 pub(crate) fn start(limit: u64) {
     LIMIT.store(limit, Ordering::Relaxed);
     let store = store();
-    // Whatever user a request is going to be answered as, it may not be this one.
+    // If the process changes its user, requests may not be answered as this one.
     if !store.proves_rights {
         store.passwords.named.values().for_each(|file| file.preload(FileKind::Users));
         store.groups.named.values().for_each(|file| file.preload(FileKind::Groups));
     }
 }
 
-/// Gives back the files of `.htaccess` that have not been used for a while. Called with every request, since no other
-/// thread is there to do it; mostly has nothing to do.
+/// Frees the `.htaccess` files that have not been used for a while. Called with every request, since no other thread
+/// can do it; usually has nothing to do.
 pub(crate) fn give_back_unused() {
     let Some(store) = STORE.get() else { return };
     let now = store.began.elapsed();
@@ -95,21 +95,21 @@ pub(crate) fn give_back_unused() {
     }
 }
 
-/// Has the allocator give back what it keeps for later.
+/// Makes the allocator return its free memory to the system.
 fn give_back_free_memory() {
     #[cfg(target_env = "gnu")]
-    // SAFETY: touches nothing that is in use.
+    // SAFETY: touches no memory in use.
     unsafe {
         libc::malloc_trim(0);
     }
 }
 
-/// A file cannot be read: the status that stock httpd would put in front of its line.
+/// A file cannot be read, for the status that stock httpd puts in front of its line.
 #[derive(Clone, Copy)]
 pub(crate) struct Unreadable(pub(crate) apr_status_t);
 
 struct Store {
-    /// The process that it is of.
+    /// The process that owns the store.
     process: u32,
     /// Whether requests may be answered with other rights than the process has now.
     proves_rights: bool,
@@ -117,18 +117,18 @@ struct Store {
     groups: Files<Groups>,
     watcher: Arc<Watcher>,
     began: Instant,
-    /// When the files of `.htaccess` are to be looked through next, in seconds since the store began.
+    /// When to check the `.htaccess` files next, in seconds since the store was created.
     looked_through: AtomicU64,
-    /// The store of a process that was forked from this one.
+    /// The store of a process forked from this one.
     forked: OnceBox<Store>,
 }
 
-/// Made when first asked for, which is after the fork; it ends with the child, like the memory it is in. (The parent,
-/// in which the library is loaded and unloaded at every restart, never asks.)
+/// Created on first use, which is after the fork; it ends with the child, like its memory. (The parent, which loads and
+/// unloads the library at every restart, never uses it.)
 static STORE: OnceBox<Store> = OnceBox::new();
 
-/// The store of this process. One that a fork has copied is left alone: what it holds was read with other rights, its
-/// watches are shared with the process it comes from, and its locks may be held by threads that are not here.
+/// The store of this process. A copy made by a fork is left alone: its content was read with other rights, its watches
+/// are shared with the process it came from, and its locks may be held by threads that do not exist here.
 fn store() -> &'static Store {
     let process = process::id();
     let mut store = STORE.get_or_init(|| Box::new(Store::new()));
@@ -163,19 +163,19 @@ impl Store {
 
 /// Files of one kind by path.
 struct Files<T> {
-    /// Those that the server's configuration names. Finding one takes no lock.
+    /// Those named in the server's configuration. Finding one takes no lock.
     named: HashMap<CString, File<T>>,
-    /// Those that only a `.htaccess` names.
+    /// Those named only by a `.htaccess`.
     others: Mutex<HashMap<CString, Kept<T>>>,
 }
 
 struct File<T> {
     source: Source<T>,
-    /// How many of the source's loads are in the server's counters.
+    /// Number of the source's loads that are already in the server's counters.
     counted: AtomicU64,
 }
 
-/// A file, and when it was used last, since the store began.
+/// A file and its time of last use, since the store was created.
 struct Kept<T> {
     file: Arc<File<T>>,
     used: Duration,
@@ -188,12 +188,12 @@ impl<T> Default for Files<T> {
 }
 
 impl<T: Parse + Measure> Files<T> {
-    /// Makes room for a file that the server's configuration names.
+    /// Adds a file named in the server's configuration.
     fn name(&mut self, path: &CStr, watcher: &Arc<Watcher>, proves_rights: bool) {
         self.named.entry(path.to_owned()).or_insert_with(|| File::new(path, watcher, proves_rights, None));
     }
 
-    /// Has `work` done with the file of `path`.
+    /// Calls `work` with the file of `path`.
     fn with<R>(&self, store: &Store, path: &CStr, work: impl FnOnce(&File<T>) -> R) -> R {
         if let Some(file) = self.named.get(path) {
             return work(file);
@@ -223,7 +223,7 @@ impl<T: Parse + Measure> Files<T> {
         file
     }
 
-    /// Drops those that have not been used for longest, but not that of `path`, until they are small enough together.
+    /// Drops the files unused for longest, except that of `path`, until the total is within the limit.
     fn keep_within_limit(&self, path: &CStr) {
         let mut others = self.others();
         let limit = LIMIT.load(Ordering::Relaxed);
@@ -238,7 +238,7 @@ impl<T: Parse + Measure> Files<T> {
         }
     }
 
-    /// How many were given back.
+    /// Number of files freed.
     fn give_back_unused(&self, now: Duration) -> usize {
         let mut others = self.others();
         let before = others.len();
@@ -247,12 +247,12 @@ impl<T: Parse + Measure> Files<T> {
     }
 
     fn others(&self) -> MutexGuard<'_, HashMap<CString, Kept<T>>> {
-        // What a panic leaves behind is whole: every change of it is one step.
+        // A panic leaves the state consistent: every change of it is one step.
         self.others.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Drops the one that has not been used for longest, but not that of `path`. False where there is none.
+/// Drops the file unused for longest, except that of `path`. False if there is none.
 fn drop_oldest<T>(others: &mut HashMap<CString, Kept<T>>, path: &CStr) -> bool {
     let candidates = others.iter().filter(|(other, _)| other.as_c_str() != path);
     let oldest = candidates.min_by_key(|(_, kept)| kept.used).map(|(path, _)| path.clone());
@@ -271,7 +271,7 @@ impl<T: Parse> File<T> {
         File { source, counted: AtomicU64::new(0) }
     }
 
-    /// Bytes of the file as it is in memory.
+    /// Size of the file in bytes, as it is in memory.
     fn size(&self) -> u64 {
         self.source.last_read().map_or(0, |snapshot| snapshot.file_size())
     }
@@ -294,7 +294,7 @@ impl<T: Parse + Measure> File<T> {
         self.count_loads(kind);
     }
 
-    /// Adds to the server's counters what this child has read since it did so last.
+    /// Adds this child's loads since the last call to the server's counters.
     fn count_loads(&self, kind: FileKind) {
         let loads = self.source.loads();
         let counted = self.counted.load(Ordering::Relaxed);
@@ -310,7 +310,7 @@ impl<T: Parse + Measure> File<T> {
     }
 }
 
-/// What an operator is told about the content of a file of so many bytes.
+/// Reports the contents of a file of this size.
 trait Measure {
     fn contents(&self, bytes: u64) -> Contents;
 }
@@ -403,7 +403,7 @@ fn status(request: Request<'_>, path: &[u8], error: ReadError) -> apr_status_t {
         ReadError::Os(number) => number,
         ReadError::TooLarge | ReadError::OverLimit { .. } => EFBIG,
         ReadError::NotRegular => {
-            // Stock httpd says this where it opens files, outside of any request.
+            // Stock httpd logs this where it opens files, outside of any request.
             let tag = generation::tag("AH00554: ");
             let parts = [tag, b"Access to file ", path, b" denied by server: not a regular file"];
             log_server(here!(), Level::Error, 0, None, request.pool(), &parts);

@@ -1,5 +1,5 @@
-//! What lasts from one request to the next: the files of a child process, the verdicts of the server, and the counting of
-//! how its requests came out.
+//! State that outlives a request: the files of a child process, the verdicts of the server, and the counted outcomes of
+//! requests.
 
 pub(crate) mod files;
 pub(crate) mod outcomes;

@@ -1,8 +1,8 @@
-//! How each request came out, counted once, and noted for the access log.
+//! The outcome of each request, counted once, and noted for the access log.
 //!
 //! A request may be authenticated several times (subrequests, internal redirects), by this module's hook or by another
-//! module that calls it as its provider, and be denied by a `Require` after that. So what is learned on the way is kept
-//! with the request that the client sent ([`Progress`]), and counted when httpd logs it.
+//! module that calls it as its provider, and then be denied by a `Require`. So the progress is kept with the client's
+//! request ([`Progress`]), and counted when httpd logs it.
 
 use std::ffi::{CStr, c_int, c_void};
 use std::ptr::without_provenance_mut;
@@ -16,29 +16,29 @@ use crate::httpd::log::{Level, log_request};
 use crate::httpd::request::Request;
 use crate::state::{files, verdicts};
 
-/// How a request came out, as far as authentication is concerned.
+/// The outcome of a request, as far as authentication is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Outcome {
-    /// It was let in.
+    /// It was admitted.
     Granted,
-    /// The password is not that of the user.
+    /// The password is wrong.
     WrongPassword,
     /// No file has the user.
     UnknownUser,
-    /// It came without credentials.
+    /// It had no credentials.
     NoCredentials,
-    /// Its credentials were of another scheme than Basic.
+    /// Its credentials had a scheme other than Basic.
     OtherScheme,
-    /// The user was authenticated, but is in none of the groups required.
+    /// The user was authenticated, but is in none of the required groups.
     NotInGroup,
-    /// The user was authenticated, but some other requirement was not met.
+    /// The user was authenticated, but another requirement was not met.
     OtherRequirement,
-    /// It was refused unjudged, after too many failures.
+    /// It was refused without a verdict, after too many failures.
     LockedOut,
-    /// The queue for hashes was full.
+    /// The hash queue was full.
     QueueFull,
-    /// Something is wrong with the configuration, a file or this program.
+    /// The configuration, a file or this program has a fault.
     Error,
 }
 
@@ -62,8 +62,8 @@ impl Outcome {
 const VERDICT_NOTE: &CStr = c"esauth-verdict";
 const HASH_NOTE: &CStr = c"esauth-hash-us";
 
-/// Runs `body`, what a function does that httpd calls for a request. If it panics, the answer is `refusal`, the request
-/// is counted as an error and its log has a line. The panic's own text has gone to the main error log by then.
+/// Runs `body`, the content of a function that httpd calls for a request. If it panics, the answer is `refusal`, the
+/// request is counted as an error, and its log gets a line. The panic's own text has then gone to the main error log.
 pub(crate) fn guard_request<T>(request: Request<'_>, refusal: T, body: impl FnOnce() -> T) -> T {
     let answer = guard(None, || Some(body()));
     answer.unwrap_or_else(|| {
@@ -81,23 +81,23 @@ pub(crate) fn guard_request<T>(request: Request<'_>, refusal: T, body: impl FnOn
     })
 }
 
-/// Notes how authentication came out. If the request is authenticated again, the later outcome counts.
+/// Notes the outcome of authentication. If the request is authenticated again, the later outcome counts.
 pub(crate) fn note(request: Request<'_>, outcome: Outcome) {
     let (initial, is_side) = Initial::of(request);
     let before = initial.progress();
-    // What is asked for on the side (an included file, an entry of a listing, the text of an error) changes nothing for a
+    // A side request (an included file, an entry of a listing, the text of an error) does not change the outcome of a
     // request that was authenticated itself.
     if before.outcome().is_none() || before.is_side() || !is_side {
         initial.set(Progress::new(outcome, is_side));
     }
 }
 
-/// Notes why a requirement was not met; counts if none of the others is met either.
+/// Notes an unmet requirement; it counts if no other requirement is met either.
 pub(crate) fn note_unmet(request: Request<'_>, outcome: Outcome) {
     note_authorization(request, |progress| progress.unmet(outcome));
 }
 
-/// Adds what came of a request after it was authenticated: of the one that its progress is of, not of one on the side.
+/// Adds the outcome of authorization, if the request is the one that its progress is about, not a side request.
 fn note_authorization(request: Request<'_>, change: impl FnOnce(Progress) -> Progress) {
     let (initial, is_side) = Initial::of(request);
     let before = initial.progress();
@@ -106,13 +106,13 @@ fn note_authorization(request: Request<'_>, change: impl FnOnce(Progress) -> Pro
     }
 }
 
-/// Notes how long a hash took that was computed for this request.
+/// Notes the duration of a hash computed for this request.
 pub(crate) fn note_hash(request: Request<'_>, took: Duration) {
     let microseconds = request.pool().join(&[took.as_micros().to_string().as_bytes()]);
     Initial::of(request).0.0.notes().set(HASH_NOTE, microseconds);
 }
 
-/// httpd's call for a request that it has let in.
+/// Called for a request that httpd has admitted.
 pub(crate) unsafe extern "C" fn let_in(raw: *mut request_rec) -> c_int {
     guard(DECLINED, || {
         // SAFETY: httpd calls its hooks with a live request.
@@ -123,7 +123,7 @@ pub(crate) unsafe extern "C" fn let_in(raw: *mut request_rec) -> c_int {
     })
 }
 
-/// httpd's call when the answer has been sent, with the request that came from the client.
+/// Called when the answer has been sent, with the client's request.
 pub(crate) unsafe extern "C" fn log_transaction(raw: *mut request_rec) -> c_int {
     guard(OK as c_int, || {
         // SAFETY: httpd calls its hooks with a live request.
@@ -141,7 +141,7 @@ fn count(request: Request<'_>) {
     if let Some(cache) = verdicts::verifier() {
         cache.counters().count(outcome as u8);
     }
-    // The access log shows the notes of the request that was redirected to last.
+    // The access log shows the notes of the last redirected request.
     last.notes().set(VERDICT_NOTE, reason(outcome));
     if last != request {
         if let Some(microseconds) = request.notes().get(HASH_NOTE) {
@@ -150,12 +150,13 @@ fn count(request: Request<'_>) {
     }
 }
 
-/// The request that came from the client, with which its progress is kept.
+/// The client's request, which holds the progress.
 #[derive(Clone, Copy)]
 struct Initial<'r>(Request<'r>);
 
 impl<'r> Initial<'r> {
-    /// That of `request`, and whether this is only asked for on the side: by a subrequest, or for the text of an error.
+    /// The initial request of `request`, and whether that is a side request: a subrequest, or one for the text of an
+    /// error.
     fn of(request: Request<'r>) -> (Initial<'r>, bool) {
         let (mut initial, mut is_side) = (request, false);
         loop {
@@ -179,10 +180,10 @@ impl<'r> Initial<'r> {
     }
 }
 
-/// What is known about a request's authentication, in a word, so that keeping it takes no memory. 0: nothing.
+/// The progress of a request's authentication, in one word, so that keeping it takes no memory. 0: none.
 ///
 /// From the lowest bits: the outcome of authentication, that of authorization (each 0 or one more than the outcome's
-/// number), whether it was let in, whether all of it was asked for on the side only.
+/// number), whether the request was admitted, whether only side requests were authenticated.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Progress(usize);
 
@@ -211,25 +212,25 @@ impl Progress {
         Outcome::ALL.get((self.0 & 0xff).checked_sub(1)?).copied()
     }
 
-    /// The final outcome of a request that was answered with `status`. `None` where authentication of ours did not decide.
+    /// The final outcome of a request answered with `status`. `None` if our authentication did not decide.
     fn concluded(self, status: c_int) -> Option<Outcome> {
         let outcome = self.outcome()?;
         match outcome {
-            // A file that was left out of a listing, say.
+            // For example, a file left out of a listing.
             _ if self.is_side() && outcome != Outcome::Granted && status < 400 => None,
             Outcome::Granted if self.0 & LET_IN == 0 => {
                 let unmet = ((self.0 >> UNMET) & 0xff).checked_sub(1).and_then(|number| Outcome::ALL.get(number));
                 Some(unmet.copied().unwrap_or(Outcome::OtherRequirement))
             }
             Outcome::Granted => Some(Outcome::Granted),
-            // Whoever was asked after us did let it in.
+            // A module asked after us admitted it.
             _ if self.0 & LET_IN != 0 => None,
             _ => Some(outcome),
         }
     }
 }
 
-/// What an outcome is called in the metrics and in the access log.
+/// The name of an outcome in the metrics and the access log.
 pub(crate) fn reason(outcome: Outcome) -> &'static CStr {
     match outcome {
         Outcome::Granted => c"granted",
@@ -245,11 +246,11 @@ pub(crate) fn reason(outcome: Outcome) -> &'static CStr {
     }
 }
 
-/// The word for several outcomes at once.
+/// The verdict that several outcomes share.
 pub(crate) fn verdict(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Granted => "granted",
-        // Not judged.
+        // No verdict.
         Outcome::LockedOut | Outcome::QueueFull | Outcome::Error => "failed",
         _ => "denied",
     }

@@ -1,4 +1,5 @@
-//! The verified cache of the running server: made once before the children are forked, and kept across `graceful`.
+//! The verified cache of the running server: created once before the children are forked, and kept at a graceful
+//! restart.
 
 use std::ffi::CStr;
 use std::io;
@@ -10,29 +11,29 @@ use esauth_engine::verification::{FileKind, Settings, Unprotected, Verifier};
 use crate::httpd::bindings::{apr_pool_t, esauth_keep_memory, esauth_kept_memory};
 use crate::httpd::pool::Pool;
 
-/// What all children of the server share, in the configuration's pool.
+/// State shared by all children of the server, in the configuration's pool.
 #[derive(Clone, Copy)]
 struct Server<'p> {
     cache: Verifier,
     settings: Settings,
-    /// True where the cache is that of the configuration before.
+    /// True if the cache was taken over from the previous configuration.
     is_adopted: bool,
     files: &'p [NamedFile<'p>],
 }
 
-/// A file that the configuration names.
+/// A file named in the configuration.
 pub(crate) type NamedFile<'p> = (FileKind, &'p CStr);
 
 /// Null until the configuration is complete.
 static SERVER: AtomicPtr<Server<'static>> = AtomicPtr::new(null_mut());
 
-/// The configuration is about to be replaced.
+/// Called when the configuration is about to be replaced.
 pub(crate) fn forget() {
     SERVER.store(null_mut(), Ordering::Relaxed);
 }
 
 fn server() -> Option<&'static Server<'static>> {
-    // SAFETY: null or in the configuration's pool, complete, and not changed while anybody else looks.
+    // SAFETY: null, or in the configuration's pool, complete, and not changed while anybody reads it.
     unsafe { SERVER.load(Ordering::Acquire).as_ref() }
 }
 
@@ -41,27 +42,27 @@ pub(crate) fn verifier() -> Option<&'static Verifier> {
     server().map(|server| &server.cache)
 }
 
-/// What keeps others from the cache's memory and could not be had, with the reason.
+/// The refused protections of the cache's memory, with the reason.
 pub(crate) type Missing = Vec<(Unprotected, io::Error)>;
 
-/// The files that the configuration names, `.htaccess` files aside.
+/// The files named in the configuration, `.htaccess` files aside.
 pub(crate) fn named_files() -> &'static [NamedFile<'static>] {
     server().map_or(&[], |server| server.files)
 }
 
-/// Makes the cache, or takes over the one that the configuration before this one had. The named files get counters of
-/// their own.
+/// Creates the cache, or takes over that of the previous configuration. The named files get counters of their own.
 ///
 /// # Safety
-/// `process` is the process's pool and `configuration` the configuration's, which the files' paths live as long as; this
-/// is the parent's only thread.
+///
+/// `process` is the process's pool and `configuration` the configuration's, which the files' paths live as long as;
+/// this is the parent's only thread.
 pub(crate) unsafe fn establish<'p>(
     process: *mut apr_pool_t,
     configuration: Pool<'p>,
     settings: Settings,
     files: &[NamedFile<'p>],
 ) -> io::Result<Missing> {
-    // SAFETY: the process's pool; what is kept there was put there by `renew`, in this process.
+    // SAFETY: the process's pool; its entry was stored by `renew`, in this process.
     let kept = unsafe {
         let memory = NonNull::new(esauth_kept_memory(process));
         memory.and_then(|memory| Verifier::adopt(memory.cast(), settings))
@@ -75,18 +76,19 @@ pub(crate) unsafe fn establish<'p>(
     let files = configuration.list(files);
     let server = configuration.value(Server { cache, settings, is_adopted: kept.is_some(), files });
     SERVER.store(from_mut(server).cast(), Ordering::Release);
-    // SAFETY: the parent answers no requests; what it does with the cache from here on opens the memory again.
+    // SAFETY: the parent answers no requests; any later use of the cache opens the memory again.
     unsafe { cache.close() }?;
     Ok(missing)
 }
 
-/// Forgets everything after all, where [`establish`] has taken over a cache but the restart is not a graceful one.
+/// Forgets all verdicts, if [`establish`] has taken over a cache but the restart is not graceful.
 ///
 /// # Safety
+///
 /// As for [`establish`], which has been called.
 pub(crate) unsafe fn start_afresh(process: *mut apr_pool_t) -> io::Result<Missing> {
     let Some(&adopted) = server().filter(|server| server.is_adopted) else { return Ok(Missing::new()) };
-    // SAFETY: as the caller promises; nobody else looks at the place before the children are forked.
+    // SAFETY: as the caller promises; nobody else reads it before the children are forked.
     unsafe {
         let (cache, missing) = renew(process, adopted.settings)?;
         name_files(&cache, adopted.files);
@@ -96,7 +98,7 @@ pub(crate) unsafe fn start_afresh(process: *mut apr_pool_t) -> io::Result<Missin
     }
 }
 
-/// Opens the cache to this process, a child that is to answer requests.
+/// Opens the cache in this process, a child about to answer requests.
 pub(crate) fn open() -> io::Result<()> {
     server().map_or(Ok(()), |server| server.cache.open())
 }
@@ -105,14 +107,15 @@ fn name_files(cache: &Verifier, files: &[NamedFile<'_>]) {
     cache.name_files(files.iter().map(|(kind, path)| (*kind, path.to_bytes())));
 }
 
-/// A new cache, with its memory kept in place of its predecessor's.
+/// Creates a cache, whose memory replaces that of its predecessor.
 ///
 /// # Safety
+///
 /// As for [`establish`].
 unsafe fn renew(process: *mut apr_pool_t, settings: Settings) -> io::Result<(Verifier, Missing)> {
     let (cache, missing) = Verifier::create(settings)?;
-    // SAFETY: as the caller promises; the parent answers no requests, so nothing in it uses the predecessor's memory. The
-    // children that do have mappings of their own.
+    // SAFETY: as the caller promises; the parent answers no requests, so nothing in it uses the predecessor's memory.
+    // The children that use it have mappings of their own.
     unsafe {
         if let Some(predecessor) = NonNull::new(esauth_kept_memory(process)) {
             Verifier::release(predecessor.cast());

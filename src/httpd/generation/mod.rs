@@ -1,4 +1,4 @@
-//! What differs between the interfaces of httpd 2.4 and httpd 2.2; build.rs says which one this is built for.
+//! Differences between the interfaces of httpd 2.4 and httpd 2.2; build.rs chooses the one to build for.
 //!
 //! Both offer the same names: [`HTTPD`], [`LINE_RULES`], [`tag`], [`hook_authentication`], [`register_provider`],
 //! [`too_many_requests`], [`is_configuration_test`] and [`run_user`].

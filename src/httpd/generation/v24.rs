@@ -12,29 +12,29 @@ use crate::httpd::bindings::{
 use crate::httpd::hook::RequestHook;
 use crate::httpd::request::Request;
 
-/// What this is built for.
+/// The httpd generation of this build.
 pub(crate) const HTTPD: &str = "2.4";
 
-/// How httpd 2.4 joins lines.
+/// httpd 2.4's rules for joining lines.
 pub(crate) const LINE_RULES: LineRules = LineRules::Httpd24;
 
-/// The unique tag that 2.4 puts in front of a line of its log.
+/// The unique tag in front of 2.4's log lines.
 pub(crate) const fn tag(tag: &str) -> &[u8] {
     tag.as_bytes()
 }
 
-/// The status for a client that is to come back later.
+/// The status for a client that must retry later.
 pub(crate) const fn too_many_requests(_request: Request<'_>) -> c_int {
     429
 }
 
-/// Whether the configuration is read by `httpd -t`, not by `httpd -S` or the like, which only show something of it.
+/// Whether `httpd -t` reads the configuration, not `httpd -S` or the like, which only display parts of it.
 pub(crate) fn is_configuration_test() -> bool {
     // SAFETY: takes a number and returns one.
     unsafe { ap_state_query(bindings::AP_SQ_RUN_MODE as c_int) == bindings::AP_SQ_RM_CONFIG_TEST as c_int }
 }
 
-/// The numbers of the user and the group that `User` and `Group` name.
+/// The numeric user and group of `User` and `Group`.
 pub(crate) fn run_user() -> (u32, u32) {
     // SAFETY: written while httpd reads its configuration, by this thread.
     unsafe {
@@ -43,25 +43,28 @@ pub(crate) fn run_user() -> (u32, u32) {
     }
 }
 
-/// Authentication that is not to be repeated for a subrequest or internal redirect under the same configuration.
+/// Authentication that is not repeated for a subrequest or internal redirect under the same configuration.
 const PER_CONFIGURATION: c_int = bindings::AP_AUTH_INTERNAL_PER_CONF as c_int;
 
 /// Registers the authentication hook, to be called before that of the modules named in `before`.
 ///
 /// # Safety
-/// This is the time to register hooks; `before` ends with null and stays as long as this library is loaded.
+///
+/// Hooks may be registered now; `before` ends with null and stays as long as this library is loaded.
 pub(crate) unsafe fn hook_authentication(hook: RequestHook, before: *const *const c_char) {
     // SAFETY: as the caller promises.
     unsafe { ap_hook_check_authn(Some(hook), null(), before, APR_HOOK_MIDDLE as c_int, PER_CONFIGURATION) }
 }
 
-/// Registers a provider, in place of another of the same name where there is one.
+/// Registers a provider, replacing another of the same name.
 ///
-/// httpd compares the number of providers that allow [`PER_CONFIGURATION`] with the number of names, so one that takes
-/// over a name must not be counted again: it would make up for a module that wants authentication for every URI.
+/// httpd compares the number of providers that allow [`PER_CONFIGURATION`] with the number of names, so a provider that
+/// takes over a name must not be counted again: it would compensate for a module that wants authentication for every
+/// URI.
 ///
 /// # Safety
-/// `pool` is the configuration's, at the time of registrations; `provider` is of the type that belongs to `group` and
+///
+/// `pool` is the configuration's, while registrations are allowed; `provider` has the type that belongs to `group` and
 /// `version`, and stays as long as this library is loaded.
 pub(crate) unsafe fn register_provider(
     pool: *mut apr_pool_t,
