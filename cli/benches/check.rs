@@ -1,4 +1,4 @@
-//! What `esauth check` takes for a million lines: `cargo bench -p esauth_cli`.
+//! Time of `esauth check` for a million lines: `cargo bench -p esauth_cli`.
 
 #![allow(
     clippy::unwrap_used,
@@ -7,7 +7,7 @@
     reason = "what fails while a benchmark is set up ends it"
 )]
 
-// As the tests do: this uses a part of it.
+// Like the tests, this uses only a part of it.
 #[allow(dead_code)]
 #[path = "../../tests/harness/scratch.rs"]
 mod scratch;
@@ -25,7 +25,7 @@ const RUNS: usize = 5;
 
 fn main() {
     let folder = Scratch::new();
-    // No two hashes are alike, and all have the zeros that their last characters end in.
+    // No two hashes are alike, and all have the required zeros in their last characters.
     let salted = |number: usize| number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let bcrypt = |number| format!("$2y$10${:021x}e{:030x}e", salted(number), salted(number));
     let apr1 = |number| format!("$apr1${:08x}${:021x}0", salted(number) as u32, salted(number));

@@ -1,5 +1,5 @@
-//! The command line. `xtask/` includes this file and `finding.rs`, and makes completions and manual pages from them: so they
-//! use nothing else of this crate.
+//! The command line. `xtask/` includes this file and `finding.rs` to make completions and manual pages, so they use
+//! nothing else of this crate.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ const STATUS: &str = "Exit status: 0: no problem found, 1: a problem found, 2: t
 const EXPLAINED: &str = "Exit status: 0 where the request passes, 1 where it is refused, 2 where it could not be judged (wrong \
                          usage, a file that cannot be read or has faults).";
 
-/// Checks the files, the set-up and the running server of rust_esauth, the Apache httpd module for HTTP Basic
+/// Checks the files, the setup and the running server of rust_esauth, the Apache httpd module for HTTP Basic
 /// authentication.
 #[derive(Parser)]
 #[command(name = "esauth", version, after_help = STATUS, disable_help_subcommand = true)]
@@ -34,9 +34,9 @@ pub(crate) enum Command {
     Explain(ExplainOptions),
 }
 
-/// Looks for faults in password, group and roles files.
+/// Finds faults in password, group and roles files.
 ///
-/// Every line is judged as the module judges it: by the same code.
+/// Every line is judged by the module's own code.
 #[derive(Args)]
 pub(crate) struct CheckOptions {
     /// Password files (AuthUserFile), as htpasswd makes them.
@@ -80,7 +80,7 @@ pub(crate) enum Generation {
     V24,
 }
 
-/// Follows a request from the certificate to the cluster and says what is wrong.
+/// Follows a request from the certificate to the cluster and reports faults.
 ///
 /// Passwords are read from a file, from the environment or from the terminal, never from the command line.
 #[derive(Args)]
@@ -116,7 +116,8 @@ pub(crate) struct VerifyOptions {
     #[arg(long, value_name = "PORT", default_value_t = 80)]
     pub(crate) http_port: u16,
 
-    /// Elasticsearch's own address. It must not answer on any address of this machine but the loopback's, nor at HOST.
+    /// Elasticsearch's own address. It must not answer on any address of this machine except the loopback's, nor at
+    /// HOST.
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) backend: Option<String>,
 
@@ -155,9 +156,9 @@ pub(crate) struct StatusOptions {
     pub(crate) user_password: Option<PathBuf>,
 }
 
-/// Says what EsAuthRoles decides about a request, and why.
+/// Explains how EsAuthRoles decides about a request, and why.
 ///
-/// The request is judged as the module judges it: by the same code.
+/// The request is judged by the module's own code.
 #[derive(Args)]
 pub(crate) struct ExplainOptions {
     /// Method and target as Elasticsearch gets them, such as 'GET /logs-*/_search'.
@@ -171,11 +172,11 @@ pub(crate) struct ExplainOptions {
     #[arg(long, value_name = "NAME")]
     pub(crate) user: String,
 
-    /// A group file (AuthGroupFile): the groups that the user is in are their roles.
+    /// A group file (AuthGroupFile): the user's groups are their roles.
     #[arg(long, value_name = "FILE")]
     pub(crate) groups: Vec<PathBuf>,
 
-    /// A role of the user, beside those of the group file.
+    /// A role of the user, in addition to those of the group file.
     #[arg(long, value_name = "NAME")]
     pub(crate) role: Vec<String>,
 
@@ -192,19 +193,18 @@ pub(crate) struct ExplainOptions {
     pub(crate) json: bool,
 }
 
-/// How a server is reached.
+/// How to reach a server.
 #[derive(Args)]
 pub(crate) struct Access {
     /// Trust the certificates in this file (PEM) instead of the system's.
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
 
-    /// A certificate to show to a server that asks for one (SSLVerifyClient), in PEM form, with those between it and its
-    /// CA.
+    /// A certificate for a server that asks for one (SSLVerifyClient), in PEM form, with those between it and its CA.
     #[arg(long, value_name = "FILE")]
     pub(crate) cert: Option<PathBuf>,
 
-    /// The private key of that certificate, in PEM form and not encrypted. Without it: it is in the same file.
+    /// The private key of that certificate, in PEM form and not encrypted. Default: from the certificate's file.
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub(crate) key: Option<PathBuf>,
 

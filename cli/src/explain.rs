@@ -1,4 +1,4 @@
-//! `esauth explain`: what EsAuthRoles decides about one request, and why. By the code that decides in the server.
+//! `esauth explain`: how EsAuthRoles decides about one request, and why, by the code that decides in the server.
 
 use std::fs;
 use std::path::Path;
@@ -12,13 +12,13 @@ use crate::outcome::Outcome;
 use crate::terminal;
 use crate::text::printable;
 
-/// What there is to say.
+/// The explanation.
 #[derive(serde::Serialize)]
 struct Explanation {
     user: String,
     roles: Vec<String>,
     passes: bool,
-    /// What is sent in place of the target.
+    /// The target sent instead of the original.
     #[serde(skip_serializing_if = "Option::is_none")]
     sent_as: Option<String>,
     actions: Vec<&'static str>,
@@ -127,7 +127,7 @@ fn rights(roles: &Roles, options: &ExplainOptions) -> Result<Rights, String> {
     Ok(Rights::of(roles, names.iter().map(Vec::as_slice)))
 }
 
-/// The roles of a file, or everything that is wrong in it.
+/// The roles of a file, or all of its faults.
 fn roles(path: &Path) -> Result<Roles, String> {
     Roles::parse(&read(path)?).map_err(|faults| {
         let lines: Vec<String> = faults.iter().map(|fault| format!("{}: {fault}", path.display())).collect();

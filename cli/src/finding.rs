@@ -1,4 +1,4 @@
-//! The kinds of findings of `esauth check`, which its options name too.
+//! The kinds of findings of `esauth check`, which its options name, too.
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -7,31 +7,31 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Code {
-    /// The user has a line further up, which is the one that counts.
+    /// An earlier line is this user's, and that one counts.
     DuplicateUser,
     /// No colon, or nothing behind it: nobody can log in.
     NoHash,
     /// A plain-text password instead of a hash: nobody can log in.
     PlainText,
-    /// A hash of no family that httpd knows: nobody can log in.
+    /// A hash of no known family: nobody can log in.
     UnknownHash,
-    /// A hash that no password has, such as one that was cut off: nobody can log in.
+    /// A hash that no password matches, such as one that was cut off: nobody can log in.
     MalformedHash,
     /// A hash with something added, such as a blank in front of it: nobody can log in.
     AlteredHash,
-    /// A line that htdigest made: of no use to Basic.
+    /// A line made by htdigest, for Digest only.
     DigestLine,
-    /// A hash that is quickly guessed once the file is stolen.
+    /// A hash that can be guessed quickly once the file is stolen.
     WeakHash,
     /// A client that sends no name logs in with this line's password.
     EmptyName,
     /// A blank before the colon is part of the user's name.
     BlankInName,
-    /// A character that nobody sees is part of a name.
+    /// An invisible character is part of a name.
     InvisibleInName,
-    /// A name that clients send in other bytes than the file has it.
+    /// A name that clients send in other bytes than the file contains.
     NameEncoding,
-    /// Two names look alike and are not the same.
+    /// Two different names look alike.
     LookAlike,
     /// The first name of the file begins with a byte order mark.
     ByteOrderMark,
@@ -55,11 +55,11 @@ pub(crate) enum Code {
     UnknownMember,
     /// A comma is part of a member's name.
     CommaInMember,
-    /// The words of a comment behind a group's members are members too.
+    /// The words of a comment behind a group's members are members, too.
     TrailingComment,
     /// A user who is in no group.
     NoGroup,
-    /// A roles file that cannot be enforced: all is refused.
+    /// A roles file that cannot be enforced: every request is refused.
     RolesFault,
     /// A role that nobody has.
     UnusedRole,

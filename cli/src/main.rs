@@ -1,4 +1,4 @@
-//! `esauth`: looks at password and group files, at a whole set-up from the outside, and at a running server.
+//! `esauth`: checks password, group and roles files, a whole setup from the outside, and a running server.
 
 mod arguments;
 mod check;

@@ -1,4 +1,4 @@
-//! What a command has found, which its exit status tells.
+//! The result of a command, which determines its exit status.
 
 /// Whether all is well.
 pub(crate) enum Outcome {

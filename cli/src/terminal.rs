@@ -1,4 +1,4 @@
-//! How things look on a terminal. Where the output is none, or NO_COLOR is set, `anstream` takes the colours away.
+//! Styles on a terminal. If the output is none, or NO_COLOR is set, `anstream` removes the colours.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -9,17 +9,17 @@ fn in_style(style: Style, text: impl Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
-/// What is as it should be.
+/// A good result.
 pub(crate) fn good(text: impl Display) -> String {
     in_style(AnsiColor::Green.on_default(), text)
 }
 
-/// What is not.
+/// A bad result.
 pub(crate) fn bad(text: impl Display) -> String {
     in_style(AnsiColor::Red.on_default().bold(), text)
 }
 
-/// What matters less, or was not looked at.
+/// Less important, or skipped.
 pub(crate) fn faint(text: impl Display) -> String {
     in_style(Style::new().dimmed(), text)
 }
@@ -29,7 +29,7 @@ pub(crate) fn strong(text: impl Display) -> String {
     in_style(Style::new().bold(), text)
 }
 
-/// Prints everything at once. A reader that has gone away, such as `head`, is no failure.
+/// Prints everything at once. A reader that has closed the pipe, such as `head`, is no failure.
 pub(crate) fn print(text: &str) -> Result<(), String> {
     let mut output = anstream::stdout().lock();
     printed(output.write_all(text.as_bytes()).and_then(|()| output.flush()))

@@ -1,6 +1,6 @@
-//! Characters that a person does not see, or that change how others are shown.
+//! Characters that are invisible, or that change how others are displayed.
 
-/// True for control characters, for white space other than a blank, and for what has no width: Unicode's
+/// True for control characters, white space other than a blank, and characters without width: Unicode's
 /// Default_Ignorable_Code_Point, interlinear annotation, the empty Braille pattern.
 pub(crate) fn is_invisible(character: char) -> bool {
     character != ' '
@@ -29,8 +29,8 @@ pub(crate) fn is_invisible(character: char) -> bool {
             ))
 }
 
-/// A name from a file or a server as a person can read it, without what could play tricks on a terminal: an invisible
-/// character as `\u{202e}`, a byte that is not UTF-8 as `\xff`.
+/// A name from a file or a server in readable form, safe for a terminal: an invisible character as `\u{202e}`, a byte
+/// that is not UTF-8 as `\xff`.
 pub(crate) fn printable(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {

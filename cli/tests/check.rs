@@ -1,4 +1,4 @@
-//! `esauth check` finds each fault, and what it says about who can log in is what a running httpd with the module does.
+//! `esauth check` finds each fault, and its verdict on who can log in matches a running httpd with the module.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,7 +22,7 @@ use harness::scratch::Scratch;
 use program::{Run, esauth};
 use serde_json::Value;
 
-/// Users of the file with each fault: name, and the password that would be right.
+/// Users of a file with each fault: name, and the password that would be right.
 const USERS: &[(&str, &str)] = &[
     ("bcrypt", "secret"),
     ("cheap", "secret"),
@@ -52,7 +52,7 @@ const USERS: &[(&str, &str)] = &[
     ("after", "secret"),
 ];
 
-/// Kinds that mean that nobody can log in.
+/// Kinds with which nobody can log in.
 const FATAL: &[&str] = &["no-hash", "plain-text", "unknown-hash", "malformed-hash", "digest-line"];
 
 const SHA: &str = "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=";
@@ -176,7 +176,7 @@ fn whom_the_check_calls_able_to_log_in_the_running_module_lets_in_and_nobody_els
         },
     });
     for &(name, password) in USERS {
-        // Of a user in no line at all the check says nothing, and of `twice` it judges the first line, which has
+        // The check says nothing about a user without a line, and judges only the first line of `twice`, which has
         // another password.
         let says_no = found.iter().any(|(kind, _, user)| user == name && FATAL.contains(&kind.as_str()));
         let has_line = !["swallowed", "blank"].contains(&name);
@@ -209,14 +209,14 @@ fn groups_and_users_are_held_against_each_other() {
     let expected: Vec<_> =
         expected.iter().map(|&(kind, line, name)| (kind.to_owned(), line, name.to_owned())).collect();
     assert_eq!(found, expected);
-    // Each alone, there is nothing to hold it against.
+    // Each alone has nothing to be compared with.
     let run = check(&["--groups", groups]);
     assert!(findings(&run).iter().all(|(kind, ..)| kind != "unknown-member"));
     assert_eq!(check(&[users, "--allow", "weak-hash"]).status, 0);
 }
 
-/// Lines that look right: with what stands in the file, what a client sends for it, the finding, and whether the client
-/// gets in.
+/// Lines that look right: the name in the file, the one a client sends, the finding, and whether the client is
+/// admitted.
 const LOOKS_RIGHT: &[(&str, &str, &str, bool)] = &[
     ("\u{feff}first:HASH", "first", "byte-order-mark", false),
     ("plain:HASH", "plain", "", true),
@@ -241,7 +241,7 @@ const LOOKS_RIGHT: &[(&str, &str, &str, bool)] = &[
     ("last:HASH ", "last", "", true),
 ];
 
-/// What stock httpd answers to this user, whose password is "secret".
+/// Stock httpd's answers to this user, whose password is "secret".
 fn stock_answers(users: &Path, groups: &Path, require: &str, names: &[&str]) -> Vec<u16> {
     let installation = Installation::get();
     let modules = ["auth_basic", "authn_file", "authz_user", "authz_groupfile"];
@@ -283,7 +283,7 @@ fn a_line_that_looks_right_and_is_not_is_found_and_stock_httpd_refuses_its_user(
     let names: Vec<_> = LOOKS_RIGHT.iter().map(|(_, name, ..)| *name).collect();
     let expected: Vec<_> = LOOKS_RIGHT.iter().map(|&(.., gets_in)| if gets_in { 200 } else { 401 }).collect();
     assert_eq!(stock_answers(&users, &groups, "valid-user", &names), expected);
-    // Whoever knows of the other accent gets in with it.
+    // A client that knows the other accent is admitted.
     let able = LOOKS_RIGHT.iter().filter(|&&(_, _, kind, gets_in)| gets_in || kind == "name-encoding").count();
     assert_eq!(run.json["files"][0]["can_log_in"], able);
 }
@@ -293,7 +293,7 @@ fn a_group_file_that_looks_right_and_is_not_is_found_and_stock_httpd_refuses_its
     let folder = Scratch::new();
     let names = ["alice", "bob", "carol", "dave", "eve", "frank", "gina"];
     let users = folder.write("users", names.map(|name| format!("{name}:{SHA}\n")).concat());
-    // One group on three lines, as it is meant; a list with commas; a note; one that takes in the next group.
+    // One intended group on three lines; a list with commas; a note; one that swallows the next group.
     let text = "\u{feff}first: alice\nlist: bob \\\n  carol \\\n  dave\ncommas: eve, frank\nnoted: gina # and alice\n\
                 open: bob \\\nhidden: carol\n";
     let groups = folder.write("groups", text);
@@ -352,7 +352,7 @@ fn names_that_look_alike_are_found() {
     let alike: Vec<_> = findings(&run).into_iter().filter(|(kind, ..)| kind == "look-alike").collect();
     let expected = [(2, "alice\\u{200b}"), (4, "rene\u{301}"), (6, "bob")];
     assert_eq!(alike, expected.map(|(line, name)| ("look-alike".to_owned(), line, name.to_owned())));
-    // A member is told which user may be meant.
+    // The finding suggests the user that may be meant.
     let run = check(&[users.to_str().unwrap(), "--groups", groups.to_str().unwrap()]);
     let unknown = run.json["files"][1]["findings"][0]["message"].as_str().unwrap();
     assert!(unknown.ends_with("; did you mean alice?"), "{unknown}");
@@ -388,7 +388,7 @@ fn hashes_are_counted_by_kind_and_measured() {
     let folder = Scratch::new();
     let text: String = (0..30).map(|n| format!("u{n}:{SHA}\n")).collect();
     let cheap = "$2y$04$Ub9qVQIdR5j2PmraY4inw.hl6PDkZQ4R9.nbiAuCQLBZcEqfzDCiu";
-    // What takes minutes is given up.
+    // A hash that takes minutes is given up.
     let endless = cheap.replace("$04$", "$25$");
     let path = folder.write("users", format!("{text}a:{cheap}\nb:{cheap}\nc:{endless}\nd:word\n"));
     let began = Instant::now();

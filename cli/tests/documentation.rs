@@ -1,10 +1,10 @@
-//! What the documentation shows is what happens. Each fenced block of README.md, docs/ and their kin says behind its fence
-//! who runs it (```` ```sh debian ````), and one that nobody runs fails here:
+//! The documentation shows what really happens. The tag behind each fence in README.md, docs/ and other pages says who runs
+//! the block (```` ```sh debian ````); a block that nothing runs fails here:
 //!
 //! | block | run |
 //! |---|---|
 //! | `sh`, `text` with names of systems | one after the other, by scripts/package_test.sh, on such a system (see scripts/follow.sh) |
-//! | `sh make` | by .ci/run or a person; here the targets are held against the Makefile |
+//! | `sh make` | by .ci/run or a person; here the targets are compared with the Makefile |
 //! | `sh esauth`, `console`, `json …` | here, against a running server |
 //! | `apache`, `text configtest` | here, by `httpd -t`; `2.4` or `2.2` behind it: on that one only |
 //! | `yaml elasticsearch` | by every script that starts Elasticsearch |
@@ -35,7 +35,7 @@ use harness::scratch::Scratch;
 use program::{Run, esauth, esauth_with};
 use serde_json::Value;
 
-/// Systems whose commands no test runs, and why. What they have in common with the others is run there.
+/// Systems whose commands no test runs, and why. Commands shared with other systems are run there.
 const NOT_RUN: [(&str, &str); 1] = [(
     "httpd-2.2",
     "its mod_ssl wants an OpenSSL that no distribution of today has; `make test APXS=…` installs there, and tries the virtual hosts",
@@ -58,7 +58,7 @@ impl Block {
         format!("{}:{}", self.page, self.line)
     }
 
-    /// Its lines without remarks, each as words.
+    /// Its lines without comments, each as words.
     fn commands(&self) -> impl Iterator<Item = Vec<&str>> {
         let lines = self.text.lines().map(|line| line.split(" #").next().unwrap());
         lines.map(|line| line.split_whitespace().collect())
@@ -101,7 +101,7 @@ fn blocks_of(page: &str) -> Vec<Block> {
     blocks
 }
 
-/// The blocks of a language with this word behind it, of which there must be some.
+/// The blocks of a language with this word behind it; there must be some.
 fn blocks_with(language: &str, mark: &str) -> Vec<Block> {
     let found: Vec<_> = blocks().into_iter().filter(|block| block.is(language, mark)).collect();
     assert!(!found.is_empty(), "no ```{language} {mark}");
@@ -204,7 +204,7 @@ fn trouble_shooting_has_every_log_line() {
     let page = fs::read_to_string(workspace().join("docs/trouble-shooting.md")).unwrap();
     let mut lines = BTreeSet::new();
     for source in sources(&workspace().join("src")) {
-        // Numbers of stock httpd, and what follows our own name up to a value or the end of the text's first part.
+        // Stock httpd's numbers, and our own texts up to the first value or the end of the text's first part.
         let digits = |text: &str| text.chars().take_while(char::is_ascii_digit).collect::<String>();
         lines.extend(source.split("\"AH").skip(1).map(|rest| format!("AH{}", digits(rest))));
         let texts =
@@ -216,7 +216,7 @@ fn trouble_shooting_has_every_log_line() {
     assert!(missing.is_empty(), "not in docs/trouble-shooting.md: {missing:?}");
 }
 
-/// The content of each file of Rust in a folder and those below it.
+/// The content of each Rust file in a folder and below it.
 fn sources(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let content = |path: PathBuf| match path.extension() {
@@ -227,7 +227,7 @@ fn sources(folder: &Path) -> Vec<String> {
     entries.flat_map(content).collect()
 }
 
-/// What httpd says to a configuration with the paths of Debian, in which the password file has this mode.
+/// httpd's output for a configuration with Debian's paths, whose password file has this mode.
 fn configtest(text: &str, mode: u32) -> (Option<i32>, String) {
     let installation = Installation::get();
     let mut modules = vec!["alias", "authz_host", "headers", "proxy", "proxy_http"];
@@ -303,7 +303,7 @@ fn configtest_warns_in_the_words_shown() {
     }
 }
 
-/// The shipped virtual host for groups as it is followed through docs/, and a page with metrics.
+/// The shipped virtual host for groups as docs/ sets it up, and a page with metrics.
 fn documented_server() -> front::Running {
     const METRICS: &str = "ProxyPass /esauth-metrics !\n\
         <Location /esauth-metrics>\nSetHandler rust-esauth-metrics\n</Location>\nProxyPass / ";
@@ -349,7 +349,7 @@ fn commands_of_esauth_do_what_they_say() {
     }
 }
 
-/// The runs behind the page of esauth: of `check` on files with a few faults, and of `verify` on a server without any.
+/// The runs shown on esauth's page: of `check` on files with a few faults, and of `verify` on a server without any.
 fn shown_runs(is_json: bool) -> BTreeMap<&'static str, Run> {
     let folder = Scratch::new();
     let hash = |setting: &str| harness::crypt::hash(b"secret", setting).expect("the C library knows bcrypt");
@@ -390,7 +390,7 @@ fn esauth_prints_what_is_shown() {
     for block in consoles {
         let (command, shown) = block.text.split_once('\n').unwrap();
         let name = command.split_whitespace().nth(2).unwrap();
-        // Of what is found on the way of a request, addresses and times are other ones here.
+        // Addresses and times in the output of verify differ here.
         let is_same: fn(&str) -> String =
             if name == "verify" { |line| line.chars().take(19).collect() } else { without_times };
         let comparable = |text: &str| -> Vec<String> {
@@ -401,7 +401,7 @@ fn esauth_prints_what_is_shown() {
     }
 }
 
-/// A line with single blanks and without the numbers in front of `ms`.
+/// A line with single blanks, and without the numbers in front of `ms`.
 fn without_times(line: &str) -> String {
     let words: Vec<_> = line.split_whitespace().collect();
     let is_time = |index: usize| words.get(index + 1) == Some(&"ms");
@@ -432,7 +432,7 @@ fn json_has_the_members_shown() {
 
 #[test]
 fn htpasswd_is_taught_with_a_cost_that_is_not_weak() {
-    // nginx hashes at every request: its page says why the cost is lower there.
+    // nginx hashes at every request; its page explains the lower cost.
     let is_for_nginx = |file: &PathBuf| file.strip_prefix(workspace()).unwrap().to_string_lossy().contains("nginx");
     let folders = ["docs", "apache", "nginx", "packaging/debian"].map(|folder| workspace().join(folder));
     let mut files: Vec<_> =
@@ -462,7 +462,7 @@ fn htpasswd_is_taught_with_a_cost_that_is_not_weak() {
     assert_eq!((made(&["-C", "10"]), made(&[])), (0, 1));
 }
 
-/// The names of all members, those of a list's first element for the whole of it.
+/// The names of all members, with those of a list's first element for the whole list.
 fn members(value: &Value) -> Vec<String> {
     match value {
         // Its names are data.

@@ -1,4 +1,4 @@
-//! `esauth explain` says what EsAuthRoles decides, and `esauth check` what is wrong with a roles file.
+//! `esauth explain` shows the decision of EsAuthRoles, and `esauth check` the faults of a roles file.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
@@ -11,7 +11,7 @@ use program::{Run, esauth};
 const ROLES: &str =
     "shop-a:\n  cluster: [ monitor ]\n  indices:\n    - names: [ 'shopa-*' ]\n      privileges: [ read ]\n";
 
-/// What it says to a user of the group `shop-a`, with these files.
+/// Its output for a user of the group `shop-a`, with these files.
 fn explain(roles: &str, request: &str, body: &str) -> Run {
     let folder = std::env::temp_dir().join(format!("esauth-explain-{}-{:p}", std::process::id(), &request));
     fs::create_dir_all(&folder).unwrap();

@@ -1,4 +1,4 @@
-//! `esauth status` shows what a running httpd with the module counts.
+//! `esauth status` shows the counters of a running httpd with the module.
 
 #![allow(
     clippy::unwrap_used,
@@ -99,7 +99,7 @@ fn on_a_terminal_it_is_shown_each_second_anew_with_rates() {
     drop(command);
     let mut shown = String::new();
     let deadline = Instant::now() + Duration::from_secs(20);
-    // Requests go on until a rate of them is seen.
+    // Requests continue until their rate is shown.
     let rate_is_shown = |shown: &str| {
         let mut rows = shown.lines().filter(|line| line.trim_start().starts_with("granted"));
         rows.any(|line| line.split_whitespace().nth(1).is_some_and(|rate| rate.contains('.') && rate != "0.0"))
@@ -120,9 +120,9 @@ fn on_a_terminal_it_is_shown_each_second_anew_with_rates() {
 fn open_terminal() -> (File, File) {
     let (mut master, mut slave) = (0, 0);
     let nothing = std::ptr::null_mut();
-    // SAFETY: the two places are there for the descriptors; all else may be null.
+    // SAFETY: valid memory for the two descriptors; all other arguments may be null.
     let result = unsafe { libc::openpty(&raw mut master, &raw mut slave, nothing, nothing.cast(), nothing.cast()) };
     assert_eq!(result, 0);
-    // SAFETY: two descriptors that nobody else has.
+    // SAFETY: two descriptors that nobody else owns.
     unsafe { (File::from_raw_fd(master), File::from_raw_fd(slave)) }
 }

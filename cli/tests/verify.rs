@@ -1,4 +1,4 @@
-//! `esauth verify` passes on the shipped virtual hosts, and finds what is wrong with each of a row of broken ones.
+//! `esauth verify` passes on the shipped virtual hosts, and finds the fault in each of several broken ones.
 
 #![allow(
     clippy::unwrap_used,
@@ -17,7 +17,7 @@ mod front;
 use front::{Certificate, Front, others_address};
 use program::{esauth, esauth_with};
 
-/// Leaves the calling test out on an httpd that the shipped virtual hosts cannot be run on as they are here.
+/// Skips the calling test on an httpd that cannot run the shipped virtual hosts unchanged.
 macro_rules! need_tls {
     () => {
         if front::is_impossible() {
@@ -184,7 +184,7 @@ fn a_limit_that_names_methods_is_found_to_let_the_others_through() {
 #[test]
 fn paths_beside_the_root_that_are_let_through_are_found() {
     need_tls!();
-    // Each leaves the root guarded.
+    // Each leaves the root protected.
     for (section, open) in [
         ("<LocationMatch \"^/_\">", "200 for GET /_cluster/settings"),
         ("<LocationMatch \"^/[^_]\">", "200 for GET /Esauth-Verify/_search?size=0"),
@@ -201,7 +201,7 @@ fn paths_beside_the_root_that_are_let_through_are_found() {
 #[test]
 fn a_virtual_host_of_another_name_that_leads_to_the_back_end_is_found() {
     need_tls!();
-    // The first of an address is the one for names that no other has.
+    // The first virtual host of an address serves names that no other has.
     let open = "<VirtualHost *:${ES_TLS_PORT}>\nServerName other\nSSLEngine On\nSSLCertificateFile \
                 ${ES_CERTIFICATE}\nSSLCertificateKeyFile ${ES_CERTIFICATE_KEY}\nProxyPass / ${ES_BACKEND}/\n\
                 </VirtualHost>\n<VirtualHost *:${ES_TLS_PORT}>\nServerName localhost\n<Location />\n\
@@ -253,7 +253,7 @@ fn a_section_that_demands_a_certificate_is_named_as_a_cause() {
     need_tls!();
     let section = "</Proxy>\n<Location />\nSSLVerifyClient require\n</Location>";
     let edited = Front::new("users").edit("SSLEngine On", "SSLEngine On\n    SSLCACertificateFile ${ES_CLIENT_CA}");
-    // Plain HTTP has no certificates: only the first virtual host is to demand them.
+    // Plain HTTP has no certificates: only the first virtual host must demand them.
     let front = edited.plain_port_for_all(Some("Redirect permanent / https://localhost/\n")).edit("</Proxy>", section);
     let run = front.start().verify(&["--cert", "client.both"]);
     assert!(run.found("no-credentials").starts_with("403"), "{}", run.output);
@@ -286,7 +286,7 @@ fn a_password_file_that_is_served_as_a_document_is_found() {
 #[test]
 fn a_refusal_without_a_realm_is_found() {
     need_tls!();
-    // Whatever answers here, it is not Basic authentication.
+    // The answer is not Basic authentication.
     let front = Front::new("users").edit("ProxyPass / ${ES_BACKEND}/", "Redirect 401 /").start();
     let run = front.verify(&[]);
     assert_eq!(run.failed(), ["no-credentials", "right-password", "options"], "{}", run.output);

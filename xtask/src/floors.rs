@@ -1,10 +1,10 @@
-//! Which floor each part of each crate stands on. A file may import what stands below it and beside it, never above.
+//! The layers of each crate, here called floors. A file may import files below it and beside it, never above.
 
-/// The floors of one crate.
+/// The layers of one crate.
 pub(crate) struct House {
     /// The folder of its sources.
     pub(crate) folder: &'static str,
-    /// The files and folders directly in it, without `.rs`, from the top floor to the ground.
+    /// The files and folders directly in it, without `.rs`, from the top layer to the lowest.
     pub(crate) floors: &'static [&'static [&'static str]],
 }
 

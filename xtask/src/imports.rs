@@ -1,4 +1,5 @@
-//! Which files of a crate import which others: read from the tokens of their sources, so that paths in macros count as well.
+//! The imports between the files of a crate, read from the tokens of their sources, so that paths in macros count as
+//! well.
 
 use std::collections::HashMap;
 
@@ -9,26 +10,26 @@ pub(crate) type ModulePath = Vec<String>;
 
 /// A source file of a crate.
 pub(crate) struct Source {
-    /// Its name, as messages tell it.
+    /// Its name for messages.
     pub(crate) name: String,
-    /// The module that it is.
+    /// Its module.
     pub(crate) module: ModulePath,
     /// Its content.
     pub(crate) tokens: TokenStream,
 }
 
-/// That one file uses what another defines.
+/// An import: one file uses an item of another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Import {
     /// Indexes of the two files.
     pub(crate) from: usize,
     pub(crate) to: usize,
-    /// Where, and by which path.
+    /// The line and the path.
     pub(crate) line: usize,
     pub(crate) path: String,
 }
 
-/// The imports of a crate, each pair of files once. Inline modules belong to their file; those for tests are left out.
+/// The imports of a crate, each pair of files once. Inline modules belong to their file; test modules are skipped.
 pub(crate) fn imports(sources: &[Source]) -> Vec<Import> {
     let modules: HashMap<&[String], usize> =
         sources.iter().enumerate().map(|(index, source)| (&source.module[..], index)).collect();
@@ -47,7 +48,7 @@ pub(crate) fn imports(sources: &[Source]) -> Vec<Import> {
     imports
 }
 
-/// A path and the line it stands in.
+/// A path and its line.
 type Found = (ModulePath, usize);
 
 struct Reader<'m> {
@@ -63,7 +64,7 @@ impl Reader<'_> {
         self.read_paths(tokens, module, &names);
     }
 
-    /// Reads the `use` declarations; `names` receives the modules that they give a name.
+    /// Reads the `use` declarations; adds the modules that they name to `names`.
     fn read_uses(&mut self, tokens: TokenStream, module: &ModulePath, names: &mut HashMap<String, ModulePath>) {
         let tokens: Vec<TokenTree> = tokens.into_iter().collect();
         let mut is_test = false;
@@ -77,7 +78,7 @@ impl Reader<'_> {
                 }
                 TokenTree::Ident(word) if word == "mod" => {
                     if let Some(TokenTree::Group(_)) = tokens.get(index + 2) {
-                        // A module of its own, with names of its own: read when its turn comes.
+                        // A separate module with its own names: read in its turn.
                         index += 2;
                     }
                     is_test = false;
@@ -92,7 +93,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads what stands behind `use`, or a part of it behind `prefix`.
+    /// Reads the part of a `use` declaration behind `prefix`.
     fn read_tree(
         &mut self,
         tokens: &[TokenTree],
@@ -136,7 +137,7 @@ impl Reader<'_> {
         self.found.push((resolved, line));
     }
 
-    /// Reads the paths that stand in code.
+    /// Reads the paths in code.
     fn read_paths(&mut self, tokens: TokenStream, module: &ModulePath, names: &HashMap<String, ModulePath>) {
         let tokens: Vec<TokenTree> = tokens.into_iter().collect();
         let mut is_test = false;
@@ -181,7 +182,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A path as it is written, from the crate's root on. `None` where it leads out of the crate or to a local name.
+    /// The absolute path of a path in the source. `None` if it leads out of the crate or to a local name.
     fn resolve(&self, path: &[String], module: &ModulePath, names: &HashMap<String, ModulePath>) -> Option<ModulePath> {
         let (first, rest) = path.split_first()?;
         let child = [&module[..], std::slice::from_ref(first)].concat();
@@ -204,12 +205,12 @@ fn is_punct(token: Option<&TokenTree>, sign: char) -> bool {
     matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == sign)
 }
 
-/// Whether `::` stands there.
+/// Whether `::` is at this position.
 fn is_path_sign(tokens: &[TokenTree], at: usize) -> bool {
     is_punct(tokens.get(at), ':') && is_punct(tokens.get(at + 1), ':')
 }
 
-/// Whether an attribute says that what follows is for tests only.
+/// Whether an attribute restricts the next item to tests.
 fn is_cfg_test(attribute: &TokenStream) -> bool {
     let text: String = attribute.to_string().split_whitespace().collect();
     text.starts_with("cfg(test") || text.starts_with("cfg(all(test")

@@ -1,4 +1,4 @@
-//! `layers`: no file imports one on a floor above its own, and no files import each other in a circle.
+//! `layers`: no file imports a file of a higher layer, and no files import each other in a cycle.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ pub(crate) fn check(root: &Path) -> Result<(), String> {
     if faults.is_empty() { Ok(()) } else { Err(faults.join("\n")) }
 }
 
-/// The sources in a folder and those below it.
+/// The sources in a folder and below it.
 fn sources(root: &Path, folder: &str) -> Result<Vec<Source>, String> {
     let mut names = Vec::new();
     list(root, folder, &mut names)?;
@@ -42,7 +42,7 @@ fn list(root: &Path, folder: &str, names: &mut Vec<String>) -> Result<(), String
     Ok(())
 }
 
-/// A source by its name and its place in the crate's folder.
+/// A source by its name and its path in the crate's folder.
 fn source(name: String, inside: &str, text: &str) -> Result<Source, String> {
     let tokens = text.parse().map_err(|error| format!("{name}: {error}"))?;
     let mut module: Vec<String> =
@@ -62,7 +62,7 @@ fn faults_of(house: &House, sources: &[Source]) -> Vec<String> {
     faults
 }
 
-/// The floor of a source, counted from the top.
+/// The layer of a source, counted from the top.
 fn floor(house: &House, source: &Source) -> Option<usize> {
     let root = if source.name.ends_with("main.rs") { "main" } else { "lib" };
     let part = source.module.first().map_or(root, String::as_str);
@@ -81,7 +81,7 @@ fn upward(house: &House, sources: &[Source], import: &Import) -> Option<String> 
     })
 }
 
-/// The groups of files that import each other, each with the imports that tie it.
+/// The groups of files that import each other, with their imports.
 fn circles(sources: &[Source], imports: &[Import]) -> Vec<String> {
     let files = 0..sources.len();
     let reachable: Vec<Vec<bool>> = files.clone().map(|from| reachable(sources.len(), imports, from)).collect();
@@ -89,7 +89,7 @@ fn circles(sources: &[Source], imports: &[Import]) -> Vec<String> {
     for file in files.clone() {
         let is_member = |&other: &usize| reachable[file][other] && reachable[other][file];
         let members: Vec<usize> = files.clone().filter(is_member).collect();
-        // Told once, by its first member.
+        // Reported once, by its first member.
         if members.first() != Some(&file) {
             continue;
         }
@@ -102,7 +102,7 @@ fn circles(sources: &[Source], imports: &[Import]) -> Vec<String> {
     faults
 }
 
-/// Which files can be reached from one by one import or more.
+/// The files reachable from one by one import or more.
 fn reachable(count: usize, imports: &[Import], from: usize) -> Vec<bool> {
     let (mut reached, mut next) = (vec![false; count], vec![from]);
     while let Some(file) = next.pop() {

@@ -1,11 +1,11 @@
-//! Helpers of the build, for `make` to run.
+//! Build helpers, run by `make`.
 
 mod floors;
 mod imports;
 mod layers;
 mod pages;
 
-// Of `esauth`, whose completions and manual pages are made from them; they are read by nothing but clap here.
+// Shared with `esauth`, for its completions and manual pages; only clap reads them here.
 #[allow(dead_code)]
 #[path = "../../cli/src/arguments.rs"]
 mod arguments;

@@ -1,20 +1,20 @@
-//! How a file is written: its encoding, and bytes that end or join lines in other ways than it looks.
+//! A file's encoding, and bytes that end or join lines unexpectedly.
 
 use super::findings::Findings;
 use crate::finding::Code;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// What is to be known of a file's bytes before its lines are cut.
+/// Facts about a file's bytes, gathered before its lines are cut.
 #[derive(Default)]
 pub(super) struct Bytes {
-    /// Of an encoding whose characters have more than one byte each.
+    /// An encoding with several bytes for each character.
     wide: Option<&'static str>,
-    /// Whether it begins with a byte order mark of UTF-8.
+    /// Whether it begins with a UTF-8 byte order mark.
     pub(super) has_mark: bool,
     /// Numbers of lines with a NUL.
     nul_lines: Vec<usize>,
-    /// Numbers of lines in which a carriage return stands in front of other text.
+    /// Numbers of lines with a carriage return in front of other text.
     return_lines: Vec<usize>,
     /// In the order of the lines.
     joins: Vec<Join>,
@@ -23,9 +23,9 @@ pub(super) struct Bytes {
 /// A physical line that ends in a backslash.
 struct Join {
     line: usize,
-    /// Whether what follows is empty or a comment.
+    /// Whether the next line is empty or a comment.
     is_before_comment: bool,
-    /// Whether what follows reads like the rest of a list.
+    /// Whether the next line reads like the rest of a list.
     is_list: bool,
 }
 
@@ -35,7 +35,7 @@ impl Bytes {
             return Bytes { wide: Some(wide), ..Bytes::default() };
         }
         let mut bytes = Bytes { has_mark: text.starts_with(BYTE_ORDER_MARK), ..Bytes::default() };
-        // Nearly all files have none of these, and are not cut into lines here.
+        // Nearly all files have none of these, and need not be cut into lines here.
         if !b"\0\r\\".iter().any(|byte| text.contains(byte)) {
             return bytes;
         }
@@ -57,12 +57,12 @@ impl Bytes {
         bytes
     }
 
-    /// True where httpd, which reads byte by byte, makes nothing of the file.
+    /// True if httpd, which reads bytes, finds nothing useful in the file.
     pub(super) fn is_wide(&self) -> bool {
         self.wide.is_some()
     }
 
-    /// The findings that hold for both kinds of files.
+    /// The findings common to both kinds of files.
     pub(super) fn check(&self, findings: &mut Findings<'_>) {
         if let Some(encoding) = self.wide {
             findings.add(Code::WideEncoding, 1, b"", || {
@@ -80,17 +80,17 @@ impl Bytes {
         }
     }
 
-    /// Whether a comment of these lines takes in one that is meant to count.
+    /// Whether a comment in these lines swallows one that is meant to count.
     pub(super) fn hides_a_line(&self, first: usize, last: usize) -> bool {
         self.joins(first, last).any(|join| !join.is_before_comment)
     }
 
-    /// Whether these lines of a group file are one group on several lines, as it looks.
+    /// Whether these lines of a group file look like one group on several lines.
     pub(super) fn is_one_list(&self, first: usize, last: usize) -> bool {
         self.joins(first, last).all(|join| join.is_list)
     }
 
-    /// The joins that make one line of those from `first` to `last`.
+    /// The joins that make one line of `first` to `last`.
     fn joins(&self, first: usize, last: usize) -> impl Iterator<Item = &Join> {
         let from = self.joins.partition_point(|join| join.line < first);
         self.joins[from..].iter().take_while(move |join| join.line < last)
@@ -98,11 +98,11 @@ impl Bytes {
 }
 
 impl Join {
-    /// Of a line with this text in front of the backslash, and the next one.
+    /// For a line with this text in front of the backslash, and the next one.
     fn of(line: usize, start: &[u8], next: &[u8]) -> Self {
         let content = next.trim_ascii();
         let is_before_comment = content.is_empty() || content.starts_with(b"#");
-        // Without a blank on either side, the two words become one.
+        // Without a blank on either side, the two words merge.
         let is_apart = start.last().is_none_or(|last| last.is_ascii_whitespace() || *last == b':')
             || next.first().is_none_or(u8::is_ascii_whitespace);
         let is_list = content.is_empty() || (is_apart && !content.starts_with(b"#") && !content.contains(&b':'));
@@ -116,7 +116,7 @@ fn without_returns(line: &[u8]) -> &[u8] {
     &line[..length]
 }
 
-/// The encoding, by its byte order mark or by every other byte that is 0.
+/// The encoding, recognized by its byte order mark or by every second byte being 0.
 fn wide(text: &[u8]) -> Option<&'static str> {
     const UTF_16: &str = "UTF-16";
     if text.starts_with(b"\xff\xfe\0\0") || text.starts_with(b"\0\0\xfe\xff") {

@@ -1,4 +1,4 @@
-//! Hashes that would be right, had nothing been added to them on the way into the file.
+//! Hashes that would be right without something added on their way into the file.
 
 use esauth_engine::hash::{Description, Scheme, describe};
 use unicode_normalization::UnicodeNormalization;
@@ -6,13 +6,13 @@ use unicode_normalization::UnicodeNormalization;
 use super::spelling::unseen;
 use crate::text::is_invisible;
 
-/// A sound hash in a field that is none, and what makes it none.
+/// A sound hash inside an invalid field, and the reason why the field is invalid.
 pub(super) struct Disguise {
     pub(super) scheme: Scheme,
     pub(super) added: String,
 }
 
-/// The hash that `field`, which is no hash, has in it.
+/// The hash inside `field`, which is not a hash itself.
 pub(super) fn of(field: &[u8]) -> Option<Disguise> {
     let text = std::str::from_utf8(field).ok()?;
     let sound = |candidate: &str, added: String| {
@@ -44,12 +44,12 @@ pub(super) fn of(field: &[u8]) -> Option<Disguise> {
     sound(&composed, format!("{what}{place}"))
 }
 
-/// A word of thirteen letters has the form of a DES hash, and is most likely a password.
+/// A word of thirteen letters has the form of a DES hash, but is most likely a password.
 fn is_hash(told: Description<'_>) -> bool {
     told.usable && told.scheme != Scheme::Des
 }
 
-/// What stands where the colon should, in a line without one that ends in a hash.
+/// The character in place of the colon, in a line without one that ends in a hash.
 pub(super) fn instead_of_colon(line: &[u8]) -> Option<char> {
     let text = std::str::from_utf8(line).ok()?;
     let is_sign = |character: char| matches!(character, '=' | ';' | ',' | '|' | '\u{ff1a}' | '\u{a789}' | '\u{2236}');

@@ -1,4 +1,4 @@
-//! What is found in a file.
+//! The findings in a file.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use crate::arguments::CheckOptions;
 use crate::finding::Code;
 use crate::text::printable;
 
-/// Findings of one kind that are shown of each file, unless all are asked for.
+/// Maximum of findings shown of each kind and file, unless all are requested.
 pub(super) const SHOWN: usize = 10;
 
-/// Something in a line that a person should look at.
+/// A fault in a line.
 #[derive(Serialize)]
 pub(super) struct Finding {
     pub(super) kind: Code,
@@ -22,13 +22,13 @@ pub(super) struct Finding {
     pub(super) message: String,
 }
 
-/// The findings in one file: all are counted, and those kept that will be shown.
+/// The findings in one file: all are counted, and those to be shown are kept.
 #[derive(Default)]
 pub(super) struct Findings<'a> {
     kept: Vec<Finding>,
     counts: BTreeMap<Code, usize>,
     allowed: &'a [Code],
-    /// How many of each kind are kept.
+    /// Maximum of each kind that is kept.
     limit: Option<usize>,
 }
 
@@ -38,7 +38,7 @@ impl<'a> Findings<'a> {
         Findings { allowed: &options.allow, limit, ..Findings::default() }
     }
 
-    /// The message is made only where it is kept: a file may have a million lines with the same fault.
+    /// Composes the message only if it is kept: a million lines may have the same fault.
     pub(super) fn add(&mut self, kind: Code, line: usize, name: &[u8], message: impl FnOnce() -> String) {
         if self.allowed.contains(&kind) {
             return;
@@ -67,9 +67,9 @@ pub(super) struct Checked {
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub(super) enum Content {
     Passwords {
-        /// Users who have a line.
+        /// Users with a line.
         users: usize,
-        /// Those of them whom some password lets in.
+        /// Users that some password admits.
         can_log_in: usize,
         hashes: Vec<Measured>,
     },

@@ -1,4 +1,4 @@
-//! What can be wrong with a group file.
+//! Faults in a group file.
 
 use std::collections::HashMap;
 
@@ -28,7 +28,7 @@ pub(super) fn check(file: &NamedFile<'_>, findings: &mut Findings<'_>) -> Conten
     let mut numbers = numbers.iter();
     for line in listing.lines() {
         if !check_spelling(file, line, findings) {
-            // It has members where it has a colon, as a comment may.
+            // A line has members if it has a colon, and so may a comment.
             line.members().zip(numbers.by_ref()).for_each(drop);
             continue;
         }
@@ -52,7 +52,7 @@ pub(super) fn check(file: &NamedFile<'_>, findings: &mut Findings<'_>) -> Conten
     Content::Groups { groups: groups.len(), members: is_in_group.into_iter().filter(|&is_in| is_in).count() }
 }
 
-/// `is_user` where there are password files to tell.
+/// `is_user` if there are password files to decide it.
 fn check_member(
     line: Listed<'_>,
     member: &[u8],

@@ -1,4 +1,4 @@
-//! What password and group files have in common.
+//! Shared by checks of password and group files.
 
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
@@ -23,7 +23,7 @@ impl File {
     pub(super) fn read(path: &Path, listing: impl FnOnce(Vec<u8>) -> Listing) -> Result<Self, String> {
         let text = read(path)?;
         let bytes = Bytes::of(&text);
-        // Of a file in another encoding every line would be a finding, and say nothing.
+        // In a file with another encoding, every line would be a meaningless finding.
         let text = if bytes.is_wide() { Vec::new() } else { text };
         Ok(File { path: path.display().to_string(), bytes, listing: listing(text) })
     }
@@ -35,16 +35,16 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
     Listing::read(&name).map_err(|error| failed(error.to_string()))
 }
 
-/// A file and the numbers of the users or members in it.
+/// A file with the numbers of its users or members.
 pub(super) struct NamedFile<'a> {
     pub(super) file: &'a File,
     pub(super) numbers: &'a [usize],
     pub(super) names: &'a Names<'a>,
-    /// Whether there are files of both kinds, so that users are to be members and members users.
+    /// Whether there are files of both kinds, so that users must be members and members users.
     pub(super) are_compared: bool,
 }
 
-/// What both kinds of files can have. `is_meant` tells the lines that may go on in the next one.
+/// Faults that both kinds of files can have. `is_meant` accepts lines that may continue in the next one.
 pub(super) fn check_lines(file: &NamedFile<'_>, findings: &mut Findings<'_>, is_meant: impl Fn(usize, usize) -> bool) {
     let File { listing, bytes, .. } = file.file;
     bytes.check(findings);
@@ -63,14 +63,13 @@ pub(super) fn check_lines(file: &NamedFile<'_>, findings: &mut Findings<'_>, is_
     }
 }
 
-/// The name of the first line of a file that begins with a byte order mark, without that mark.
+/// The name in the first line of a file with a byte order mark, without the mark.
 fn after_mark<'a>(file: &NamedFile<'_>, line: Listed<'a>) -> Option<&'a [u8]> {
     let is_first = file.file.bytes.has_mark && line.number() == 1;
     is_first.then(|| line.name().strip_prefix("\u{feff}".as_bytes())).flatten()
 }
 
-/// What is wrong with the characters of a line's name. False where the line is no line but a comment or an empty one
-/// behind a byte order mark.
+/// Checks the characters of a line's name. False if the line is only a comment or empty line behind a byte order mark.
 pub(super) fn check_spelling(file: &NamedFile<'_>, line: Listed<'_>, findings: &mut Findings<'_>) -> bool {
     let marked = after_mark(file, line);
     if let Some(name) = marked {

@@ -1,4 +1,4 @@
-//! The names that the files hold, by number: each is looked up once, however often it is asked about.
+//! The names in the files, by number: each is looked up once, however often it is needed.
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
@@ -13,11 +13,11 @@ pub(super) struct Names<'f> {
     numbers: HashMap<&'f [u8], usize>,
     /// By number.
     roles: Vec<Roles>,
-    /// Users by their look in small letters, made when it is first asked for.
+    /// Users by the lower case of their appearance, built on first use.
     looks: OnceCell<HashMap<String, &'f [u8]>>,
 }
 
-/// Where a name stands.
+/// The files that contain a name.
 #[derive(Clone, Copy, Default)]
 struct Roles {
     is_user: bool,
@@ -25,7 +25,7 @@ struct Roles {
 }
 
 impl<'f> Names<'f> {
-    /// Before any name is added, so that room for them is made once.
+    /// Called before any name is added, to allocate once.
     pub(super) fn reserve_for(&mut self, listings: impl Iterator<Item = &'f Listing>) {
         let lines = listings.map(|listing| listing.lines().size_hint().0).sum();
         self.numbers.reserve(lines);
@@ -52,7 +52,7 @@ impl<'f> Names<'f> {
         number
     }
 
-    /// A user whose name differs from this one only in case or in what cannot be seen.
+    /// A user whose name differs from this one only in case or in invisible characters.
     pub(super) fn user_like(&self, name: &[u8]) -> Option<&'f [u8]> {
         let look = |name: &[u8]| look(name).to_lowercase();
         let looks = self.looks.get_or_init(|| {
@@ -66,7 +66,7 @@ impl<'f> Names<'f> {
         looks.get(&look(name)).copied()
     }
 
-    /// How many names there are; all numbers are below.
+    /// Number of names; all numbers are below it.
     pub(super) fn count(&self) -> usize {
         self.roles.len()
     }

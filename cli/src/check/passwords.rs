@@ -1,4 +1,4 @@
-//! What can be wrong with a password file.
+//! Faults in a password file.
 
 use std::collections::HashMap;
 
@@ -22,12 +22,12 @@ pub(super) fn check(
     findings: &mut Findings<'_>,
 ) -> Content {
     let NamedFile { file: File { listing, .. }, numbers, names, are_compared } = *file;
-    // A backslash has no use here: a line has one user.
+    // A backslash is useless here: a line has one user.
     check_lines(file, findings, |_, _| false);
     check_lengths(listing, findings);
     check_kind(listing, findings);
 
-    // By the user's number; 0 where there is none yet.
+    // By the user's number; 0 if there is none yet.
     let mut first_lines = vec![0; names.count()];
     let mut kinds: HashMap<Kind<'_>, usize> = HashMap::new();
     let mut can_log_in = 0;
@@ -51,7 +51,7 @@ pub(super) fn check(
         let mut find = |kind, message: &dyn Fn() -> String| findings.add(kind, line.number(), line.name(), message);
         let told = describe(line.stored_hash());
         if told.usable {
-            // Nobody types what cannot be seen.
+            // Nobody can type invisible characters.
             can_log_in += usize::from(is_plain || !has_invisible(line.name()));
             if let Some(least) = weakness(told, min_bcrypt_cost) {
                 find(Code::WeakHash, &|| weak(told, &least, min_bcrypt_cost));
@@ -73,7 +73,7 @@ pub(super) fn check(
     Content::Passwords { users, can_log_in, hashes: timer.measure(hashes) }
 }
 
-/// What is wrong with a line by which nobody can log in, whatever the password.
+/// The fault of a line with which nobody can log in, whatever the password.
 fn fault(line: Listed<'_>, told: Description<'_>) -> Code {
     let rest = line.rest();
     if rest.len() == 32 && rest.iter().all(u8::is_ascii_hexdigit) {
@@ -112,8 +112,8 @@ fn explain(fault: Code, line: Listed<'_>, told: Description<'_>) -> String {
     }
 }
 
-/// The cost that it should have at least, or nothing where its family is weak at any, for a hash that is quickly guessed
-/// by whoever has the file.
+/// For a hash that an attacker with the file can guess quickly: the cost that it should have, or nothing if its family
+/// is weak at any cost.
 fn weakness(told: Description<'_>, min_bcrypt_cost: u32) -> Option<String> {
     let cost = || told.cost.trim_start_matches("rounds=").parse::<u32>().ok();
     match told.scheme {
@@ -148,12 +148,12 @@ fn has_invisible(name: &[u8]) -> bool {
     String::from_utf8_lossy(name).contains(is_invisible)
 }
 
-/// Users whose names look alike. Of two such, one at least is not what it looks like.
+/// Users whose names look alike. At least one of two such names is deceptive.
 fn check_looks(listing: &Listing, deceptive: &[Listed<'_>], findings: &mut Findings<'_>) {
     if deceptive.is_empty() {
         return;
     }
-    // By the look of each deceptive name, the first line that has it.
+    // For the appearance of each deceptive name, the first line that has it.
     let mut seen: HashMap<String, Option<Listed<'_>>> =
         deceptive.iter().map(|line| (look(line.name()), None)).collect();
     for line in listing.lines() {

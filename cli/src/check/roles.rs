@@ -1,4 +1,4 @@
-//! What can be wrong with a roles file, and between it and the group files.
+//! Faults in a roles file, and between it and the group files.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,7 @@ use esauth_roles::{Roles, may_overlap};
 use super::findings::{Content, Findings};
 use crate::finding::Code;
 
-/// Judges a file with these bytes. With group files, roles and groups are held against each other.
+/// Checks a file with these bytes. With group files, compares roles and groups.
 pub(super) fn check(text: &[u8], groups: &[&Listing], findings: &mut Findings<'_>) -> Content {
     let roles = match Roles::parse(text) {
         Ok(roles) => roles,
@@ -29,7 +29,7 @@ pub(super) fn check(text: &[u8], groups: &[&Listing], findings: &mut Findings<'_
 fn check_overlaps(roles: &Roles, findings: &mut Findings<'_>) {
     let mut seen: Vec<(&str, &str)> = Vec::new();
     for role in roles.iter() {
-        // Everything overlaps with everything, which needs no telling.
+        // `*` overlaps with everything, which needs no finding.
         let patterns: Vec<&str> = role.patterns().filter(|pattern| *pattern != "*").collect();
         let overlap = patterns.iter().find_map(|pattern| {
             let other = seen.iter().find(|(_, other)| may_overlap(pattern, other))?;

@@ -1,16 +1,16 @@
-//! Names that are not what they look like.
+//! Names that differ from their appearance.
 
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use crate::finding::Code;
 use crate::text::is_invisible;
 
-/// True for a name of letters, digits and signs of ASCII alone, as nearly all are: it is what it looks.
+/// True for a name of ASCII letters, digits and signs only, as nearly all are: it is what it looks like.
 pub(super) fn is_plain(name: &[u8]) -> bool {
     name.iter().all(u8::is_ascii_graphic)
 }
 
-/// What is wrong with the characters of a name.
+/// The fault in the characters of a name.
 pub(super) fn fault(name: &[u8]) -> Option<(Code, String)> {
     if is_plain(name) {
         return None;
@@ -30,7 +30,7 @@ pub(super) fn fault(name: &[u8]) -> Option<(Code, String)> {
     })
 }
 
-/// `U+00A0`, with a name where it is one that is met often.
+/// `U+00A0`, with its name if it is a common one.
 pub(super) fn unseen(character: char) -> String {
     let name = match character {
         '\t' => " (tab)",
@@ -44,14 +44,14 @@ pub(super) fn unseen(character: char) -> String {
     format!("U+{:04X}{name}", u32::from(character))
 }
 
-/// What a person sees of a name: composed, without invisible characters and without blanks around it. Two names with the
-/// same look cannot be told from each other.
+/// The appearance of a name: composed, without invisible characters and surrounding blanks. People cannot distinguish
+/// names of the same appearance.
 pub(super) fn look(name: &[u8]) -> String {
     if is_plain(name) {
         return String::from_utf8_lossy(name).into_owned();
     }
     let text = String::from_utf8_lossy(name);
-    // White space of any kind has the look of a blank.
+    // White space of any kind looks like a blank.
     let as_seen = |character: char| match character {
         blank if blank.is_whitespace() => Some(' '),
         character => Some(character).filter(|&character| !is_invisible(character)),
@@ -60,7 +60,7 @@ pub(super) fn look(name: &[u8]) -> String {
     seen.trim().to_owned()
 }
 
-/// True where the name is not written as it looks.
+/// True if the name differs from its appearance.
 pub(super) fn is_deceptive(name: &[u8]) -> bool {
     !is_plain(name) && look(name).as_bytes() != name
 }

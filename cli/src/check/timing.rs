@@ -1,4 +1,4 @@
-//! How long a hash of each kind takes on this machine, by hashing.
+//! Time of a hash of each kind on this machine, by hashing.
 
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use esauth_engine::hash::{Description, Scheme, verify};
 use serde::Serialize;
 
-/// For all measurements together, at most; at least a quarter of it.
+/// Upper bound for all measurements together; they get at least a quarter of it.
 const BUDGET: Duration = Duration::from_secs(1);
 
-/// When they end, after the files were begun with: whoever has a million lines judged does not wait for this.
+/// End of measurements after the files were started, so that nobody with a million lines waits for them.
 const END: Duration = Duration::from_millis(1800);
 
-/// Quick hashes are repeated for so long.
+/// Quick hashes are repeated for this long.
 const REPEATED_FOR: Duration = Duration::from_millis(2);
 
 /// Family and cost of a hash, and a hash that has them.
@@ -63,29 +63,29 @@ impl Ord for Kind<'_> {
     }
 }
 
-/// A kind of hash, how many users have it, and what it takes.
+/// A kind of hash, its number of users, and its time.
 #[derive(Clone, Serialize)]
 pub(crate) struct Measured {
     pub(crate) scheme: &'static str,
-    /// As the hashes write it; empty where the family has none.
+    /// As the hashes write it; empty if the family has none.
     pub(crate) cost: String,
-    /// False for hashes that no password has.
+    /// False for hashes that no password matches.
     pub(crate) usable: bool,
     pub(crate) users: usize,
-    /// Milliseconds for one; none where it was not measured.
+    /// Milliseconds for one; none if not measured.
     pub(crate) milliseconds: Option<f64>,
-    /// Milliseconds after which a hash that takes longer was given up.
+    /// Milliseconds after which a slow hash was given up.
     pub(crate) more_than_milliseconds: Option<f64>,
 }
 
-/// What is left of the time for measuring.
+/// The remaining time for measurements.
 pub(super) struct Timer {
     began: Instant,
     spent: Duration,
 }
 
 impl Timer {
-    /// At the beginning, before the files are read.
+    /// Called at the beginning, before the files are read.
     pub(super) fn start() -> Self {
         Timer { began: Instant::now(), spent: Duration::ZERO }
     }
@@ -118,7 +118,7 @@ impl Timer {
             .collect()
     }
 
-    /// The time that one hash takes, or the one after which it was given up: its thread ends with the program.
+    /// The time of one hash, or the time after which it was given up: its thread ends with the program.
     fn time(&mut self, stored: &[u8], left: Duration) -> (Option<Duration>, Option<Duration>) {
         let began = Instant::now();
         let (sender, receiver) = mpsc::channel();

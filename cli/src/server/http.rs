@@ -1,6 +1,6 @@
 //! Requests, each on a connection of its own, to one address, and over TLS to one certificate.
 //!
-//! A request goes out exactly as it is written here: no client library has tidied up its path or refused its method.
+//! A request is sent exactly as given: no client library normalizes its path or refuses its method.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -13,10 +13,10 @@ use super::secrets::Credentials;
 use super::target::Target;
 use super::tls::{self, Asked, Dialler};
 
-/// The rest of a longer body is not read, in bytes.
+/// The rest of a longer body is not read. In bytes.
 const LARGEST_BODY: u64 = 1024 * 1024;
 
-/// A longer head of an answer is an error, in bytes.
+/// A longer head of an answer is an error. In bytes.
 const LARGEST_HEAD: u64 = 64 * 1024;
 
 /// More header fields in an answer are an error.
@@ -24,7 +24,7 @@ const MOST_FIELDS: usize = 128;
 
 pub(crate) struct Client<'a> {
     address: SocketAddr,
-    /// How to speak TLS, with which host and which certificate.
+    /// TLS parameters: the host and the certificate to expect.
     encryption: Option<(&'a Dialler, String, CertificateDer<'static>)>,
     timeout: Duration,
     /// Scheme, host and port.
@@ -33,13 +33,13 @@ pub(crate) struct Client<'a> {
     pub(crate) path: String,
 }
 
-/// What to ask for.
+/// A request.
 #[derive(Clone, Copy)]
 pub(crate) struct Request<'a> {
     pub(crate) method: &'a str,
-    /// What stands behind the method: a path, or what a proxy is asked for.
+    /// The text behind the method: a path, or the URL for a proxy.
     pub(crate) target: &'a str,
-    /// The header field Host, where it is not the URL's.
+    /// The header field Host, if it is not the URL's.
     pub(crate) host: Option<&'a str>,
     pub(crate) credentials: Option<&'a Credentials>,
 }
@@ -49,7 +49,7 @@ impl<'a> Request<'a> {
         Request { method, target, host: None, credentials: None }
     }
 
-    /// The answer to it has no body, whatever its header says.
+    /// True if the answer has no body, whatever its header says.
     fn has_bare_answer(&self, status: u16) -> bool {
         let opens_tunnel = self.method == "CONNECT" && (200..300).contains(&status);
         self.method == "HEAD" || opens_tunnel || matches!(status, 100..=199 | 204 | 304)
@@ -76,7 +76,7 @@ impl Answer {
 }
 
 impl<'a> Client<'a> {
-    /// For the address to verify. `certificate` is the server's own, where it speaks TLS.
+    /// For the address to verify. `certificate` is the server's own, if it speaks TLS.
     pub(crate) fn new(
         target: &Target,
         address: SocketAddr,
@@ -99,7 +99,7 @@ impl<'a> Client<'a> {
         Client { address, encryption: None, timeout, origin, path: "/".to_owned() }
     }
 
-    /// Whether the server asked for a certificate of the client.
+    /// Whether the server asked for a client certificate.
     pub(crate) fn certificate_asked_for(&self) -> Asked {
         self.encryption.as_ref().map_or(Asked::No, |(dialler, ..)| dialler.certificate_asked_for())
     }
@@ -123,7 +123,7 @@ impl<'a> Client<'a> {
         let mut input = BufReader::new(connection);
         let (status, fields) = loop {
             let (status, fields) = read_head(&mut input)?;
-            // What comes before the answer proper, such as 103 Early Hints.
+            // Interim responses, such as 103 Early Hints.
             if !(100..200).contains(&status) || status == 101 {
                 break (status, fields);
             }
@@ -144,7 +144,7 @@ impl<'a> Client<'a> {
         })
     }
 
-    /// The request as it is sent.
+    /// The request as sent.
     fn text(&self, request: Request<'_>) -> Zeroizing<String> {
         let host = request.host.or_else(|| self.origin.split_once("://").map(|(_, host)| host)).unwrap_or_default();
         let mut text = Zeroizing::new(String::with_capacity(4096));
@@ -211,7 +211,7 @@ fn read_body(input: &mut impl BufRead, answer: &Answer) -> io::Result<Vec<u8>> {
         }
     } else {
         match input.take(LARGEST_BODY).read_to_end(&mut body) {
-            // Many servers end a TLS connection without saying so.
+            // Many servers end a TLS connection without announcing it.
             Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(error),
             _ => {}
         }
@@ -238,7 +238,7 @@ fn read_chunks(input: &mut impl BufRead, body: &mut Vec<u8>) -> io::Result<()> {
             return Err(ends_too_early());
         }
         if wanted == size {
-            // The end of the line behind the chunk.
+            // The end of the line after the chunk.
             input.take(LARGEST_HEAD).read_until(b'\n', &mut Vec::new())?;
         }
     }
@@ -249,7 +249,7 @@ enum Stream {
     Tls(Box<tls::Stream>),
 }
 
-/// One request's connection, which is given up when its time is over.
+/// One request's connection, closed when its time is over.
 struct Connection {
     stream: Stream,
     ends: Instant,

@@ -1,4 +1,4 @@
-//! Connections to a server, and what is needed for them: its address, whom to trust, passwords.
+//! Connections to a server, and their parameters: address, trusted certificates, passwords.
 
 pub(crate) mod http;
 pub(crate) mod secrets;

@@ -1,4 +1,4 @@
-//! Passwords, from anywhere but the command line, which every user of a machine can read.
+//! Passwords, from anywhere except the command line, which every user of a machine can read.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, IsTerminal, Read};
@@ -15,8 +15,8 @@ pub(crate) struct Credentials {
 }
 
 impl Credentials {
-    /// Of the user `name`, where there is one. The password is the first line of `file`, else the variable's content,
-    /// else what is typed.
+    /// Those of the user `name`, if given. The password is the first line of `file`, else the variable's content, else
+    /// typed.
     pub(crate) fn of(name: Option<&str>, file: Option<&Path>, variable: &str) -> Result<Option<Self>, String> {
         let Some(name) = name else { return Ok(None) };
         Ok(Some(Credentials { name: name.to_owned(), password: password(name, file, variable)? }))
@@ -30,7 +30,7 @@ impl Credentials {
     }
 }
 
-/// More is no password.
+/// A longer line is not a password.
 const LONGEST: u64 = 64 * 1024;
 
 fn password(name: &str, file: Option<&Path>, variable: &str) -> Result<Zeroizing<String>, String> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::Uri;
 
-/// A URL taken apart.
+/// A parsed URL.
 pub(crate) struct Target {
     pub(crate) is_encrypted: bool,
     /// Without the brackets of an IPv6 address.
@@ -45,7 +45,7 @@ impl Target {
         })
     }
 
-    /// The first of its addresses that accepts a connection; else why each does not.
+    /// The first of its addresses that accepts a connection; otherwise the error of each.
     pub(crate) fn reach(&self, timeout: Duration) -> Result<SocketAddr, String> {
         let addresses = self.addresses().map_err(|error| format!("{}: {error}", self.host))?;
         let mut failures = Vec::new();

@@ -1,4 +1,4 @@
-//! TLS connections that tell what the server showed and asked for, and whom to trust.
+//! TLS connections that report the server's certificates and requests, and the trusted certificates.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -20,11 +20,11 @@ use rustls::{
 
 use crate::arguments::Access;
 
-/// Who may sign for a server.
+/// The trusted certificates.
 pub(crate) struct Trust {
     pub(crate) roots: RootCertStore,
     certificates: Vec<CertificateDer<'static>>,
-    /// Where they are from, for people.
+    /// Their origin, for people.
     pub(crate) source: String,
 }
 
@@ -47,14 +47,14 @@ impl Trust {
         Ok(Trust { roots, certificates, source })
     }
 
-    /// True where the very certificate is one of the trusted ones.
+    /// True if the certificate itself is trusted.
     pub(crate) fn names(&self, certificate: &CertificateDer<'_>) -> bool {
         self.certificates.contains(certificate)
     }
 }
 
-/// Takes the chain that a server shows down, or holds the server to one shown before. That the server has the key is
-/// proved in either case.
+/// Records the server's certificate chain, or holds the server to one recorded before. In either case the server proves
+/// that it has the key.
 #[derive(Debug)]
 struct Witness {
     expected: Option<CertificateDer<'static>>,
@@ -102,7 +102,7 @@ impl ServerCertVerifier for Witness {
     }
 }
 
-/// Shows the client's certificate where there is one, and notes that the server asked for it.
+/// Presents the client's certificate, if there is one, and notes that the server asked for it.
 #[derive(Debug)]
 struct Presenter {
     identity: Option<Arc<CertifiedKey>>,
@@ -122,7 +122,7 @@ impl ResolvesClientCert for Presenter {
 
 pub(crate) type Stream = StreamOwned<ClientConnection, TcpStream>;
 
-/// Whether a server asked for a certificate of the client, and got one.
+/// Whether a server asked for a client certificate, and got one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asked {
     No,
@@ -138,7 +138,7 @@ pub(crate) struct Dialler {
 }
 
 impl Dialler {
-    /// With the certificate that the options name, should the server ask for one.
+    /// With the certificate named in the options, in case the server asks for one.
     pub(crate) fn new(access: &Access) -> Result<Self, String> {
         let identity = match &access.cert {
             Some(certificate) => Some(identity(certificate, access.key.as_ref().unwrap_or(certificate))?),
@@ -147,7 +147,7 @@ impl Dialler {
         Ok(Dialler { timeout: Duration::from_secs(access.timeout), identity, was_asked: Arc::default() })
     }
 
-    /// Whether the server asked for a certificate of the client.
+    /// Whether the server asked for a client certificate.
     pub(crate) fn certificate_asked_for(&self) -> Asked {
         match (self.was_asked.load(Ordering::Relaxed), self.identity.is_some()) {
             (false, _) => Asked::No,
@@ -156,8 +156,8 @@ impl Dialler {
         }
     }
 
-    /// The certificates that a server shows, its own one first, even where it then ends the handshake because it wants
-    /// one of the client.
+    /// The certificates presented by a server, its own first, even if it then ends the handshake because it wants one
+    /// of the client.
     pub(crate) fn chain(&self, address: SocketAddr, host: &str) -> io::Result<Vec<CertificateDer<'static>>> {
         let attempt = self.handshake(address, host, rustls::ALL_VERSIONS, None)?;
         match attempt.ended {
@@ -166,7 +166,7 @@ impl Dialler {
         }
     }
 
-    /// True where the server agrees to this version.
+    /// True if the server accepts this version.
     pub(crate) fn is_spoken(
         &self,
         address: SocketAddr,
@@ -177,7 +177,7 @@ impl Dialler {
         Ok(attempt.ended.is_ok() || attempt.stream.conn.protocol_version() == Some(version.version))
     }
 
-    /// A connection to the server that has this certificate, and to no other.
+    /// A connection to the server with this certificate, and to no other.
     pub(crate) fn connect(
         &self,
         address: SocketAddr,
@@ -188,7 +188,7 @@ impl Dialler {
         attempt.ended.map(|()| attempt.stream)
     }
 
-    /// An error is one that comes before the handshake; how that ended is in the attempt.
+    /// An error occurred before the handshake; the attempt has the handshake's result.
     fn handshake(
         &self,
         address: SocketAddr,
@@ -220,10 +220,10 @@ impl Dialler {
     }
 }
 
-/// A handshake, and how far it came.
+/// A handshake, and its progress.
 struct Attempt {
     stream: Stream,
-    /// What the server showed.
+    /// The server's certificates.
     chain: Vec<CertificateDer<'static>>,
     ended: io::Result<()>,
 }

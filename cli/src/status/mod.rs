@@ -1,4 +1,4 @@
-//! `esauth status`: what a running server counts.
+//! `esauth status`: the counters of a running server.
 
 mod page;
 mod view;
@@ -21,7 +21,7 @@ use page::Page;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// To the upper left corner; clear what is below.
+/// Moves to the upper left corner and clears everything below.
 const ANEW: &str = "\x1b[H\x1b[J";
 
 pub(crate) fn run(options: &StatusOptions) -> Result<Outcome, String> {
@@ -38,7 +38,7 @@ pub(crate) fn run(options: &StatusOptions) -> Result<Outcome, String> {
     Ok(Outcome::Good)
 }
 
-/// Until it is interrupted, or the server ends to answer.
+/// Runs until interrupted, or until the server stops answering.
 fn watch(url: &str, server: &Server<'_>, first: Page) -> Result<(), String> {
     let (mut before, mut read_at) = (first, Instant::now());
     let mut text = view::of(url, &before, None);

@@ -1,10 +1,10 @@
-//! A page in Prometheus's text format 0.0.4, as far as the module writes it: samples with labels, without timestamps.
+//! A page in Prometheus's text format 0.0.4, as written by the module: samples with labels, without timestamps.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-/// In front of every metric of the module's.
+/// The prefix of every metric of the module.
 const PREFIX: &str = "rust_esauth_";
 
 #[derive(Debug, PartialEq, Serialize)]
@@ -26,7 +26,7 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// None where it is not a page of the module's. Lines that are not understood are left out.
+    /// None if it is not a page of the module. Unknown lines are skipped.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let lines = text.lines().filter(|line| !line.starts_with('#'));
         let samples: Vec<_> = lines.filter_map(|line| sample(line.strip_prefix(PREFIX)?)).collect();
@@ -38,7 +38,7 @@ impl Page {
         self.samples.iter().filter(move |sample| sample.metric == metric)
     }
 
-    /// The value of the sample with this label, or of the only one; 0 where there is none.
+    /// The value of the sample with this label, or of the only one; 0 if there is none.
     pub(super) fn value(&self, metric: &str, label: Option<(&str, &str)>) -> f64 {
         let is_it = |sample: &&Sample| label.is_none_or(|(name, value)| sample.label(name) == value);
         self.all(metric).find(is_it).map_or(0.0, |sample| sample.value)
@@ -63,7 +63,7 @@ fn sample(line: &str) -> Option<Sample> {
     Some(Sample { metric: metric.to_owned(), labels, value: rest.trim().parse().ok()? })
 }
 
-/// A label's value up to its closing quote, and what is behind that.
+/// A label's value up to its closing quote, and the rest.
 fn unquote(text: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut characters = text.char_indices();

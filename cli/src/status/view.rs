@@ -1,4 +1,4 @@
-//! The counts as a table: what happens now, and what has happened since the counting began.
+//! The counters as a table: current rates, and totals since the counting began.
 
 use std::fmt::{self, Write};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -7,7 +7,7 @@ use super::page::{Page, Sample};
 use crate::terminal::{bad, faint, good, strong};
 use crate::text::printable;
 
-/// The page as text. With an earlier page, and how long ago that was, it shows what happens each second.
+/// The page as text. With an earlier page, and its age, shows rates per second.
 pub(super) fn of(url: &str, page: &Page, before: Option<(&Page, Duration)>) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
@@ -34,10 +34,10 @@ impl View<'_> {
         self.files()
     }
 
-    /// How much a counter rose in each second, where that is known.
+    /// A counter's rise per second, if known.
     fn rate(&self, metric: &str, label: (&str, &str)) -> Option<f64> {
         let (before, elapsed) = self.before?;
-        // A server that was restarted counts anew.
+        // A restarted server counts from zero.
         let rise = self.page.value(metric, Some(label)) - before.value(metric, Some(label));
         Some(rise.max(0.0) / elapsed.as_secs_f64())
     }
@@ -129,7 +129,7 @@ impl View<'_> {
     }
 }
 
-/// Of seconds.
+/// A short form of seconds.
 fn short(seconds: f64) -> String {
     match seconds {
         long if long >= 1.0 => format!("{long:.1} s"),

@@ -1,4 +1,4 @@
-//! Who is let in, and who is not.
+//! Admitted and refused requests.
 
 use zeroize::Zeroizing;
 
@@ -8,18 +8,18 @@ use crate::server::secrets::Credentials;
 use crate::server::tls::Asked;
 use crate::text::printable;
 
-/// Those that were given.
+/// The passwords that were given.
 pub(super) struct Passwords<'a> {
     pub(super) user: Option<&'a Credentials>,
     pub(super) outsider: Option<&'a Credentials>,
-    /// False where the server is none that a password should be told.
+    /// False if the server must not be sent a password.
     pub(super) may_be_sent: bool,
 }
 
 const NOT_SENT: &str = "the password is not sent to an untrusted server (--insecure sends it)";
 
 impl<'a> Passwords<'a> {
-    /// The user's, where they are given and may be sent; else why not.
+    /// The user's, if given and allowed to be sent; otherwise the reason.
     pub(super) fn of_user(&self) -> Result<&'a Credentials, &'static str> {
         self.usable(self.user, "name a user with --user")
     }
@@ -124,7 +124,7 @@ fn right_password(client: &Client<'_>, user: &Credentials) -> Check {
             "Is the user in the required group? httpd's error log says which Require denied it.",
         ),
         429 => Check::failed(id, "429: too many failures from this address", "Wait, and try again."),
-        // A server that has nothing at / may have a cluster all the same.
+        // A server with nothing at / may still have a cluster.
         200..=299 | 400 | 404 | 405 => match cluster(&answer.body).or_else(|| health(client, user)) {
             Some(cluster) => Check::passed(id, format!("200 for {}: {cluster}", user.name)),
             None => Check::failed(
@@ -137,7 +137,7 @@ fn right_password(client: &Client<'_>, user: &Credentials) -> Check {
     }
 }
 
-/// Name and version, from Elasticsearch's or OpenSearch's own words.
+/// Name and version as Elasticsearch or OpenSearch reports them.
 fn cluster(body: &[u8]) -> Option<String> {
     let answer: serde_json::Value = serde_json::from_slice(body).ok()?;
     let name = answer.get("cluster_name")?.as_str()?;
@@ -186,7 +186,7 @@ fn options(client: &Client<'_>) -> Check {
     }
 }
 
-/// What to do where a server ends the connection, or refuses, because it wants a certificate.
+/// Advice if a server ends the connection, or refuses, because it wants a certificate.
 const ASKED_BUT_NONE_GIVEN: &str = "The server asks for a certificate of the client (SSLVerifyClient): name one with \
                                     --cert FILE, and its key with --key FILE.";
 
@@ -202,7 +202,7 @@ fn no_answer(id: Id, client: &Client<'_>, error: &str) -> Check {
     Check::failed(id, format!("no answer: {error}"), advice)
 }
 
-/// What httpd means by a status that should not have come.
+/// Explains an unexpected status.
 fn unexpected(id: Id, answer: &Answer) -> Check {
     let advice = match answer.status {
         500 => {

@@ -17,13 +17,13 @@ use crate::server::tls::{Asked, Dialler, Trust};
 use crate::terminal::count;
 use crate::text::printable;
 
-/// What requests can rely on.
+/// The judged certificate, for later requests.
 pub(super) struct Judged {
     /// The server's own certificate.
     pub(super) leaf: Option<CertificateDer<'static>>,
-    /// True where it can be told a password.
+    /// True if the server may be sent a password.
     pub(super) is_trusted: bool,
-    /// True where there is a way to send requests at all.
+    /// True if requests can be sent at all.
     pub(super) can_talk: bool,
 }
 
@@ -49,18 +49,18 @@ pub(super) fn check(
         }
     };
     let checks = judge(&chain, &target.host, trust, min_days);
-    // One that soon expires is still as good as any.
+    // One that expires soon is still valid now.
     let is_trusted = !judge(&chain, &target.host, trust, 0).iter().any(Check::has_failed);
     checks.into_iter().for_each(|check| report.add(check));
     Judged { leaf: Some(chain[0].clone()), is_trusted, can_talk: true }
 }
 
-/// Whether the server asked for a certificate of the client. One that does not is not mentioned.
+/// Whether the server asked for a client certificate. If it did not, there is no check.
 pub(super) fn check_clients(dialler: &Dialler, report: &mut Report) {
     let id = Id::ClientCertificate;
     match dialler.certificate_asked_for() {
         Asked::No => {}
-        // Where it insists on one, the requests have failed.
+        // If it insists on one, the requests have failed.
         Asked::ButNoneGiven => {
             report.add(Check::skipped(id, "the server asks for one: present it with --cert and --key"))
         }
@@ -68,7 +68,7 @@ pub(super) fn check_clients(dialler: &Dialler, report: &mut Report) {
     }
 }
 
-/// The certificate of a server that can be told a password; of any server, where everything is trusted.
+/// The certificate of a server that may be sent a password; of any server, if everything is trusted.
 pub(crate) fn trusted(
     target: &Target,
     address: SocketAddr,
@@ -84,7 +84,7 @@ pub(crate) fn trusted(
     }
 }
 
-/// Who signed the chain, for whom, and for how long.
+/// Checks the signer of the chain, its host name and its validity.
 fn judge(chain: &[CertificateDer<'static>], host: &str, trust: &Trust, min_days: u32) -> Vec<Check> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     match chain.first().map(Facts::of) {
@@ -98,13 +98,13 @@ fn judge(chain: &[CertificateDer<'static>], host: &str, trust: &Trust, min_days:
     }
 }
 
-/// What a certificate says of itself.
+/// Facts stated in a certificate.
 struct Facts {
     subject: String,
     issuer: String,
     not_before: Duration,
     not_after: Duration,
-    /// As a date.
+    /// The end date.
     ends: String,
 }
 
@@ -133,7 +133,7 @@ fn check_chain(chain: &[CertificateDer<'static>], facts: &Facts, trust: &Trust, 
     if trust.names(&chain[0]) {
         return Check::passed(Id::Chain, format!("{}: itself among {}", facts.subject, trust.source));
     }
-    // Whether the server's own certificate has ended is told apart from who signed it.
+    // An expired certificate is reported separately from its signer.
     let at = if facts.is_valid_at(now) { now } else { facts.not_after };
     let provider = rustls::crypto::ring::default_provider();
     let judged = ParsedCertificate::try_from(&chain[0]).and_then(|leaf| {

@@ -1,20 +1,20 @@
-//! Ways around a guard: other methods and other paths than the one that was tried, all without credentials.
+//! Ways around the protection: other methods and other paths than those tested so far, all without credentials.
 //!
-//! Nothing here changes anything where it gets through. Every method goes to an index whose name has upper case, which
-//! no version of Elasticsearch lets an index have: it can be neither created nor deleted. (A name with `-` in front
-//! would not do: early versions take that for all indices but this one.) Every other path is only read.
+//! Nothing here changes anything if it gets through. Every method goes to an index whose name has upper case, which no
+//! version of Elasticsearch allows: it can be neither created nor deleted. (A name that begins with `-` would be
+//! unsafe: early versions take it for all indices but this one.) Every other path is only read.
 
 use super::authentication::unguessable;
 use super::report::{Check, Id, Report};
 use crate::server::http::{Answer, Client, Request};
 use crate::terminal::count;
 
-/// Every method that Elasticsearch has actions for (PATCH: OpenSearch), but OPTIONS, which may be open; those that a
-/// list in `<Limit>` forgets; and one that nobody knows.
+/// Every method with actions in Elasticsearch (PATCH: OpenSearch), except OPTIONS, which may be open; methods that a
+/// list in `<Limit>` usually forgets; and an unknown one.
 const METHODS: [&str; 10] =
     ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT", "PROPFIND", "ESAUTHVERIFY"];
 
-/// Where a back end is that nobody has named.
+/// The usual back end, if none was named.
 const USUAL_BACKEND: &str = "127.0.0.1:9200";
 
 pub(super) fn check(client: &Client<'_>, backend: Option<&str>, report: &mut Report) {
@@ -34,13 +34,13 @@ fn check_methods(client: &Client<'_>, backend: &str) -> Check {
 fn check_paths(client: &Client<'_>, backend: &str) -> Check {
     let base = &client.path;
     let mut targets: Vec<String> = [
-        // Beside the root.
+        // Paths beside the root.
         "_cluster/settings",
         "_nodes",
         "_cat/indices",
         "_search?size=0",
         "Esauth-Verify/_search?size=0",
-        // The root and what is beside it, as a guard may not recognize them.
+        // The root and paths beside it, in spellings that an access rule may miss.
         "%2e/",
         "./_cluster/settings",
         "/_cluster/settings",
@@ -56,16 +56,16 @@ fn check_paths(client: &Client<'_>, backend: &str) -> Check {
     .map(|path| format!("{base}{path}"))
     .collect();
     targets.push(format!("/{base}"));
-    // As a forward proxy, which takes any address.
+    // As a forward proxy, which accepts any address.
     targets.push(format!("http://{backend}/"));
     let mut tried: Vec<_> = targets.iter().map(|target| Way::new(client, Request::new("GET", target))).collect();
-    // A server's other virtual hosts may lead to the same back end.
+    // Other virtual hosts of the server may lead to the same back end.
     let other_host = Request { host: Some("esauth-verify.invalid"), ..Request::new("GET", base) };
     tried.push(Way::new(client, other_host));
     judge(Id::Paths, "path", tried)
 }
 
-/// One attempt to get past, and its answer.
+/// One attempt to get through, and its answer.
 struct Way {
     name: String,
     answer: Result<Answer, String>,
@@ -77,21 +77,21 @@ impl Way {
         Way { name: format!("{} {}{host}", request.method, request.target), answer: client.ask(request) }
     }
 
-    /// The status, where it shows that the request has got past the guard.
+    /// The status, if it shows that the request got through.
     fn is_open(&self) -> Option<u16> {
         let answer = self.answer.as_ref().ok()?;
         let is_open = match answer.status {
             401 | 407 | 429 => false,
-            // 502 to 504: the server went for the back end, and did not get there.
+            // 502 to 504: the server tried to reach the back end and failed.
             200..=299 | 502..=504 => true,
-            // Others may be the server's own words, as may be any for another host.
+            // Other answers may come from the server itself, as may any answer for another host.
             _ => is_from_elasticsearch(answer),
         };
         is_open.then_some(answer.status)
     }
 }
 
-/// All versions since 7.14 say so in a header field; the others, and OpenSearch, answer in JSON.
+/// All versions since 7.14 say so in a header field; older ones, and OpenSearch, answer in JSON.
 fn is_from_elasticsearch(answer: &Answer) -> bool {
     let is_json = |kind: &str| kind.to_ascii_lowercase().starts_with("application/json");
     answer.values("X-elastic-product").next().is_some() || answer.values("Content-Type").any(is_json)

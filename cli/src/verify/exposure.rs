@@ -1,4 +1,4 @@
-//! What can be reached past httpd's authentication.
+//! Ways around httpd's authentication.
 
 use std::net::{IpAddr, SocketAddr, SocketAddrV6, TcpStream, ToSocketAddrs};
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::server::http::Client;
 use crate::server::target::Target;
 use crate::terminal::count;
 
-/// The port for plain HTTP must be closed to others, or send them to TLS.
+/// The port for plain HTTP must be closed to others, or redirect them to TLS.
 pub(super) fn check_plain_http(
     target: &Target,
     address: SocketAddr,
@@ -24,7 +24,7 @@ pub(super) fn check_plain_http(
     if !target.is_encrypted {
         return;
     }
-    // What is open on the loopback address alone, only this machine can use.
+    // Only this machine can use a port on the loopback address.
     let is_local = address.ip().is_loopback();
     let addresses = if is_local { others_reach(port) } else { vec![SocketAddr::new(address.ip(), port)] };
     let mut redirected = false;
@@ -43,7 +43,7 @@ pub(super) fn check_plain_http(
                 ));
                 return;
             }
-            // It speaks something else than HTTP.
+            // It speaks another protocol than HTTP.
             Err(_) => {}
         }
     }
@@ -55,7 +55,7 @@ pub(super) fn check_plain_http(
     report.add(Check::passed(Id::PlainHttp, found));
 }
 
-/// The back end must answer nobody but httpd.
+/// Only httpd may get answers from the back end.
 pub(super) fn check_backend(backend: Option<&str>, timeout: Duration, report: &mut Report) -> Result<(), String> {
     let Some(backend) = backend else {
         report.add(Check::skipped(Id::Backend, "name its address with --backend"));
@@ -102,14 +102,14 @@ fn others_reach(port: u16) -> Vec<SocketAddr> {
     let reachable = interfaces.into_iter().filter(|interface| !interface.is_loopback());
     reachable
         .map(|interface| match interface.ip() {
-            // An address that is valid on one link only needs to be told which.
+            // A link-local address needs its scope.
             IpAddr::V6(ip) => SocketAddrV6::new(ip, port, 0, interface.index.unwrap_or(0)).into(),
             ip => SocketAddr::new(ip, port),
         })
         .collect()
 }
 
-/// The password file must not be a document.
+/// The password file must not be served.
 pub(super) fn check_auth_user_file(
     client: &Client<'_>,
     path: Option<&Path>,
@@ -147,7 +147,7 @@ fn who(is_user: bool) -> &'static str {
     if is_user { "users" } else { "everybody" }
 }
 
-/// Where a file would be found if any of the folders that it is in were the DocumentRoot, under the URL's path too.
+/// The paths of a file if any of its folders were the DocumentRoot, also below the URL's path.
 fn places(path: &Path, base: &str) -> Vec<String> {
     let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy()).filter(|part| part != "/").collect();
     let mut places = Vec::new();
@@ -163,7 +163,7 @@ fn places(path: &Path, base: &str) -> Vec<String> {
     places
 }
 
-/// As part of a URL's path (RFC 3986).
+/// Escaped for a URL's path (RFC 3986).
 fn escaped(part: &str) -> String {
     let mut text = String::new();
     for byte in part.bytes() {

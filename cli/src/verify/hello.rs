@@ -1,5 +1,5 @@
-//! Does a server speak TLS 1.0 or 1.1? rustls does not, so a ClientHello of these versions (RFC 4346, 7.4.1.2) is sent,
-//! and the first record of the answer read. Nothing more is exchanged.
+//! Does a server speak TLS 1.0 or 1.1? rustls does not, so this sends a ClientHello of these versions (RFC 4346,
+//! 7.4.1.2) and reads the first record of the answer. Nothing more is exchanged.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -30,7 +30,7 @@ impl Old {
     }
 }
 
-/// What these versions were used with: ECDHE, DHE and RSA with AES or 3DES.
+/// Cipher suites used with these versions: ECDHE, DHE and RSA with AES or 3DES.
 const CIPHER_SUITES: [u16; 12] =
     [0xc009, 0xc00a, 0xc013, 0xc014, 0x0033, 0x0039, 0x002f, 0x0035, 0xc008, 0xc012, 0x0016, 0x000a];
 
@@ -38,8 +38,8 @@ const HANDSHAKE: u8 = 22;
 const CLIENT_HELLO: u8 = 1;
 const SERVER_HELLO: u8 = 2;
 
-/// True where the server answers with a ServerHello of this very version. An alert, or a connection that it closes, is
-/// a no; that no answer comes at all is an error.
+/// True if the server answers with a ServerHello of exactly this version. An alert or a closed connection means no; the
+/// lack of any answer is an error.
 pub(super) fn is_spoken(address: SocketAddr, host: &str, version: Old, timeout: Duration) -> io::Result<bool> {
     let mut stream = TcpStream::connect_timeout(&address, timeout)?;
     stream.set_read_timeout(Some(timeout))?;
@@ -59,7 +59,7 @@ pub(super) fn is_spoken(address: SocketAddr, host: &str, version: Old, timeout: 
 
 fn client_hello(host: &str, version: Old) -> Vec<u8> {
     let mut body = version.bytes().to_vec();
-    // Not a secret: no key is ever made from it.
+    // Not a secret: no key is ever derived from it.
     body.extend_from_slice(b"esauth asks which TLS is spoken.");
     body.push(0); // no session
     body.extend(with_length(&CIPHER_SUITES.map(u16::to_be_bytes).concat()));
@@ -89,7 +89,7 @@ fn extensions(host: &str) -> Vec<u8> {
     extensions
 }
 
-/// With its length in two bytes in front. Nothing here is longer than a host name and some bytes.
+/// Preceded by its length in two bytes. Nothing here is longer than a host name and some bytes.
 fn with_length(content: &[u8]) -> Vec<u8> {
     [&(content.len() as u16).to_be_bytes()[..], content].concat()
 }

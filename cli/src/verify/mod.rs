@@ -1,4 +1,4 @@
-//! `esauth verify`: the way of a request from the outside, step by step.
+//! `esauth verify`: follows a request from the outside, step by step.
 
 mod authentication;
 pub(crate) mod certificate;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::outcome::Outcome;
 use crate::terminal::{self, bad, faint, good, strong};
 
-/// What is looked at. The names are part of the interface.
+/// The checks. Their names are part of the interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Id {
@@ -103,14 +103,14 @@ enum State {
     Skipped,
 }
 
-/// One thing that was looked at, or was not.
+/// One check, done or skipped.
 #[derive(Serialize)]
 pub(super) struct Check {
     pub(super) id: Id,
     result: State,
-    /// What was seen; why it was not looked at.
+    /// The observation, or the reason for skipping.
     pub(super) found: String,
-    /// What to do.
+    /// The advice.
     #[serde(skip_serializing_if = "str::is_empty")]
     advice: &'static str,
 }
@@ -150,7 +150,7 @@ impl Report {
         self.checks.push(check);
     }
 
-    /// For what could not be looked at any more, but for the back end, which needs no server in front.
+    /// Skips the remaining checks, except that of the back end, which needs no server in front.
     pub(super) fn skip_rest(&mut self, why: &str) {
         for id in [
             Id::NoCredentials,

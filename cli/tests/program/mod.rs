@@ -1,18 +1,18 @@
 //! The program under test.
 
-// Every test crate compiles this for itself and uses a part of it.
+// Every test crate compiles this file and uses a part of it.
 #![allow(dead_code)]
 
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-/// How a run of it ended.
+/// The result of a run.
 pub(crate) struct Run {
     pub(crate) status: i32,
     pub(crate) output: String,
     pub(crate) errors: String,
-    /// The output, where it is JSON.
+    /// The output, if it is JSON.
     pub(crate) json: Value,
 }
 

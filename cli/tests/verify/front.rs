@@ -1,7 +1,7 @@
-//! A real httpd with one of the shipped virtual hosts, whole or broken, and a back end that says what Elasticsearch says:
-//! another virtual host of the same httpd, that serves Elasticsearch's JSON.
+//! A real httpd with one of the shipped virtual hosts, intact or broken, and a back end that answers like
+//! Elasticsearch: another virtual host of the same httpd, which serves Elasticsearch's JSON.
 
-// Every test crate compiles this for itself and uses a part of it.
+// Every test crate compiles this file and uses a part of it.
 #![allow(dead_code)]
 
 use std::fs;
@@ -15,11 +15,11 @@ use crate::harness::httpd::{Httpd, Mpm, Setup, Site};
 use crate::harness::installation::{Installation, workspace};
 use crate::program::{Run, esauth_with};
 
-/// What Elasticsearch 7.17.28 answers at `/`, shortened.
+/// Elasticsearch 7.17.28's answer at `/`, shortened.
 const CLUSTER: &str = r#"{"name":"node","cluster_name":"test","version":{"number":"7.17.28","lucene_version":"8.11.3"},
 "tagline":"You Know, for Search"}"#;
 
-/// True, and said, where the test that calls it cannot be done.
+/// True, with a message, if the calling test cannot run.
 pub(crate) fn is_impossible() -> bool {
     let installation = Installation::get();
     let why = if !installation.has("ssl") || !installation.has("headers") {
@@ -33,7 +33,7 @@ pub(crate) fn is_impossible() -> bool {
     true
 }
 
-/// An address of this machine that is not the loopback's. Where there is none the test that needs it is left out.
+/// An address of this machine other than the loopback's. Without one, the test that needs it is skipped.
 pub(crate) fn others_address() -> Option<std::net::IpAddr> {
     let found = if_addrs::get_if_addrs().unwrap().into_iter().find(|interface| !interface.is_loopback());
     if found.is_none() {
@@ -46,9 +46,9 @@ pub(crate) struct Certificate {
     pub(crate) names: Vec<String>,
     /// From now.
     pub(crate) days: i64,
-    /// Signed by another CA than the one that is trusted.
+    /// Signed by a CA that is not trusted.
     pub(crate) is_untrusted: bool,
-    /// Signed by itself, and trusted itself.
+    /// Self-signed, and trusted itself.
     pub(crate) is_self_signed: bool,
     /// Marked as a CA's, as `openssl req -x509` does.
     pub(crate) is_ca: bool,
@@ -62,7 +62,7 @@ impl Default for Certificate {
 }
 
 impl Certificate {
-    /// Writes `certificate.pem`, `key.pem` and, with whom to trust, `ca.pem`.
+    /// Writes `certificate.pem`, `key.pem` and, for clients, `ca.pem`.
     fn write(&self, folder: &Path) {
         let mut wanted = CertificateParams::new(self.names.clone()).unwrap();
         wanted.not_before = OffsetDateTime::now_utc() - Duration::days(30);
@@ -85,7 +85,7 @@ impl Certificate {
         fs::write(folder.join("ca.pem"), trusted).unwrap();
     }
 
-    /// Writes certificates of clients, and as `client-ca.pem` that of the CA of one of them.
+    /// Writes client certificates, and the certificate of one's CA as `client-ca.pem`.
     fn write_clients(folder: &Path) {
         let trusted = ca("A CA of clients");
         fs::write(folder.join("client-ca.pem"), &trusted.1).unwrap();
@@ -110,7 +110,7 @@ fn ca(name: &str) -> (Issuer<'static, KeyPair>, String) {
     (Issuer::new(wanted, key), pem)
 }
 
-/// What to start.
+/// The server to start.
 pub(crate) struct Front {
     variant: &'static str,
     edits: Vec<(String, String)>,
@@ -119,13 +119,13 @@ pub(crate) struct Front {
     backend: String,
     has_backend: bool,
     backend_is_open: bool,
-    /// Whether the port for plain HTTP is open to all, and what it does in place of what it is shipped with.
+    /// Whether the port for plain HTTP is open to all, and directives that replace its shipped ones.
     plain: Option<Option<&'static str>>,
     serves_password_file: bool,
 }
 
 impl Front {
-    /// One of the shipped virtual hosts as it is: "users" or "groups".
+    /// One of the shipped virtual hosts, unchanged: "users" or "groups".
     pub(crate) fn new(variant: &'static str) -> Self {
         Front {
             variant,
@@ -241,7 +241,7 @@ impl Front {
         if self.has_backend {
             let address =
                 if self.backend_is_open { backend_port.to_string() } else { format!("127.0.0.1:{backend_port}") };
-            // As Elasticsearch does since 7.14, in every answer.
+            // Like Elasticsearch since 7.14, in every answer.
             text += &format!(
                 "Listen {address}\n<VirtualHost *:{backend_port}>\nAliasMatch ^/ {folder}/htdocs/es.json\n\
                  Header always set X-elastic-product Elasticsearch\n</VirtualHost>\n"
@@ -275,7 +275,7 @@ impl Running {
         fs::read_to_string(self.server.folder().join("access.log")).unwrap()
     }
 
-    /// The answer as JSON to everything about this server.
+    /// The JSON result of all checks of this server.
     pub(crate) fn verify(&self, more: &[&str]) -> Run {
         self.verify_url(&format!("https://localhost:{}", self.tls_port()), more)
     }
