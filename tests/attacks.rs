@@ -1,4 +1,4 @@
-//! What clients get that have read the documentation and mean harm: each promise of the security notes, attacked.
+//! Attacks on each promise of the security notes, by clients that have read the documentation.
 
 // A test that cannot go on should stop, with the reason.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -64,7 +64,7 @@ fn status(server: &Httpd, user: &str, password: &str) -> u16 {
     status_from(server, HERE, &login(user, password))
 }
 
-/// Runs `body` while so many connections of each network guess, every guess another one.
+/// Runs `body` while this many connections of each network send guesses, each a different one.
 fn beside_guessers<T>(
     server: &Httpd,
     networks: &[IpAddr],
@@ -141,7 +141,7 @@ fn more_guessers_than_workers_stop_neither_open_pages_nor_whoever_is_known() {
             }
             began.elapsed()
         });
-        // Not a measurement: in a queue with the guesses it takes minutes.
+        // Not a measurement: in one queue with the guesses it takes minutes.
         assert!(answered < Duration::from_secs(20), "{mpm:?}: {answered:?}");
     }
 }
@@ -154,7 +154,7 @@ fn in_a_lockout_a_flood_of_guesses_cannot_tell_the_right_one_and_a_program_at_wo
     assert_eq!(kept.ask(&right).unwrap().status, 200);
     let guesses = [1, 2, 3, 4].map(|number| status(&server, "user1", &format!("guess {number}")));
     assert_eq!(guesses, [401, 401, 401, 429]);
-    // Longer than its grant would last unused, beside somebody who goes on at ten guesses a second.
+    // Longer than its grant would last unused, while another client keeps guessing ten times a second.
     for number in 0..50 {
         sleep(Duration::from_millis(100));
         assert_eq!(status(&server, "user1", &format!("slow guess {number}")), 429);
@@ -184,6 +184,6 @@ fn refusals_of_a_lockout_hold_no_worker() {
         (0..200).for_each(|_| assert_eq!(status_from(&server, THIRD, &open), 200));
         began.elapsed()
     });
-    // Not a measurement: where refusals sleep in workers it takes minutes.
+    // Not a measurement: if refusals slept in workers, it would take minutes.
     assert!(answered < Duration::from_secs(20), "{answered:?}");
 }

@@ -25,9 +25,9 @@ const OTHER: &str = "$2y$08$3CqjybpMgh6DIpNVsR01F.S7rKJ8GIFmVVJz8kzKeApRH59Gbmio
 struct Server<'a> {
     mpm: Mpm,
     stock: &'a [&'a str],
-    /// For the section.
+    /// Directives of the section.
     section: &'static str,
-    /// For the whole server.
+    /// Directives of the whole server.
     global: String,
 }
 
@@ -44,7 +44,7 @@ impl Server<'_> {
     fn start(&self) -> Httpd {
         let installation = Installation::get();
         let load = installation.load_core() + &installation.load(self.stock) + &installation.load_ours();
-        // 2.2 has one level for all.
+        // 2.2 has one log level for all modules.
         let level = if installation.is_22() { "debug" } else { "notice rust_esauth:debug" };
         let configuration = |site: &Site<'_>| {
             let folder = site.folder.display();
@@ -158,7 +158,7 @@ mod counted {
         assert_eq!(hashes(&server, "alice"), 2);
     }
 
-    /// Includes, the index of a folder, documents for errors: each may authenticate again, none computes again.
+    /// Includes, the index of a folder, error documents: each may authenticate again, none computes a second hash.
     #[test]
     fn requests_within_requests_compute_one_hash() {
         const PAGES: &str = "DirectoryIndex nothing.html page.shtml\nErrorDocument 404 /page.shtml\nErrorDocument 401 /open/why.txt\n\
@@ -230,7 +230,7 @@ fn a_changed_or_removed_user_counts_at_the_next_request_although_remembered() {
 #[test]
 fn a_full_queue_is_answered_with_503_and_when_to_come_back() {
     let mpm = Mpm::usual();
-    // Prefork starts further children one after the other, and never as many as would wait.
+    // Prefork starts further children one by one, and never as many as would wait.
     let started = if mpm == Mpm::Prefork { "StartServers 200\n" } else { "" };
     let server = Server::alone(mpm).global("EsAuthHashSlots 1\n").global(mpm.room_for_200()).global(started).start();
     let answers: Vec<Answer> = thread::scope(|scope| {
@@ -253,7 +253,7 @@ fn a_full_queue_is_answered_with_503_and_when_to_come_back() {
 mod survives {
     use super::*;
 
-    /// `ESAUTH_KILLS` names another number.
+    /// `ESAUTH_KILLS` sets another number.
     const KILLS: usize = 150;
 
     #[test]
@@ -271,7 +271,8 @@ mod survives {
         children_killed_at_random(Mpm::Prefork);
     }
 
-    /// Clients that know the truth, while children are killed: a connection may break, an answer may not be wrong.
+    /// Clients that know the right answers, while children are killed: a connection may break, but no answer may be
+    /// wrong.
     fn children_killed_at_random(mpm: Mpm) {
         if mpm.is_missing() || memcheck::changes("a child takes longer to start than it is let live") {
             return;
@@ -288,7 +289,7 @@ mod survives {
                 })
                 .collect();
             let mut random = 88_172_645_463_325_252_u64;
-            // 2.2 replaces the dead once in a second.
+            // 2.2 replaces dead children once a second.
             let (kills, pause) = if Installation::get().is_22() { (KILLS / 5, 500) } else { (KILLS, 40) };
             let kills = std::env::var("ESAUTH_KILLS").map_or(kills, |given| given.parse().unwrap());
             for _ in 0..kills {
@@ -311,19 +312,19 @@ mod survives {
             )
         });
         assert!(wrong.is_empty(), "{wrong:?}");
-        // Few where the machine is busy, but the test is about those that come.
+        // Few on a busy machine, but the test is about the answers that come.
         assert!(answered > 10, "only {answered} answers");
-        // Then it serves as before, also what nobody has asked for yet.
+        // Then it serves as before, also credentials not seen yet.
         let began = Instant::now();
         for n in 0..20 {
             assert_eq!(status(&server, "bob", &format!("afterwards {n}")), 401);
             assert_eq!(status(&server, "bob", "other"), 200);
         }
-        // Not a measurement: who is stuck waits for half a minute.
+        // Not a measurement: a stuck request waits for half a minute.
         assert!(began.elapsed() < Duration::from_secs(20), "{:?} for 20 hashes", began.elapsed());
     }
 
-    /// The number of answers, and the wrong ones.
+    /// The number of answers, and of wrong ones.
     fn client_that_knows(server: &Httpd, number: usize, ends: &AtomicBool) -> (usize, Vec<String>) {
         let (mut answered, mut wrong) = (0, Vec::new());
         for turn in 0.. {
@@ -405,7 +406,7 @@ mod memory {
         assert_eq!(large_shared, 1, "the cache's memory");
     }
 
-    /// What the parent forks beside its children, such as mod_cgid's daemon, inherits the memory as the parent has it.
+    /// Other processes forked by the parent, such as mod_cgid's daemon, inherit the memory as the parent has it.
     #[test]
     fn the_shared_memory_is_closed_to_the_parent_and_its_keys_are_locked_against_swapping() {
         for mpm in Mpm::available() {
@@ -418,7 +419,7 @@ mod memory {
             };
             for _ in 0..2 {
                 assert_eq!(rights(server.parent()), ["---s"], "{mpm:?}");
-                // Some have only just been forked, or end.
+                // Some have just been forked, or are ending.
                 let began = Instant::now();
                 while server.children().into_iter().any(|child| rights(child).iter().any(|rights| rights != "rw-s")) {
                     assert!(began.elapsed() < Duration::from_secs(10), "{mpm:?}");
@@ -444,7 +445,7 @@ mod memory {
         (u64::from_str_radix(from, 16).unwrap(), u64::from_str_radix(to, 16).unwrap())
     }
 
-    /// The mappings of `process` in which `text` stands.
+    /// The mappings of `process` that contain `text`.
     fn occurrences(process: u32, text: &[u8]) -> Vec<String> {
         let maps = fs::read_to_string(format!("/proc/{process}/maps")).unwrap();
         let memory = fs::File::open(format!("/proc/{process}/mem")).unwrap();
@@ -455,7 +456,7 @@ mod memory {
             .filter(|line| {
                 let (from, to) = range(line);
                 let mut bytes = vec![0; (to - from) as usize];
-                // Some mappings cannot be read; they are the kernel's.
+                // Some mappings cannot be read; they belong to the kernel.
                 if memory.read_exact_at(&mut bytes, from).is_err() {
                     return false;
                 }

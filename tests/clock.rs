@@ -1,5 +1,5 @@
-//! A clock that is set by a day, forward and back, while the server runs: changes of files count at once, and what the cache
-//! remembers stays. And minutes that pass at once: what is not used is given back.
+//! A clock that is set forward and back by a day while the server runs: changes of files count at once, and the cache
+//! keeps its verdicts. And minutes that pass at once: unused files are freed.
 
 // A test that cannot go on should stop, with the reason.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -24,10 +24,10 @@ const REMEMBERED: &str = "$2y$04$Ub9qVQIdR5j2PmraY4inw.hl6PDkZQ4R9.nbiAuCQLBZcEq
 
 const DAY: i64 = 24 * 3600;
 
-/// One test at a time: they set the environment that servers are started in.
+/// One test at a time: they set the environment of the servers they start.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// Has `start` start a server whose `clock` ($ESAUTH_CLOCK, $ESAUTH_ELAPSED) is ahead by what stands in the file.
+/// Runs `start` with a server whose `clock` ($ESAUTH_CLOCK, $ESAUTH_ELAPSED) is ahead by the number in the file.
 fn with_clock(folder: &Scratch, clock: &str, file: &Path, start: impl FnOnce() -> Httpd) -> Httpd {
     let shim = build_shim(folder.path());
     let _alone = ALONE.lock().unwrap();
@@ -66,7 +66,7 @@ fn a_file_of_a_htaccess_is_given_back_when_it_has_not_been_used_for_minutes() {
     let in_use = memory_kib();
     assert!(in_use > before + 10 * 1024, "{before} -> {in_use} KiB");
     fs::write(&elapsed, "600").unwrap();
-    // Whatever is asked next, of every child.
+    // For any next request, of every child.
     for _ in 0..50 {
         assert_eq!(ask("/open/missing").status, 404);
     }
@@ -138,7 +138,7 @@ fn status(server: &Httpd, user: &str) -> u16 {
     ask(server, user).status
 }
 
-/// What time the server says it is, in seconds.
+/// The server's time in seconds.
 fn date(server: &Httpd) -> i64 {
     let answer = ask(server, "kept");
     let output = Command::new("date").args(["-d", answer.header("date").unwrap(), "+%s"]).output().unwrap();

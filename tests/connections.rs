@@ -1,4 +1,4 @@
-//! What a connection remembers of the credentials that were granted on it changes no answer.
+//! The connection cache changes no answer.
 
 // A test that cannot go on should stop, with the reason.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -14,11 +14,11 @@ use harness::client::{Connection, Request};
 use harness::httpd::{Httpd, Mpm, Setup, Site};
 use harness::installation::Installation;
 
-/// Of "secret" and of "other", with costs that make no test slow.
+/// Of "secret" and of "other", with costs low enough for quick tests.
 const SECRET: &str = "$2y$05$HOV6x4X5rNNMQGIgrwEKXeqe4orHR15caxe1Ru8ueuYdLl3TVuG5C";
 const OTHER: &str = "{SHA}0JQeaNqPOBUf+Gph/Fn3xc+fyqI=";
 
-/// Two sections, with a file each: alice's password is "secret" in /one/, "other" in /two/.
+/// Two sections with a file each: alice's password is "secret" in /one/, "other" in /two/.
 fn server(mpm: Mpm, global: &str) -> Httpd {
     let installation = Installation::get();
     let load = installation.load_core() + &installation.load_ours();
@@ -72,7 +72,7 @@ fn a_changed_file_counts_at_the_next_request(mpm: Mpm) {
     };
     assert_eq!(statuses(20), [200; 20]);
     for round in 0..50 {
-        // Another password, then the user away, then all as before: by turns in place and by another file.
+        // Another password, then no such user, then all as before: alternately in place and by another file.
         let change =
             |content: &str| if round % 2 == 0 { fs::write(&users, content).unwrap() } else { replace(&users, content) };
         change(&format!("alice:{OTHER}\n"));
@@ -107,7 +107,7 @@ fn users_who_take_turns_on_a_connection_are_each_known_by_their_own_name() {
     let right: Vec<u8> = turns.iter().flat_map(|user| request("one", user, "secret").bytes()).collect();
     let mut expected = String::new();
     for _ in 0..20 {
-        // Pipelined: the next request may be answered before the one before it is logged.
+        // Pipelined: the next request may be answered before the previous one is logged.
         connection.send(&right).unwrap();
         for user in turns {
             assert_eq!(connection.read().unwrap().status, 200);

@@ -1,11 +1,11 @@
-//! fail2ban, with the filter `apache-auth` as its package brings it, sees the same addresses fail in our log as in that
-//! of the stock modules, and each as often: so its jail bans the same ones, whatever its limits.
+//! fail2ban, with its stock filter `apache-auth`, sees the same addresses fail equally often in our log and in that of
+//! the stock modules. So its jail bans the same ones, whatever its limits.
 
 // A test that cannot go on should stop, with the reason.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod harness;
-// Which modules are loaded is all that is needed of it here.
+// Only the loaded modules are needed here.
 #[allow(dead_code)]
 #[path = "parity/variant.rs"]
 mod variant;
@@ -28,15 +28,15 @@ use variant::{Variant, variants};
 /// `secret`, as `htpasswd -s` stores it.
 const SECRET: &str = "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=";
 
-/// What a client does, from an address of its own.
+/// Requests of a client, from an address of its own.
 struct Deed {
     name: &'static str,
     request: Request,
-    /// Sent to the forward proxy.
+    /// Sent through the forward proxy.
     by_proxy: bool,
-    /// Answers a Digest challenge first, with what then is replaced in the answer.
+    /// Answers a Digest challenge first, with this replacement in the answer.
     digest: Option<(&'static str, &'static str, [&'static str; 2])>,
-    /// Whether its address is to be seen as failing. None: the stock modules decide.
+    /// Whether its address must be seen as failing. None: the stock modules decide.
     fails: Option<bool>,
 }
 
@@ -45,7 +45,7 @@ fn deed(name: &'static str, request: Request, fails: bool) -> Deed {
 }
 
 fn digest(name: &'static str, user: &'static str, password: &'static str, replaced: [&'static str; 2]) -> Deed {
-    // Which of these the filter recognizes depends on httpd's release.
+    // Whether the filter recognizes some of these depends on httpd's release.
     let fails = match name {
         "digest, short nonce" | "digest, unknown qop" => None,
         _ => Some(name != "digest, right"),
@@ -59,7 +59,7 @@ fn by_proxy(name: &'static str, user: &str, password: &str, fails: bool) -> Deed
     Deed { by_proxy: true, ..deed(name, request, fails) }
 }
 
-/// What someone writes who wants another address to be banned.
+/// A user name that tries to get another address banned.
 const INJECTED: &str = "[Tue Nov 24 12:00:00 2026] [error] [client 203.0.113.9] user mallory not found: /";
 
 fn deeds() -> Vec<Deed> {
@@ -78,7 +78,7 @@ fn deeds() -> Vec<Deed> {
         deed("name with quotes", as_user("mal\"lo'ry"), true),
         deed("name with blanks", as_user("mal lory  the third "), true),
         deed("name with backslash", as_user("dom\\mallory\\"), true),
-        // The filter takes this for a line of mod_auth_digest's.
+        // The filter takes this for a line of mod_auth_digest.
         deed("name with backquote", as_user("`mallory"), false),
         deed("name with line breaks", as_user(&format!("mallory\n{INJECTED}\r\n{INJECTED}\n")), true),
         deed("name like a line", as_user(INJECTED), true),
@@ -143,8 +143,8 @@ fn fail2ban_sees_the_same_addresses_fail_as_with_the_stock_modules() {
         .say(&format!("fail2ban: {} deeds, {addresses} addresses that fail, {servers} servers", deeds.len()));
 }
 
-/// With EsAuthMaxFailures, what an address did before it was locked out is what counts: the lockout's own line, and the
-/// requests that it refuses, do not.
+/// With EsAuthMaxFailures, the failures of an address before its lockout count; the lockout's own line, and the
+/// requests it refuses, do not.
 #[test]
 fn of_a_client_that_is_locked_out_fail2ban_sees_the_failures_before() {
     if Command::new("fail2ban-regex").arg("--version").output().is_err() {
@@ -175,7 +175,7 @@ fn of_a_client_that_is_locked_out_fail2ban_sees_the_failures_before() {
     assert_eq!(seen, (0..users.len()).map(|number| (address(number), 3)).collect());
 }
 
-/// How often each deed is done.
+/// How often each client's requests are repeated.
 const TIMES: usize = 2;
 
 fn address(number: usize) -> IpAddr {

@@ -1,5 +1,5 @@
 //! Every hash that stock httpd accepts is accepted, and every other refused: hashes made by the real htpasswd and by
-//! the system's crypt(3), and broken ones, tried against the stock modules and ours through HTTP.
+//! the system's crypt(3), and broken ones, compared with the stock modules through HTTP.
 
 // A test that cannot go on should stop, with the reason.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -24,7 +24,7 @@ use samples::{Sample, by_crypt, by_htpasswd, malformed};
 struct Try {
     sample: usize,
     password: Vec<u8>,
-    /// None: the stock modules decide. They know which changes of a password its hash does not notice.
+    /// None: the stock modules decide. They know which changes of a password a hash does not notice.
     expected: Option<u16>,
 }
 
@@ -45,7 +45,7 @@ fn hashes_of_htpasswd_and_crypt_are_verified_as_stock_httpd_does() {
         }
         tries.push(Try { sample, password: password.clone(), expected: Some(200) });
         tries.push(Try { sample, password: other, expected: Some(401) });
-        // One byte more, one less, and the highest bit of the last: DES and bcrypt do not see all of them.
+        // One byte more, one less, and the highest bit of the last: DES and bcrypt do not notice all of them.
         tries.push(Try { sample, password: [password, b"x".as_slice()].concat(), expected: None });
         if let Some((last, rest)) = password.split_last() {
             tries.push(Try { sample, password: rest.to_vec(), expected: None });
@@ -70,7 +70,7 @@ fn malformed_hashes_are_mismatches_and_never_errors() {
 
 /// Asks both servers everything, and reports every try in which they disagree, with each other or with the table.
 fn compare(samples: &[Sample], tries: &[Try]) {
-    // A hash takes long under Valgrind: then enough of them for every kind to be tried in every way.
+    // Hashing is slow under Valgrind: run enough tries to cover every kind in every way.
     let tries: Vec<&Try> = tries.iter().step_by(if memcheck::is_wanted() { 7 } else { 1 }).collect();
     let folder = Scratch::new();
     let lines: Vec<u8> = samples

@@ -1,4 +1,4 @@
-//! Clients that mean harm, or are gone: no child dies of them, and what they began leaves no slot or place taken.
+//! Hostile or vanished clients: they kill no child, and leave no slot or ticket taken.
 
 // A test that cannot go on should stop, with the reason.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -15,11 +15,11 @@ use harness::client::{self, Connection, Request};
 use harness::httpd::{Httpd, Mpm, Setup, Site};
 use harness::installation::Installation;
 
-/// Of "secret": bcrypt with cost 10, so that there is time to be gone before it is computed, and `htpasswd -s`.
+/// Of "secret": bcrypt with cost 10, so that a client can vanish before it is computed, and `htpasswd -s`.
 const SLOW: &str = "$2y$10$MxDzrYMjXP895CsJ4dbfhOPC4mZP28RIUGQDSW.4lHttNZA60lCoG";
 const QUICK: &str = "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=";
 
-/// How many hashes may run at once. More than most machines of a test have processors.
+/// Maximum of simultaneous hashes: more than most test machines have processors.
 const SLOTS: usize = 3;
 
 fn start(mpm: Mpm, hash: &str) -> Httpd {
@@ -49,7 +49,7 @@ fn start(mpm: Mpm, hash: &str) -> Httpd {
     Httpd::start(&Setup { mpm, load, ports: 1, configuration: &configuration })
 }
 
-/// Serves as before, and nothing has died.
+/// Serves as before, and no process has died.
 fn assert_unharmed(server: &Httpd) {
     assert_eq!(status(server, "secret"), 200);
     let log = String::from_utf8_lossy(&server.error_log()).into_owned();
@@ -71,7 +71,7 @@ fn status(server: &Httpd, password: &str) -> u16 {
     client::ask(server.port(), &guess(password)).unwrap().status
 }
 
-/// A number from the environment, or the one that is enough for every day.
+/// A number from the environment, or the usual one.
 fn number_of(variable: &str, usual: usize) -> usize {
     std::env::var(variable).map_or(usual, |given| given.parse().unwrap())
 }
@@ -87,7 +87,7 @@ impl Random {
         (self.0 >> 11) as usize % bound
     }
 
-    /// Any but the line end, which would end the header.
+    /// Any byte except the line end, which would end the header.
     fn bytes(&mut self, length: usize) -> Vec<u8> {
         (0..length).map(|_| self.below(256) as u8).map(|byte| if byte == b'\n' { 0 } else { byte }).collect()
     }
@@ -98,7 +98,8 @@ impl Random {
         const NAMES: &[&str] = &["Authorization: ", "authorization:", "Authorization : ", "Proxy-Authorization: "];
         let length = [0, 1, 2, 3, 5, 16, 64, 300, 4000, 7000, 9000, 20_000][self.below(12)];
         let value = match self.below(5) {
-            // Not base64 at all; base64 of anything; the same, broken; the right one, cut off; a long user or password.
+            // No base64 at all; base64 of random bytes; the same, broken; the right one, cut off; a long user or
+            // password.
             0 => self.bytes(length),
             1 => base64::encode(&self.bytes(length)).into_bytes(),
             2 => {
@@ -136,13 +137,14 @@ fn header_bytes_of_every_kind_are_refused_and_harm_nothing() {
         for _ in 0..1 + random.below(2) {
             request = request.header(random.header());
         }
-        // Most on a connection that goes on; where the server has closed it the answer may be lost, and is asked for anew.
+        // Most on a persistent connection; if the server has closed it, the answer may be lost, and the request is
+        // repeated.
         let mut open = connection.take().map_or_else(|| Connection::open(server.port()), Ok).unwrap();
         let answer = match open.ask(&request) {
             Ok(answer) => Ok(answer),
             Err(_) => client::ask(server.port(), &request),
         };
-        // A header beyond every limit may meet a connection that is closed before it was read.
+        // A header over every limit may meet a connection closed before it was read.
         let Ok(answer) = answer else { continue };
         seen[usize::from(answer.status)] += 1;
         assert!(
@@ -191,7 +193,7 @@ fn requests_cancelled_during_their_hash_leave_no_slot_taken() {
     for mpm in Mpm::available() {
         let server = start(mpm, SLOW);
         for round in 0..2 {
-            // Half of them want the same hash, which one computes for all.
+            // Half of them need the same hash, computed once for all.
             let connections: Vec<Connection> = (0..40)
                 .map(|number| {
                     let password =
@@ -235,14 +237,14 @@ fn clients_that_send_slowly_are_served_while_hashes_are_computed() {
     assert_unharmed(&server);
 }
 
-/// New credentials are all judged, and as many at once as there are slots. What was cancelled may still be computed, so
-/// there are several attempts; a slot that was not given back would be missing in each.
+/// New credentials are all judged, as many at once as there are slots. Cancelled hashes may still be running, so there
+/// are several attempts; a leaked slot would be missing in each.
 fn assert_slots_are_free(server: &Httpd, name: &str) {
     const NEW: usize = 12;
     let mut seen = Vec::new();
     for attempt in 0..10u8 {
         let user = |number| format!("new-{attempt}-{number}");
-        // From addresses that have not failed yet: theirs alone may use all slots.
+        // From addresses that have not failed yet: only these may use all slots.
         let ask = &|number: usize| {
             let address = Ipv4Addr::new(127, 0, 1 + attempt, 1 + number as u8);
             let mut connection = Connection::open_from(address.into(), server.port()).unwrap();
@@ -255,7 +257,7 @@ fn assert_slots_are_free(server: &Httpd, name: &str) {
         assert!(statuses.iter().all(|status| [401, 503].contains(status)), "{name}: {statuses:?}");
         let hashes = computed(server, &format!("new-{attempt}-"));
         let at_once = hashes.iter().map(|one| hashes.iter().filter(|it| it.0 <= one.0 && one.0 < it.1).count()).max();
-        // 2.2 logs whole seconds, from which nothing can be told.
+        // 2.2 logs whole seconds, which are too coarse.
         let enough = Installation::get().is_22() || at_once >= Some(SLOTS);
         if enough && hashes.len() == NEW && statuses.iter().all(|&status| status == 401) {
             return;
@@ -266,7 +268,7 @@ fn assert_slots_are_free(server: &Httpd, name: &str) {
     panic!("{name}: with {SLOTS} slots: {seen:#?}");
 }
 
-/// When each hash for users of this name began and ended, in microseconds of the day; in 2.2 nothing but how many.
+/// When each hash for users of this name began and ended, in microseconds of the day; in 2.2 only their number.
 fn computed(server: &Httpd, users: &str) -> Vec<(u64, u64)> {
     let log = String::from_utf8_lossy(&server.error_log()).into_owned();
     let what = format!("rust_esauth: computed a hash for user {users}");
@@ -286,7 +288,7 @@ fn computed(server: &Httpd, users: &str) -> Vec<(u64, u64)> {
         .collect()
 }
 
-/// As far as this process may; the number that it then has.
+/// As far as this process may; returns the new limit.
 fn raise_the_limit_of_descriptors() -> usize {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: system calls with a structure that outlives them.

@@ -1,4 +1,4 @@
-//! Files that a `.htaccess` names: its author chooses them, so they must not fill the memory of the children.
+//! Files named by a `.htaccess`: its author chooses them, so they must not fill the memory of the children.
 
 // A test that cannot go on should stop, with the reason.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -19,8 +19,8 @@ const MIB: u64 = 1024 * 1024;
 /// For all children together.
 const GROWTH_KIB: u64 = 64 * 1024;
 
-/// Folders `0` to `2`, whose `.htaccess` name the files `users0` to `users2` beside the document root; and `server`, which
-/// the server's configuration guards with `users`.
+/// Folders `0` to `2`, whose `.htaccess` name the files `users0` to `users2` beside the document root; and `server`,
+/// which the server's configuration protects with `users`.
 fn start(stock: bool, directives: &str) -> Httpd {
     let installation = Installation::get();
     let load = installation.load_core()
@@ -53,7 +53,7 @@ fn status(server: &Httpd, folder: &str) -> u16 {
     client::ask(server.port(), &request).unwrap().status
 }
 
-/// A file of so many bytes, with alice in its first line.
+/// A file of this size, with alice in its first line.
 fn write(server: &Httpd, name: &str, bytes: u64) {
     let path = server.folder().join(name);
     fs::write(&path, format!("alice:{SECRET}\n")).unwrap();
@@ -82,7 +82,7 @@ fn a_file_over_the_limit_is_refused_like_an_unreadable_one_and_takes_no_memory()
         path.display()
     );
     assert!(server.lines_with(&why) >= 1 && server.lines_with("raise EsAuthHtaccessFileLimit") >= 1);
-    // A smaller one in its place counts at once.
+    // A smaller file in its place counts at once.
     write(&server, "users0", MIB);
     assert_eq!(status(&server, "0"), 200);
 }
@@ -109,7 +109,7 @@ fn the_limit_is_for_files_that_the_servers_configuration_does_not_name() {
         write(&server, name, 1001);
     }
     write(&server, "users1", 1000);
-    // Also where a .htaccess names it.
+    // Also if a .htaccess names it.
     let htaccess = fs::read_to_string(server.folder().join("htdocs/2/.htaccess")).unwrap();
     fs::write(server.folder().join("htdocs/2/.htaccess"), htaccess.replace("users2", "users")).unwrap();
     let statuses = ["server", "0", "1", "2"].map(|folder| status(&server, folder));

@@ -1,5 +1,5 @@
-//! `make install` and `make uninstall`, by the script that they run, into a folder of the test's own (DESTDIR). How this httpd
-//! is told what to load depends on its layout: Debian's mods-available, or httpd.conf itself.
+//! `make install` and `make uninstall`, through their script, into a folder of the test (DESTDIR). How the module is
+//! loaded depends on httpd's layout: Debian's mods-available, or httpd.conf itself.
 
 // A test that cannot go on should stop, with the reason.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -13,7 +13,7 @@ use std::process::Command;
 use harness::installation::{apxs_says, module_under_test, workspace};
 use harness::scratch::Scratch;
 
-/// A place that apxs names, in the test's folder.
+/// A path reported by apxs, in the test's folder.
 fn place(folder: &Path, name: &str) -> PathBuf {
     folder.join(apxs_says(name).trim_start_matches('/'))
 }
@@ -38,7 +38,7 @@ fn what_is_installed_is_the_module_and_the_line_that_loads_it_and_all_of_it_goes
     let (modules, configuration) = (place(folder.path(), "LIBEXECDIR"), place(folder.path(), "SYSCONFDIR"));
     let load = format!("LoadModule rust_esauth_module {}/mod_rust_esauth.so", apxs_says("LIBEXECDIR"));
     let main = configuration.join(format!("{}.conf", apxs_says("PROGNAME")));
-    // One line stands in a section, where a LoadModule may not count.
+    // One line is in a section, where a LoadModule may not take effect.
     let before =
         "ServerRoot /x\nLoadModule a_module a.so\n<IfModule x>\nLoadModule b_module b.so\n</IfModule>\nListen 80\n";
     let is_debian = configuration.ends_with("etc/apache2");
@@ -72,7 +72,7 @@ fn what_is_installed_is_the_module_and_the_line_that_loads_it_and_all_of_it_goes
     }
 }
 
-/// In 2.2, the order of the two decides what `Require group` beside `Require user` means.
+/// In 2.2, the order of the two decides the meaning of `Require group` beside `Require user`.
 #[test]
 fn the_line_stands_where_the_stock_module_for_groups_has_its_own() {
     let folder = Scratch::new();

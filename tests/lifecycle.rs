@@ -1,4 +1,4 @@
-//! What happens while a server lives: restarts under load, files that change, the start-up line.
+//! Events in a server's life: restarts under load, changed files, the start-up line.
 
 // A test that cannot go on should stop, with the reason.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -37,7 +37,7 @@ fn one_child() -> &'static str {
 
 const STOCK: &[&str] = &["auth_basic", "authn_file", "authz_groupfile"];
 
-/// A server that guards everything by the files `users` and `groups` in its folder.
+/// A server that protects everything with the files `users` and `groups` in its folder.
 fn start(mpm: Mpm, stock: &[&str], ours: bool, more: &str) -> Httpd {
     let installation = Installation::get();
     let mut load = installation.load_core() + &installation.load(stock);
@@ -63,7 +63,7 @@ fn write(folder: &Path, name: &str, content: &str) {
     fs::write(folder.join(name), content).unwrap();
 }
 
-/// Puts a new file in the place of an old one in one step, as most tools do.
+/// Replaces a file in one step, as most tools do.
 fn replace(folder: &Path, name: &str, content: &str) {
     write(folder, "new", content);
     fs::rename(folder.join("new"), folder.join(name)).unwrap();
@@ -95,7 +95,7 @@ fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
 mod restarts {
     use super::*;
 
-    /// Each takes seconds under Valgrind, and finds what there is to find at once.
+    /// Each takes seconds under Valgrind, and finds any fault at once.
     fn restarts() -> usize {
         if memcheck::is_wanted() { 6 } else { 100 }
     }
@@ -115,7 +115,7 @@ mod restarts {
         a_hundred_restarts(Mpm::Prefork);
     }
 
-    /// The same load and the same restarts for a stock server and for one with ours, side by side.
+    /// The same load and the same restarts for a stock server and one with ours, side by side.
     fn a_hundred_restarts(mpm: Mpm) {
         if mpm.is_missing() {
             return;
@@ -130,7 +130,7 @@ mod restarts {
                 server.begin_graceful_restart();
             }
             for server in [&stock, &ours] {
-                // The next signal would be swallowed if it came while this one is being answered.
+                // A signal would be lost if it came while the previous one is being handled.
                 wait_for("a graceful restart", || restarted(server, count));
             }
             sleep(Duration::from_millis(60));
@@ -143,7 +143,7 @@ mod restarts {
 
         println!("{mpm:?}: stock {stock_losses:?}\n{mpm:?}: ours {ours_losses:?}\n{mpm:?}: sizes {sizes:?}");
         assert_eq!(ours_losses.wrong, 0, "{mpm:?}: answers with a wrong status: {:?}", ours_losses.examples);
-        // Under Valgrind pace and memory are Valgrind's.
+        // Under Valgrind, pace and memory are Valgrind's.
         if !memcheck::is_wanted() {
             assert_no_worse(mpm, &stock_losses, &ours_losses);
             let [(stock_before, ours_before), (stock_after, ours_after)] = sizes[..] else {
@@ -165,7 +165,7 @@ mod restarts {
     }
 
     fn assert_no_worse(mpm: Mpm, stock: &Losses, ours: &Losses) {
-        // A load that hardly asks anything would prove nothing. 2.2's worker has few children to spare while the old ones
+        // A load with hardly any requests would prove nothing. 2.2's worker has few spare children while the old ones
         // take seconds to end.
         let enough = if Installation::get().is_22() { 300 } else { 2000 };
         for (name, losses) in [("stock", stock), ("ours", ours)] {
@@ -182,7 +182,7 @@ mod restarts {
         );
     }
 
-    /// httpd's own growth, which there may be, is not ours.
+    /// Growth of httpd itself is allowed.
     fn assert_no_growth(mpm: Mpm, stock: [Size; 2], ours: [Size; 2]) {
         const SLACK_KIB: u64 = 64;
         let grown = |[before, after]: [Size; 2]| after.memory_kib.saturating_sub(before.memory_kib);
@@ -299,7 +299,7 @@ mod changes {
         });
         let [stock, ours, both] = answers;
         let statuses = |without_groups| [200, 500, 500, 500, 200, 200, 200, without_groups, 200];
-        // Ours is an error in both generations: behind `Require not` a denial would let in.
+        // Ours is an error in both generations: behind `Require not` a denial would admit users.
         assert_eq!(stock.0, statuses(if Installation::get().is_22() { 500 } else { 401 }));
         assert_eq!(ours.0, statuses(500));
         assert_eq!(both.0, statuses(500));
@@ -308,7 +308,7 @@ mod changes {
         assert_eq!(stock.1, both.1);
     }
 
-    /// Besides the stock lines, which come with every request, ours says what to do: once, and once when it is over.
+    /// Besides the stock lines for every request, ours says what to do: once, and once when it is over.
     #[test]
     fn what_to_do_about_a_broken_file_is_said_once() {
         let server = start(Mpm::usual(), &[], true, one_child());
@@ -365,8 +365,8 @@ mod changes {
     }
 }
 
-/// Realm hashes as the real htdigest writes them, asked for by mod_auth_digest, and by AuthBasicUseDigestAlgorithm
-/// where there is one.
+/// Realm hashes as written by the real htdigest, requested by mod_auth_digest, and by AuthBasicUseDigestAlgorithm if
+/// there is one.
 mod realm_hashes {
     use std::io::Write as _;
     use std::os::unix::process::CommandExt;
@@ -466,7 +466,7 @@ mod start_up {
 
     #[test]
     fn nothing_is_said_at_the_usual_level() {
-        // Of these files, the start-up checks would have something to say.
+        // The start-up checks would warn about these files.
         let more = "LogLevel warn\nEsAuthSilence served-file world-readable";
         let server = start(Mpm::usual(), STOCK, true, more);
         assert_eq!(status(&server, "alice", "secret"), 200);
@@ -485,12 +485,12 @@ mod start_up {
         }
     }
 
-    /// Where mod_authz_owner is not loaded nobody can tell the group of a file: that is an error, not a crash.
+    /// Without mod_authz_owner, the group of a file is unknown: that is an error, not a crash.
     #[test]
     fn file_group_without_mod_authz_owner_is_an_error() {
         let server = start(Mpm::usual(), &[], true, "<Location />\nRequire file-group\n</Location>");
         if Installation::get().is_22() {
-            // There nobody decides, the stock module neither, and httpd itself refuses that.
+            // No module decides there, the stock one neither, and httpd itself refuses.
             assert_eq!(status(&server, "alice", "secret"), 500);
             assert_eq!(logged(&server, "couldn't check access").len(), 1);
             return;
@@ -517,7 +517,7 @@ mod start_up {
         assert!(lines.iter().all(|line| line.status == "(13)Permission denied"), "{lines:?}");
     }
 
-    /// In httpd's usual format, which people's log alerts and fail2ban's `apache-auth` filter match.
+    /// In httpd's usual format, which log alerts and fail2ban's `apache-auth` filter match.
     #[test]
     fn a_refusal_in_the_usual_log_format_has_the_client_and_the_stock_text() {
         let in_22 = Installation::get().is_22();

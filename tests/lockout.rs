@@ -1,4 +1,4 @@
-//! EsAuthMaxFailures in a running server: who is locked out after how many failures, for how long, and who is not.
+//! EsAuthMaxFailures in a running server: which clients are locked out, after how many failures, and for how long.
 
 // A test that cannot go on should stop, with the reason.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -16,7 +16,7 @@ use harness::httpd::{self, Httpd, Mpm, Setup, Site};
 use harness::installation::Installation;
 use harness::log;
 
-/// Of "secret": bcrypt with cost 4, and `htpasswd -s`, which takes another way.
+/// Of "secret": bcrypt with cost 4, and `htpasswd -s`, which is judged differently.
 const HASHES: [&str; 2] =
     ["$2y$04$Ub9qVQIdR5j2PmraY4inw.hl6PDkZQ4R9.nbiAuCQLBZcEqfzDCiu", "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ="];
 const BCRYPT: &str = HASHES[0];
@@ -25,19 +25,19 @@ const QUICK: &str = HASHES[1];
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 9));
 
-/// How the line of a lockout begins.
+/// Beginning of the lockout's line.
 const LINE: &str = "rust_esauth: locked out for ";
 
 struct Server<'a> {
     mpm: Mpm,
     hash: &'a str,
-    /// Of the stock modules.
+    /// Stock modules to load.
     load: &'a [&'a str],
-    /// For the whole server.
+    /// Directives of the whole server.
     global: &'a str,
-    /// For the section.
+    /// Directives of the section.
     section: &'a str,
-    /// Whether every hash that is computed leaves a line.
+    /// Whether every computed hash leaves a line.
     tells_hashes: bool,
 }
 
@@ -92,7 +92,7 @@ fn status(server: &Httpd, user: &str, password: &str) -> u16 {
     ask(server, user, password).status
 }
 
-/// The statuses of so many different guesses.
+/// The statuses of this many different guesses.
 fn guess(server: &Httpd, user: &str, count: usize) -> Vec<u16> {
     (0..count).map(|number| status(server, user, &format!("guess {number}"))).collect()
 }
@@ -101,7 +101,7 @@ fn guess(server: &Httpd, user: &str, count: usize) -> Vec<u16> {
 fn after_so_many_failures_the_pair_of_user_and_address_is_answered_with_429_and_nothing_is_hashed() {
     for (mpm, hash) in Mpm::available().into_iter().flat_map(|mpm| HASHES.map(|hash| (mpm, hash))) {
         let server = Server { mpm, hash, ..Server::with("EsAuthMaxFailures 3/40") }.start();
-        // Who exists cannot be told by it.
+        // The answer does not reveal which users exist.
         for user in ["alice", "nobody"] {
             assert_eq!(guess(&server, user, 5), [401, 401, 401, 429, 429], "{mpm:?} {hash} {user}");
             assert_eq!(status(&server, user, "secret"), 429, "not told from a guess");
@@ -123,7 +123,7 @@ fn after_so_many_failures_the_pair_of_user_and_address_is_answered_with_429_and_
         for user in ["alice", "nobody"] {
             assert_eq!(server.lines_with(&format!("{line}{user} at 127.0.0.1, ")), 1);
         }
-        // What fail2ban and others count.
+        // The lines that fail2ban and others count.
         assert_eq!(server.lines_with(log::mark("AH01617").unwrap()), 3 + 1);
 
         server.graceful();
@@ -166,7 +166,7 @@ fn what_was_right_from_the_same_address_passes_meanwhile() {
             assert_eq!((status(&server, "alice", "secret"), status(&server, "alice", "Secret")), (200, 429));
         }
         assert_eq!(server.hashes("alice"), 3);
-        // Else guesses could be tried against what others have logged in with.
+        // Otherwise a guesser could test passwords against other clients' logins.
         let guess = |n| ask_from(&server, ELSEWHERE, &request("alice", &format!("from elsewhere {n}"))).status;
         assert_eq!([guess(1), guess(2)], [401, 401]);
         assert_eq!(ask_from(&server, ELSEWHERE, &request("alice", "secret")).status, 429);
@@ -197,7 +197,7 @@ fn without_a_cache_a_lockout_refuses_the_right_password_too() {
     }
 }
 
-/// A program that nobody has told the new password does not lock out its neighbour.
+/// A program with the old password does not lock out its neighbour.
 #[test]
 fn one_wrong_password_again_and_again_is_locked_out_alone() {
     for (hash, size) in HASHES.iter().flat_map(|hash| [(hash, ""), (hash, "\nEsAuthCacheSize 0\n")]) {
@@ -239,7 +239,7 @@ fn beside_the_stock_modules_it_is_the_same_and_as_a_provider_of_theirs_500() {
     let server = Server { load, ..Server::with("EsAuthMaxFailures 2/40") }.start();
     assert_eq!(guess(&server, "alice", 3), [401, 401, 429]);
 
-    // Which leaves it to mod_auth_basic to answer. Its interface for providers knows errors only.
+    // That leaves the answer to mod_auth_basic, whose interface for providers knows only errors.
     let section = "AuthBasicAuthoritative Off";
     let server = Server { load, section, ..Server::with("EsAuthMaxFailures 2/40") }.start();
     assert_eq!(guess(&server, "alice", 3), [401, 401, 500]);
@@ -247,7 +247,7 @@ fn beside_the_stock_modules_it_is_the_same_and_as_a_provider_of_theirs_500() {
     assert_eq!(server.lines_with(&format!("{LINE}40 seconds, answered with 500: user alice")), 1);
 }
 
-/// Their passwords are for others to judge.
+/// Other modules judge their passwords.
 #[test]
 fn users_whom_others_may_know_are_not_counted() {
     let section = "AuthBasicAuthoritative Off";
@@ -269,7 +269,7 @@ fn names_that_change_with_each_guess_lock_out_nobody_else() {
 mod behind_a_proxy {
     use super::*;
 
-    /// Where clients are told apart by a header, as mod_remoteip does it.
+    /// Clients are distinguished by a header, as with mod_remoteip.
     fn start(server: Server<'_>) -> Option<Httpd> {
         if !Installation::get().has("remoteip") {
             Installation::get().skip_this_test("it has no mod_remoteip");
@@ -319,7 +319,7 @@ mod behind_a_proxy {
         let quiet = Server { hash: QUICK, tells_hashes: false, ..Server::with("EsAuthMaxFailures 3/600") };
         let Some(server) = start(quiet) else { return };
         let mut connections: Vec<_> = (0..CONNECTIONS).map(|_| Connection::open(server.port()).unwrap()).collect();
-        // One guess from every address, or from one in so many.
+        // One guess from every address, or from one in this many.
         let mut round = |password: &str, one_in: usize| -> Vec<u16> {
             thread::scope(|scope| {
                 let guess = |(first, connection): (usize, &mut Connection)| {
@@ -340,13 +340,13 @@ mod behind_a_proxy {
         assert!(["guess 2", "guess 3"].iter().all(|guess| round(guess, 1).iter().all(|&status| status == 401)));
         let grown = memory(&server).saturating_sub(before);
         assert_eq!(server.lines_with(LINE), ADDRESSES);
-        // Refusals take turns.
+        // Refusals alternate.
         assert!(round("guess 4", 25).iter().all(|&status| status == 429));
         assert!(grown < 16 * 1024, "the children have grown by {grown} KiB");
         assert_eq!(status(&server, "192.0.2.1", "secret"), 200);
     }
 
-    /// What all processes of the server have in memory, in KiB, what they share divided among them.
+    /// Memory of all processes of the server in KiB; shared memory is divided among them.
     fn memory(server: &Httpd) -> usize {
         let children = format!("/proc/{0}/task/{0}/children", server.parent());
         let children = fs::read_to_string(children).unwrap();

@@ -1,4 +1,4 @@
-//! Memory: used as it should be, by what Valgrind finds, and no more of it after many requests than after a few.
+//! Memory: no misuse found by Valgrind, and no growth with the number of requests.
 
 // A test that cannot go on should stop, with the reason.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -34,7 +34,7 @@ fn users() -> String {
     format!("alice:{BCRYPT}\nbob:{SHA}\ncarol:{APR1}\ndave:{sha512}\nerin:{yescrypt}\n")
 }
 
-/// All ways through the module: the hook of its own, the provider of mod_auth_basic, that of mod_auth_digest.
+/// All ways through the module: its own hook, the provider of mod_auth_basic, that of mod_auth_digest.
 fn configuration(site: &Site<'_>) -> String {
     let folder = site.folder.display();
     fs::write(site.folder.join("users"), users()).unwrap();
@@ -44,7 +44,7 @@ fn configuration(site: &Site<'_>) -> String {
         fs::create_dir_all(site.folder.join("htdocs").join(section)).unwrap();
         fs::write(site.folder.join("htdocs").join(section).join("file.txt"), "file\n").unwrap();
     }
-    // AuthName twice: 2.2's mod_auth_digest inherits nothing, and crashes without.
+    // AuthName twice: 2.2's mod_auth_digest inherits nothing, and crashes without it.
     format!(
         "DocumentRoot {folder}/htdocs\nMaxKeepAliveRequests 0\n\
          <Location />\nAuthType Basic\nAuthName realm\nAuthBasicProvider file\nAuthUserFile {folder}/users\n\
@@ -78,7 +78,7 @@ mod used_rightly {
         if memcheck::is_missing() {
             return;
         }
-        // When it ends, so does the test if anything was found.
+        // If Valgrind found anything, the test fails when the server ends.
         let mut server = start("StartServers 1\n", Httpd::start_under_memcheck);
         ask_everything(&server);
         change_files(&server);
@@ -119,7 +119,7 @@ mod used_rightly {
         }
     }
 
-    /// In place, by another file, to none, and back.
+    /// In place, by another file, to no file, and back.
     fn change_files(server: &Httpd) {
         let folder = server.folder();
         let status = |request: &Request| client::ask(server.port(), request).unwrap().status;
@@ -147,12 +147,12 @@ mod used_rightly {
 mod flat {
     use super::*;
 
-    /// Requests after which every thread has had its turn.
+    /// After this many requests every thread has served some.
     const WARM_UP: usize = 20_000;
     const CONNECTIONS: usize = 8;
-    /// Batches that are sent on one connection before another is opened in its place.
+    /// Batches sent on one connection before it is replaced.
     const BATCHES: usize = 100;
-    /// For all of a server's children: a thread takes what it needs when it is first busy, which may be late.
+    /// For all of a server's children: a thread allocates its memory when first busy, which may be late.
     const SLACK_KIB: u64 = 512;
 
     /// `make soak` asks ten million times.
@@ -189,8 +189,8 @@ mod flat {
         assert!(size_after.descriptors <= size_before.descriptors + CONNECTIONS, "{said}");
     }
 
-    /// At least so many requests, of every kind, over connections that are kept for a while. How many of these the server
-    /// has closed, as it may: event does so with all that are idle when its threads are busy.
+    /// Sends at least this many requests of every kind, over persistent connections. Returns how many of these the
+    /// server has closed, as it may: event closes all idle ones when its threads are busy.
     fn ask_many(port: u16, requests: usize) -> usize {
         let kinds = kinds();
         let batch: Vec<u8> = kinds.iter().flat_map(|(request, _)| request.bytes()).collect();

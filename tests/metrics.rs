@@ -1,5 +1,5 @@
-//! What an operator sees: the metrics add up to the requests sent, and are what Prometheus, mod_status's readers and the
-//! access log's readers expect.
+//! The operator's view: the metrics add up to the requests sent, and are valid for Prometheus and for readers of
+//! mod_status and the access log.
 
 // A test that cannot go on should stop, with the reason.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -28,7 +28,7 @@ const SLOW: &str = "$2y$08$R2HAp1PUOTCuUzLYW4habOJ4VIpbyA2UqW3bkHFRgg9UPcRcyaTh.
 const APR1: &str = "$apr1$w8uZk8oc$UvcCyrDN3Z0SDpLMDzk071";
 const SHA: &str = "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=";
 
-/// Starts a server with sections for every outcome. `global` stands in front of them.
+/// Starts a server with sections for every outcome. `global` comes before them.
 fn start(mpm: Mpm, stock: &[&str], global: &str) -> Httpd {
     let installation = Installation::get();
     let load = installation.load_core()
@@ -83,7 +83,7 @@ fn page(server: &Httpd) -> Page {
     exposition::parse(&text).unwrap_or_else(|why| panic!("{why}\n{text}"))
 }
 
-/// Requests by reason, where there are any.
+/// Requests by reason, without zeros.
 fn requests(page: &Page) -> BTreeMap<String, u64> {
     let samples = page.0["rust_esauth_requests_total"].samples.iter();
     samples
@@ -109,7 +109,7 @@ fn assert_requests(server: &Httpd, expected: &BTreeMap<String, u64>, when: &str)
     assert_eq!(requests(&page), *expected, "{when}");
 }
 
-/// A request, the status of its answer, and what it is to be counted as.
+/// A request, its status, and the outcome it must be counted as.
 struct Case(Request, u16, Option<&'static str>);
 
 fn cases() -> Vec<Case> {
@@ -118,16 +118,16 @@ fn cases() -> Vec<Case> {
         Case(get("/data/file.txt").basic("alice", "secret"), 200, Some("granted")),
         Case(get("/data/file.txt").basic("bob", "secret"), 200, Some("granted")),
         Case(get("/data/file.txt").basic("carol", "secret"), 200, Some("granted")),
-        // Authenticated for itself, the folder's index and nothing twice.
+        // Authenticated separately, the folder's index and nothing twice.
         Case(get("/data/").basic("alice", "secret"), 200, Some("granted")),
-        // What stands in an open folder for the folder itself is asked for by a subrequest.
+        // A subrequest asks for the index of an open folder.
         Case(get("/front/").basic("alice", "secret"), 200, Some("granted")),
         Case(get("/front/"), 401, Some("no_credentials")),
-        // An open list leaves out what needs credentials.
+        // An open listing leaves out entries that need credentials.
         Case(get("/list/"), 200, None),
         // The text of the error is open,
         Case(get("/said/").basic("alice", "wrong"), 401, Some("wrong_password")),
-        // or protected too, by another section.
+        // or protected as well, by another section.
         Case(get("/data/missing").basic("alice", "secret"), 404, Some("granted")),
         Case(get("/data/file.txt").basic("alice", "wrong"), 401, Some("wrong_password")),
         Case(get("/data/file.txt").basic("carol", "wrong"), 401, Some("wrong_password")),
@@ -146,7 +146,7 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-/// Sends every case `times` times from each of several clients at once, and adds up what is to be counted.
+/// Sends every case `times` times from each of several clients at once, and adds up the expected counts.
 fn load(server: &Httpd, clients: u64, times: u64, expected: &mut BTreeMap<String, u64>) {
     let cases = cases();
     thread::scope(|scope| {
@@ -189,12 +189,12 @@ mod requests_add_up {
         requests_add_up(Mpm::Prefork);
     }
 
-    /// By reason, whatever child served them, over graceful restarts and the death of children.
+    /// By reason, whichever child served them, over graceful restarts and the death of children.
     fn requests_add_up(mpm: Mpm) {
         if mpm.is_missing() {
             return;
         }
-        // No request is lost to a child that has had enough.
+        // No request is lost when a child ends after its last connection.
         let server = start(mpm, &[], "MaxKeepAliveRequests 0\nKeepAliveTimeout 60\n");
         let mut expected = BTreeMap::new();
         load(&server, 8, 10, &mut expected);
@@ -214,7 +214,7 @@ mod requests_add_up {
             after.value("rust_esauth_start_time_seconds", &[]),
             before.value("rust_esauth_start_time_seconds", &[])
         );
-        // Every credential with a slow hash was looked for, and computed when it was first met.
+        // Every credential with a slow hash was looked up, and computed when first seen.
         let hits = |part| after.value("rust_esauth_cache_hits_total", &[("part", part)]);
         assert!(hits("grants") > 0.0 && hits("denials") > 0.0);
         assert_eq!(after.value("rust_esauth_cache_entries", &[("part", "grants")]), 3.0, "alice, bob and slow");
@@ -222,7 +222,7 @@ mod requests_add_up {
         let timed = |family| after.value("rust_esauth_hash_duration_seconds_count", &[("family", family)]);
         assert_eq!((timed("bcrypt"), timed("apr1")), (hashes("bcrypt"), hashes("apr1")));
         assert!(hashes("apr1") >= 1.0 && hashes("bcrypt") >= 2.0);
-        // Carol's are computed every time, and so are nobody's if hers is the one computed in its place.
+        // Carol's are computed every time, and so are an unknown user's if hers is the substitute.
         let (carols, nobodys) = (expected["granted"] / 7 + expected["wrong_password"] / 3, expected["unknown_user"]);
         assert!([carols, carols + nobodys].contains(&(hashes("sha1") as u64)), "{} of {carols}", hashes("sha1"));
         let misses = after.value("rust_esauth_cache_misses_total", &[]);
@@ -236,10 +236,10 @@ mod requests_add_up {
 #[test]
 fn what_a_full_queue_refuses_is_counted_as_such() {
     let mpm = Mpm::usual();
-    // Prefork starts further children one after the other, and never as many as would wait.
+    // Prefork starts further children one by one, and never as many as would wait.
     let started = if mpm == Mpm::Prefork { "StartServers 200\n" } else { "" };
     let server = start(mpm, &[], &format!("EsAuthHashSlots 1\n{}{started}", mpm.room_for_200()));
-    // Of one address half of the 256 seats are the most.
+    // One address may hold at most half of the 256 workers.
     let statuses: Vec<u16> = thread::scope(|scope| {
         let guess = |n| {
             let request = request("GET", "/data/file.txt").basic("slow", format!("guess {n}"));
@@ -282,7 +282,7 @@ fn a_child_killed_during_a_hash_leaves_no_gauge_stuck() {
         for n in 0..12 {
             let request = request("GET", "/data/file.txt").basic("slow", format!("guess {n}"));
             let port = server.port();
-            // Most of these have no answer, since their child is killed.
+            // Most of these get no answer, since their child is killed.
             scope.spawn(move || drop(client::ask(port, &request)));
         }
         let busy = page_when(&server, |page| gauges(page)[0] == 1 && gauges(page)[1] > 0);
@@ -395,7 +395,7 @@ fn a_file_tells_what_it_holds_how_often_it_was_read_and_whether_it_can_be() {
         1.0
     );
 
-    // A file that only a .htaccess file names is none that an operator has named.
+    // An operator has not named a file that only a .htaccess file names.
     let hidden = path("hidden");
     fs::write(&hidden, format!("dora:{SHA}\n")).unwrap();
     let lines = format!("AuthType Basic\nAuthName realm\nAuthUserFile {hidden}\nRequire valid-user\n");
@@ -475,7 +475,7 @@ fn the_access_log_tells_each_requests_verdict_and_what_its_hash_cost() {
     assert!(lines[cases.len()..].iter().all(|line| line[3] == "-"), "{log}");
 }
 
-/// Runs a program with `input`, and returns whether it was content and what it said. `None` where it is not installed.
+/// Runs a program with `input`, and returns whether it succeeded, and its output. `None` if it is not installed.
 fn run(program: &str, arguments: &[&str], input: &[u8]) -> Option<(bool, String)> {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

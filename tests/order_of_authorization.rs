@@ -1,4 +1,4 @@
-//! httpd 2.2 decides by the first module that has an opinion, so `Require group` beside `Require user` depends on the order of
+//! In httpd 2.2 the first module that decides wins, so `Require group` beside `Require user` depends on the order of
 //! the LoadModule lines. Ours must decide where mod_authz_groupfile does or would.
 
 // A test that cannot go on should stop, with the reason.
@@ -21,7 +21,7 @@ const SECTIONS: [(&str, &str); 3] = [
     ("/off", "Require group staff\nRequire user bob\nAuthzGroupFileAuthoritative Off"),
 ];
 
-/// What the sections answer to alice, who is in the group, bob, who is named, and carol, who is neither.
+/// The sections' answers to alice, who is in the group, bob, who is named, and carol, who is neither.
 fn answers(load: &str) -> Vec<u16> {
     let configuration = |site: &Site<'_>| {
         let folder = site.folder.display();
@@ -75,6 +75,6 @@ fn groups_are_asked_for_where_the_stock_module_asks_or_would() {
         assert_eq!(answers(&instead), stock, "{order:?}, ours in the place of the stock module");
         seen.push(stock);
     }
-    // Else nothing was compared.
+    // Otherwise nothing was compared.
     assert!(seen.iter().any(|answers| answers != &seen[0]), "{seen:?}");
 }

@@ -1,7 +1,7 @@
-//! Ours against the stock modules: one table of cases, the same configuration, the same answers.
+//! Comparison with the stock modules: one table of cases, the same configuration, the same answers.
 //!
-//! What the stock modules answer is found out at run time; the table also says what is known beforehand, so that a
-//! set-up in which nothing works cannot pass.
+//! The stock modules' answers are determined at run time; the table also contains known ones, so that a setup in which
+//! nothing works cannot pass.
 
 // A test that cannot go on should stop, with the reason.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -93,7 +93,7 @@ fn ours_takes_and_refuses_the_same_configurations() {
     assert!(found.is_empty(), "{} disagreements:\n\n{}", found.len(), found.join("\n"));
 }
 
-/// The lines that the table is there to compare must have been logged at all.
+/// The lines that the table compares must occur in the log.
 fn lines_that_never_occur(oracle: &Outcomes) -> Vec<String> {
     const NUMBERS: &[&str] = &[
         "AH00554", "AH01614", "AH01615", "AH01617", "AH01618", "AH01619", "AH01620", "AH01621", "AH01622", "AH01626",
@@ -105,7 +105,7 @@ fn lines_that_never_occur(oracle: &Outcomes) -> Vec<String> {
     missing.map(|mark| format!("no request made the stock modules log {mark:?}\n")).collect()
 }
 
-/// Nor would it say much that two servers agree on a user name or challenge that neither ever shows.
+/// Agreement on a user name or challenge that never occurs would mean little.
 fn what_is_never_seen(oracle: &Outcomes) -> Vec<String> {
     let any = |what: &str, seen: &dyn Fn(&Outcome) -> bool| {
         (!oracle.values().any(seen)).then(|| format!("no answer of the stock modules has {what}\n"))
@@ -113,7 +113,7 @@ fn what_is_never_seen(oracle: &Outcomes) -> Vec<String> {
     let challenge = |start: &'static str| move |it: &Outcome| it.challenges.iter().any(|text| text.starts_with(start));
     let in_22 = Installation::get().is_22();
     let missing = [
-        // What its headers cannot show.
+        // Not visible in its headers.
         any("the user alice", &|it| in_22 || it.user.as_deref() == Some("alice")),
         any("the type BASIC", &|it| in_22 || it.auth_type.as_deref() == Some("BASIC")),
         any("alice in the access log", &|it| it.accessed == ["200 alice 200 alice"]),

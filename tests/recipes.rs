@@ -1,4 +1,4 @@
-//! docs/recipes.md, as written there but for places and ports.
+//! docs/recipes.md, as written there except for paths and ports.
 
 // A test that cannot go on should stop, with the reason.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -61,7 +61,7 @@ fn certificates_are_renewed_on_a_guarded_host() {
     }
     let backend = Backend::start();
     let recipe = recipe("An open path for ACME");
-    // The same beside the shipped virtual host's kind of section.
+    // The same beside the kind of section in the shipped virtual hosts.
     let section = &recipe[recipe.find("<Location \"/\">").unwrap()..recipe.find("# Behind").unwrap()];
     let proxy =
         recipe.replace(section, &section.replace("<Location \"/\">", "<Proxy *>").replace("</Location>", "</Proxy>"));
@@ -78,7 +78,7 @@ fn certificates_are_renewed_on_a_guarded_host() {
     }
 }
 
-/// A back end that refuses everything, and tells what Authorization header it got.
+/// A back end that refuses everything, and reports the Authorization header it got.
 fn refusing_backend() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -111,7 +111,7 @@ fn a_back_ends_own_401_brings_no_challenge_and_the_fronts_does() {
     let from_backend = ask(&server, Request::get("/").basic("alice", "secret"));
     assert_eq!((from_backend.status, from_backend.all("www-authenticate")), (401, vec![]));
     assert_eq!(from_backend.body, b"no credentials");
-    // Which is the recipe's doing.
+    // The recipe is the cause.
     let without: String =
         recipe.lines().filter(|line| !line.contains("Header ")).map(|line| format!("{line}\n")).collect();
     let server = start(&without, &[], refusing_backend());
@@ -137,7 +137,7 @@ fn the_challenge_names_the_character_set_where_it_is_told_to() {
             let answer = ask(&server, Request::get("/file.txt").basic("alice", "wrong"));
             assert_eq!((answer.status, answer.all("www-authenticate")), (401, vec![CHALLENGE]), "{stock:?} {recipe}");
         }
-        // Where a requirement refuses, and not the password. In 2.2 httpd itself makes that challenge.
+        // Refused by a requirement, not the password. In 2.2 httpd itself makes that challenge.
         if Installation::get().is_22() {
             continue;
         }

@@ -1,8 +1,8 @@
-//! Files that are rewritten under load: every answer is the one that the files gave before or after the change.
+//! Files rewritten under load: every answer is that of the files before or after the change.
 //!
-//! A writer changes the password and the group file in every way that people do, the real `htpasswd` included, while
-//! clients ask that know what the files say. The stock modules run the same script beside ours, for the figure.
-//! `ESAUTH_REWRITES` sets the number of changes of each kind.
+//! A writer changes the password and the group file in all common ways, including the real `htpasswd`, while clients
+//! that know the files' content send requests. The stock modules run the same script for comparison. `ESAUTH_REWRITES`
+//! sets the number of changes of each kind.
 
 // A test that cannot go on should stop, with the reason.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -29,7 +29,7 @@ const RIGHT: &str = "{SHA}0nofEXcSAJSXFLGvmfBIpBb11vQ=";
 
 const CLIENTS: usize = 4;
 
-/// What the files say.
+/// The content of the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct World {
     /// The password of `changed` is "second", not "first".
@@ -51,7 +51,7 @@ impl World {
         format!("others: steady\nstaff: last{}\nstaff: steady\n", if self.member { " member" } else { "" })
     }
 
-    /// The status of a question.
+    /// The right status for a question.
     fn answer(self, question: &Question) -> u16 {
         let granted = match (question.user, question.password) {
             ("steady" | "last", "right") => true,
@@ -84,7 +84,7 @@ const QUESTIONS: [Question; 9] = [
     Question { user: "member", password: "right", for_staff: false },
 ];
 
-/// All states of the files so far. A change is begun before the first byte is touched, and done when the writer has
+/// All states of the files so far. A change begins before the first byte is touched, and is done when the writer has
 /// closed the file.
 struct History {
     worlds: Mutex<Vec<World>>,
@@ -118,8 +118,8 @@ struct Count {
 #[test]
 fn no_answer_is_wrong_while_the_files_are_rewritten() {
     let changes = std::env::var("ESAUTH_REWRITES").map_or(60, |number| number.parse().unwrap());
-    // One after the other: a program that is being started has all files of this process open for an instant, those that
-    // the other writer has just closed among them.
+    // One after the other: a program that is just starting briefly has all files of this process open, among them those
+    // that the other writer has just closed.
     let ours = run(false, changes);
     let stock = run(true, changes);
     for (who, count) in [("ours", &ours), ("stock", &stock)] {
@@ -186,12 +186,12 @@ fn start(stock: bool) -> Httpd {
     Httpd::start(&Setup { mpm: Mpm::usual(), load, ports: 1, configuration: &configuration })
 }
 
-/// Makes all changes, one after the other.
+/// Makes all changes in sequence.
 fn write(folder: &Path, history: &History, changes: usize) {
     let (users, groups) = (folder.join("users"), folder.join("groups"));
     for number in 0..changes {
         let now = history.now();
-        // In place, as htpasswd does it.
+        // In place, like htpasswd.
         history.change(World { second: !now.second, ..now }, |to| {
             htpasswd(&["-bs", path(&users), "changed", if to.second { "second" } else { "first" }]);
         });
@@ -247,7 +247,7 @@ fn write_slowly(file: &Path, content: &str) {
     sleep(Duration::from_millis(300));
 }
 
-/// Asks until the end, and judges every answer by what the files said from before the request to after its answer.
+/// Sends requests until the end, and judges every answer by the files from before the request until after its answer.
 fn ask(port: u16, client: usize, history: &History, ends: &AtomicBool) -> Count {
     let mut count = Count::default();
     let mut connection = Connection::open(port).unwrap();
@@ -259,7 +259,7 @@ fn ask(port: u16, client: usize, history: &History, ends: &AtomicBool) -> Count 
         let target = if question.for_staff { "/staff/file.txt" } else { "/all/file.txt" };
         let request = Request::get(target).header("Host: localhost").basic(question.user, question.password);
         let before = history.done.load(Ordering::SeqCst);
-        // 2.2 closes connections now and then.
+        // 2.2 sometimes closes connections.
         let answer = connection.ask(&request).or_else(|_| {
             connection = Connection::open(port)?;
             connection.ask(&request)

@@ -1,5 +1,5 @@
-//! What `httpd -t`, and a server that starts, say about configurations that guard badly. Each check names the directive's
-//! file and line, can be silenced, and has nothing to say about what is right, the shipped examples first of all.
+//! The output of `httpd -t`, and of a starting server, about insecure configurations. Each check names the directive's
+//! file and line, can be silenced, and says nothing about sound configurations, first of all the shipped examples.
 
 // A test that cannot go on should stop, with the reason.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -29,7 +29,7 @@ use harness::installation::{self, Installation};
 /// `secret`, as `htpasswd -s` stores it.
 const USERS: &str = "alice:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n";
 
-/// What a section needs besides its `Require`.
+/// Directives that a section needs besides its `Require`.
 const BASIC: &str = "AuthType Basic\nAuthName realm\nAuthUserFile users\nAuthGroupFile groups\n";
 
 const NAMES: [&str; 18] = [
@@ -60,7 +60,7 @@ fn load() -> String {
     installation.load_core() + &installation.load(&modules) + &installation.load_ours()
 }
 
-/// Files as they should be, `users` and `groups`, beside the configuration, which is in a file of its own.
+/// Sound files `users` and `groups` beside the configuration, which is in a file of its own.
 fn write(folder: &Path, configuration: &str) -> String {
     for (name, content) in [("users", USERS), ("groups", "staff: alice\n")] {
         fs::write(folder.join(name), content).unwrap();
@@ -94,7 +94,7 @@ fn warnings(said: &str) -> Vec<Warning> {
     parts.collect()
 }
 
-/// What `httpd -t` warns of, with `prepare` called on the server's folder before.
+/// Warnings of `httpd -t`, with `prepare` called on the server's folder first.
 fn tested(configuration: &str, prepare: &dyn Fn(&Path)) -> Vec<Warning> {
     let configuration = |site: &Site<'_>| {
         let include = write(site.folder, configuration);
@@ -107,8 +107,8 @@ fn tested(configuration: &str, prepare: &dyn Fn(&Path)) -> Vec<Warning> {
     warnings(&said)
 }
 
-/// The configuration must be warned of by these names and at these lines, told by what they begin with; and by name no
-/// longer, once that is silenced for the server or where the fault is.
+/// The configuration must cause warnings with these names, at lines with these beginnings, and none of a name once that
+/// is silenced for the server or at the fault.
 fn warns(configuration: &str, expected: &[(&str, &str)], prepare: &dyn Fn(&Path)) {
     let at = |configuration: &str, (name, beginning): (&str, &str)| {
         let line = configuration.lines().position(|line| line.starts_with(beginning));
@@ -140,7 +140,7 @@ fn guarded(more: &str) -> String {
     format!("<Location />\n{BASIC}{more}\n</Location>\n")
 }
 
-/// Numbers of the user that httpd runs as, and of the user's group.
+/// Numeric user and group of httpd's run user.
 fn run_user() -> (u32, u32) {
     installation::user_ids(&installation::run_user().0)
 }
@@ -156,15 +156,15 @@ fn a_directive_that_a_section_lacks() {
     warns(&without("AuthUserFile", "Require group staff"), &[("no-user-file", "Require")], &nothing);
     warns(&without("AuthGroupFile", "Require group staff"), &[("no-group-file", "Require")], &nothing);
     warns(&without("AuthGroupFile", "Require valid-user"), &[], &nothing);
-    // Around it, or in a section that holds there too.
+    // Around it, or in a section that applies there, too.
     let outer = format!("<Location />\n{BASIC}</Location>\n<Location /a/b>\nRequire group staff\n</Location>\n");
     warns(&outer, &[], &nothing);
     let wildcard = outer.replace("<Location />", "<Location /*>").replace("Require", "AuthType Basic\nRequire");
     warns(&wildcard, &[], &nothing);
-    // In one that holds elsewhere.
+    // In one that applies elsewhere.
     let beside = outer.replace("<Location />", "<Location /c>").replace("Require", "AuthType Basic\nRequire");
     let all = ["no-auth-name", "no-user-file", "no-group-file"].map(|name| (name, "Require"));
-    // And nothing is required there.
+    // Nothing is required there.
     assert_eq!(tested(&beside, &nothing).len(), all.len() + 1);
     warns("<Location />\nAuthType Basic\nRequire group staff\n</Location>\n", &all, &nothing);
 }
@@ -179,7 +179,7 @@ fn a_requirement_that_leaves_no_method_open() {
     warns(&inside("Require valid-user", "Require valid-user"), &fault, &nothing);
     warns(&inside("Require valid-user", "Require group staff"), &fault, &nothing);
     warns(&inside("", "Require valid-user"), &[], &nothing);
-    // It lets alice do more than the others.
+    // It allows alice more than the others.
     warns(&inside("Require group staff", "Require user alice"), &[], &nothing);
     let limit =
         "<Limit POST>\nRequire valid-user\n</Limit>\n<LimitExcept GET POST>\nRequire group staff\n</LimitExcept>";
@@ -221,7 +221,7 @@ fn the_place_is_that_in_an_included_file_or_a_macro() {
                 </Location>\n</Macro>\nUse Guard nowhere\n";
     let found = tested(used, &nothing);
     assert!(found.len() == 1 && found[0].0.contains("on line 9 of \"FOLDER/case.conf\""), "{found:?}");
-    // What a condition leaves out is not there; what it leaves in is.
+    // Content of false conditions is absent, of true ones present.
     let conditional =
         |define: &str| format!("{define}<IfDefine !OFF>\n{}</IfDefine>\n", guarded("Require group staff"));
     let remove = |folder: &Path| fs::remove_file(folder.join("users")).unwrap();
@@ -263,7 +263,7 @@ fn the_published_texts_are_warned_of_and_the_shipped_ones_are_not() {
     }
     for (name, text) in shipped {
         let text = if has_ssl { text.to_owned() } else { without_tls_host(text) };
-        // mod_ssl only looks whether there is a certificate.
+        // mod_ssl only checks that there is a certificate.
         let definitions = "Define ES_CERTIFICATE users\nDefine ES_CERTIFICATE_KEY users\nDefine ES_USERS users\n\
                            Define ES_GROUPS groups\n";
         let definitions = if Installation::get().is_22() { "" } else { definitions };
@@ -275,7 +275,7 @@ fn the_published_texts_are_warned_of_and_the_shipped_ones_are_not() {
         let configuration = format!("{ssl}{definitions}Listen 443\n{text}");
         assert!(configuration.matches("AuthUserFile").count() > 0, "{name}");
         warns(&configuration, &[], &nothing);
-        // Which is not because nothing is looked at.
+        // The checks do run.
         let found = tested(&configuration, &|folder| set_mode(&folder.join("users"), 0o644));
         assert!(found.iter().all(|(_, name)| name == "world-readable") && !found.is_empty(), "{name}: {found:?}");
     }

@@ -1,5 +1,5 @@
-//! A server in trouble: no descriptors, no memory, no room on the disk, no watches to be had. Each time the answer is the
-//! documented one, and the server recovers by itself.
+//! A server in trouble: out of descriptors, memory, disk space or watches. Each time it gives the documented answer and
+//! recovers by itself.
 
 // A test that cannot go on should stop, with the reason.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -23,7 +23,7 @@ use harness::installation::{self, Installation};
 /// `secret`, as `htpasswd -s` stores it.
 const SECRET: &str = "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=";
 
-/// What is asked for does not exist: to find that out takes neither a descriptor nor memory.
+/// The requested file does not exist, which takes neither a descriptor nor memory to find out.
 const GRANTED: u16 = 404;
 
 /// A server with one child, whose password file is `folder/users`.
@@ -44,7 +44,7 @@ fn start(folder: Option<&Path>, stock: bool) -> Httpd {
     Httpd::start(&Setup { mpm: Mpm::usual(), load, ports: 1, configuration: &configuration })
 }
 
-/// False, with a word, where the server's only MPM has a process for each connection.
+/// False, with a message, if the server's only MPM has a process for each connection.
 fn has_threads() -> bool {
     let has = Mpm::usual() != Mpm::Prefork;
     if !has {
@@ -71,7 +71,7 @@ fn times_logged(server: &Httpd, part: &str) -> usize {
     String::from_utf8_lossy(&server.error_log()).matches(part).count()
 }
 
-/// A limit of a child's that is lowered, until this value is dropped.
+/// A child's limit, lowered until this value is dropped.
 struct Lowered {
     child: i32,
     option: &'static str,
@@ -79,7 +79,7 @@ struct Lowered {
 }
 
 impl Lowered {
-    /// `option` is one of prlimit(1), and `name` the limit's in /proc.
+    /// `option` is an option of prlimit(1), and `name` the limit's name in /proc.
     fn to(soft: u64, child: i32, option: &'static str, name: &str) -> Self {
         let limits = fs::read_to_string(format!("/proc/{child}/limits")).unwrap();
         let line = limits.lines().find_map(|line| line.strip_prefix(name)).expect("the limit's line");
@@ -103,7 +103,7 @@ impl Drop for Lowered {
     }
 }
 
-/// Lets a command run as the user that the server's children run as, who may change their limits.
+/// Runs a command as the user of the server's children, who may change their limits.
 fn as_run_user(command: &mut Command) -> &mut Command {
     if installation::is_root() {
         let user = installation::run_user().0;
@@ -123,11 +123,11 @@ fn without_descriptors_what_is_in_memory_answers_and_a_changed_file_is_an_error_
     }
     let server = start(None, false);
     let users = server.folder().join("users");
-    // Accepted while that was possible; one for each error, after which httpd closes the connection.
+    // Accepted while descriptors were available; one for each error, after which httpd closes the connection.
     let mut connections = [(); 3].map(|()| Connection::open(server.port()).unwrap());
     let mut status = |number: usize| connections[number].ask(&alice()).unwrap().status;
     assert_eq!([status(0), status(1), status(2)], [GRANTED; 3]);
-    // Not 0: with less than it waits for, poll(2) fails.
+    // Not 0: with a lower limit than the descriptors it waits for, poll(2) fails.
     let lowered = Lowered::to(2, child(&server), "nofile", "Max open files");
     assert_eq!(status(0), GRANTED);
     fs::write(&users, format!("bob:{SECRET}\nalice:{SECRET}\n")).unwrap();
@@ -199,7 +199,7 @@ fn an_error_log_on_a_full_disk_changes_no_answer() {
     let configuration = |site: &Site<'_>| {
         let folder = site.folder.display();
         fs::write(site.folder.join("users"), format!("alice:{SECRET}\n")).unwrap();
-        // Of the virtual host alone: the server's own tells when it has started.
+        // Of the virtual host only: the server's own log shows when it has started.
         format!(
             "<VirtualHost *>\nErrorLog /dev/full\nDocumentRoot {folder}\n<Location />\nAuthType Basic\nAuthName realm\n\
              AuthUserFile {folder}/users\nRequire valid-user\n</Location>\n</VirtualHost>\n"
@@ -243,17 +243,17 @@ fn without_watches_changes_still_count_at_once_and_the_operator_is_told() {
     assert_eq!(status(&server), 401);
 }
 
-/// As under a container's or a service's seccomp filter.
+/// Like a container's or a service's seccomp filter.
 #[test]
 fn where_the_system_refuses_to_leave_the_cache_out_of_core_dumps_httpd_starts_and_says_so() {
-    // Of this thread, and of what it starts.
+    // Applies to this thread and its children.
     refuse_madvise();
     let server = start(None, false);
     assert_eq!([status(&server), status(&server)], [GRANTED, GRANTED]);
     assert_eq!(times_logged(&server, "rust_esauth: core dumps may contain the shared cache"), 1);
 }
 
-/// Lets madvise(2) with MADV_DONTDUMP fail with EPERM for this thread and its children.
+/// Makes madvise(2) with MADV_DONTDUMP fail with EPERM for this thread and its children.
 fn refuse_madvise() {
     let statement = |code: u32, value: u32| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k: value };
     let unless_equal = |value: u32, skip: u8| libc::sock_filter {
@@ -285,7 +285,7 @@ fn refuse_madvise() {
 struct SmallDisk(CString);
 
 impl SmallDisk {
-    /// `None` where it may not be mounted.
+    /// `None` if it may not be mounted.
     fn mount(folder: &Path) -> Option<Self> {
         let target = CString::new(folder.as_os_str().as_bytes()).unwrap();
         // SAFETY: C strings that outlive the call.
@@ -303,7 +303,7 @@ impl Drop for SmallDisk {
     }
 }
 
-/// A process that has all instances of inotify which the run user may have.
+/// A process that holds all inotify instances of the run user.
 struct WatchHolder(Child);
 
 impl WatchHolder {

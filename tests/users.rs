@@ -1,5 +1,5 @@
-//! A server that answers each virtual host with the rights of another user (mpm_itk): a file that one may read says nothing
-//! to the other, whoever has read it.
+//! A server that answers each virtual host with the rights of another user (mpm_itk): a file readable by one user only
+//! is useless to the other, whoever read it first.
 
 // A test that cannot go on should stop, with the reason.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -17,7 +17,7 @@ use harness::installation::{self, Installation};
 /// `secret`, as `htpasswd -s` stores it.
 const USERS: &str = "alice:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n";
 
-/// Both hosts are guarded by one file, which the first one's user owns and nobody else may read.
+/// Both hosts are protected by one file, owned by the first one's user and readable by nobody else.
 fn start(stock: bool) -> Httpd {
     let installation = Installation::get();
     let mine = if stock { installation.load(&["auth_basic", "authn_file"]) } else { installation.load_ours() };
@@ -42,7 +42,7 @@ fn start(stock: bool) -> Httpd {
     Httpd::start(&Setup { mpm: Mpm::Prefork, load, ports: 2, configuration: &configuration })
 }
 
-/// Not named as other modules are.
+/// Its file name differs from other modules' pattern.
 fn mpm_itk() -> PathBuf {
     Path::new(&installation::apxs_says("LIBEXECDIR")).join("mpm_itk.so")
 }

@@ -48,7 +48,7 @@ impl Drop for Backend {
     }
 }
 
-/// Of the bodies, those are understood whose length is told beforehand.
+/// Reads only bodies with a Content-Length.
 fn echo(mut stream: TcpStream) -> std::io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
     let mut head = Vec::new();

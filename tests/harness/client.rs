@@ -123,7 +123,7 @@ impl Connection {
         self.stream.get_mut().write_all(bytes)
     }
 
-    /// Reads the answer to what was sent.
+    /// Reads the next answer.
     pub(crate) fn read(&mut self) -> io::Result<Answer> {
         self.read_answer(false)
     }

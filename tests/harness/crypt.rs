@@ -9,10 +9,10 @@ unsafe extern "C" {
     fn crypt_gensalt(prefix: *const c_char, count: c_ulong, bytes: *const c_char, length: c_int) -> *const c_char;
 }
 
-/// Both functions answer in a buffer of their own.
+/// Both functions answer in a static buffer.
 static BUFFER: Mutex<()> = Mutex::new(());
 
-/// The hash of `password`, or None where the library does not know the method or refuses the password.
+/// The hash of `password`, or None if the library does not know the method or refuses the password.
 pub(crate) fn hash(password: &[u8], setting: &str) -> Option<String> {
     let (password, setting) = (CString::new(password).unwrap(), CString::new(setting).unwrap());
     let _held = BUFFER.lock().unwrap();

@@ -3,7 +3,7 @@
 use super::client::Request;
 use super::md5;
 
-/// The Authorization header that answers a Digest challenge; None where that is none.
+/// The Authorization header that answers a Digest challenge; None if there is no challenge.
 pub(crate) fn authorization(request: &Request, challenge: &str, user: &str, password: &str) -> Option<String> {
     let field = |name: &str| {
         let (_, rest) = challenge.split_once(&format!("{name}=\""))?;

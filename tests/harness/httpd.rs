@@ -35,12 +35,12 @@ impl Mpm {
         Installation::get().built_in_mpm.map_or(Mpm::ALL.into(), |only| vec![only])
     }
 
-    /// The one for what is the same under each.
+    /// The MPM for tests that do not depend on it.
     pub(crate) fn usual() -> Mpm {
         Mpm::available()[0]
     }
 
-    /// Says so where the test cannot be done, since httpd has another MPM built in.
+    /// True, with a message, if the test cannot run because httpd has another MPM built in.
     pub(crate) fn is_missing(self) -> bool {
         let missing = !Mpm::available().contains(&self);
         if missing {
@@ -85,7 +85,7 @@ impl Mpm {
     }
 }
 
-/// What a configuration may refer to.
+/// Facts that a configuration may refer to.
 pub(crate) struct Site<'a> {
     /// The server's own folder, which is its ServerRoot.
     pub(crate) folder: &'a Path,
@@ -104,7 +104,7 @@ pub(crate) struct Setup<'a> {
 }
 
 impl Setup<'_> {
-    /// Stock httpd is not what is to be checked.
+    /// Stock httpd need not be checked.
     fn is_for_memcheck(&self) -> bool {
         memcheck::is_wanted() && self.load.contains("rust_esauth_module")
     }
@@ -146,17 +146,17 @@ pub(crate) struct Httpd {
     ended: Option<ExitStatus>,
     ports: Vec<u16>,
     folder: Scratch,
-    /// What Valgrind has to say is still to be heard.
+    /// Valgrind's findings are still to be read.
     under_memcheck: bool,
 }
 
 impl Httpd {
-    /// Starts a server and waits until it accepts connections. Panics with what httpd says if it does not.
+    /// Starts a server and waits until it accepts connections. Panics with httpd's output if it does not.
     pub(crate) fn start(setup: &Setup<'_>) -> Self {
         Httpd::start_as(setup, setup.is_for_memcheck())
     }
 
-    /// The same under Valgrind, also where the other tests do without.
+    /// The same under Valgrind, even if other tests run without.
     pub(crate) fn start_under_memcheck(setup: &Setup<'_>) -> Self {
         Httpd::start_as(setup, true)
     }
@@ -197,7 +197,7 @@ impl Httpd {
         Ok(server)
     }
 
-    /// It listens before it is prepared for signals, and a signal that comes between ends it.
+    /// It listens before it handles signals, and a signal in between would end it.
     fn is_ready(&self) -> bool {
         let accepts = |&port: &u16| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
         String::from_utf8_lossy(&self.error_log()).contains("resuming normal operations")
@@ -217,12 +217,12 @@ impl Httpd {
         self.folder.path()
     }
 
-    /// The process that started the others.
+    /// The parent process.
     pub(crate) fn parent(&self) -> u32 {
         self.process.id()
     }
 
-    /// The processes that serve.
+    /// The children, which serve requests.
     pub(crate) fn children(&self) -> Vec<u32> {
         let parent = self.parent();
         // Fails where the parent has just ended.
@@ -230,7 +230,7 @@ impl Httpd {
         children.split_whitespace().map(|number| number.parse().unwrap()).collect()
     }
 
-    /// Kills all that serve, at whatever they are doing, and waits until they are gone. The parent starts others.
+    /// Kills all children, whatever they are doing, and waits until they are gone. The parent starts others.
     pub(crate) fn kill_children(&self) {
         let victims = self.children();
         assert!(!victims.is_empty());
@@ -250,12 +250,12 @@ impl Httpd {
         fs::read(self.folder().join("error.log")).unwrap_or_default()
     }
 
-    /// How many hashes all children have computed for `user`. Needs the module's level debug.
+    /// Number of hashes computed for `user` by all children. Needs the module's level debug.
     pub(crate) fn hashes(&self, user: &str) -> usize {
         self.lines_with(&format!("rust_esauth: computed a hash for user {user},"))
     }
 
-    /// How many lines of the error log hold `text`.
+    /// Number of lines in the error log that contain `text`.
     pub(crate) fn lines_with(&self, text: &str) -> usize {
         String::from_utf8_lossy(&self.error_log()).lines().filter(|line| line.contains(text)).count()
     }
@@ -270,7 +270,7 @@ impl Httpd {
         self.signal_and_wait(libc::SIGUSR1);
     }
 
-    /// Restarts without grace, and waits.
+    /// Restarts, not gracefully, and waits.
     pub(crate) fn restart(&self) {
         self.signal_and_wait(libc::SIGHUP);
     }
@@ -293,7 +293,7 @@ impl Httpd {
         }
         let parent = self.process_id();
         signal(parent, libc::SIGTERM);
-        // A child of 2.2's worker takes up to 7 s to end under today's C library, with the stock modules too.
+        // A child of 2.2's worker takes up to 7 s to end with a current C library, with the stock modules too.
         let deadline = Instant::now() + memcheck::patience(Duration::from_secs(30));
         loop {
             if let Some(status) = self.has_ended() {
@@ -330,15 +330,15 @@ impl Drop for Httpd {
     }
 }
 
-/// The result of `httpd -t` on a configuration: exit status and what was printed, without the warnings of our start-up
-/// checks, which the stock modules have not.
+/// The result of `httpd -t` on a configuration: exit status and output, without the warnings of our start-up checks,
+/// which the stock modules lack.
 pub(crate) fn check(setup: &Setup<'_>) -> (Option<i32>, String) {
     let (status, said) = run(setup, &["-t"], None);
     (status, said.lines().filter(|line| !line.contains("] rust_esauth: ")).map(|line| line.to_owned() + "\n").collect())
 }
 
-/// The result of httpd with arguments that make it end by itself: exit status and all that was printed. `user`, which
-/// takes root, are the numbers of another user and a group to run it as.
+/// The result of httpd with arguments that make it exit by itself: exit status and all output. `user`, which needs
+/// root, is the numeric user and group to run it as.
 pub(crate) fn run(setup: &Setup<'_>, arguments: &[&str], user: Option<(u32, u32)>) -> (Option<i32>, String) {
     let folder = Scratch::new();
     let site = Site { folder: folder.path(), ports: &[] };
@@ -366,7 +366,7 @@ fn command(configuration: &Path, under_memcheck: bool) -> Command {
     // SAFETY: prctl is a system call, which may be made between fork and exec.
     unsafe {
         command.pre_exec(|| {
-            // A test that is killed runs no destructors, so the kernel is asked to end the server with it.
+            // A killed test runs no destructors, so the kernel is asked to end the server with it.
             libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
             Ok(())
         });
@@ -375,7 +375,7 @@ fn command(configuration: &Path, under_memcheck: bool) -> Command {
 }
 
 fn free_ports(count: usize) -> Vec<u16> {
-    // All are held until all are known, else one might be given out twice.
+    // All are held until all are known, or one might be handed out twice.
     let held: Vec<_> = (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()).collect();
     held.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
 }

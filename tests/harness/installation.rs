@@ -1,4 +1,4 @@
-//! The httpd that the tests run against: the one that `$APXS` (else `apxs`, `apxs2`) belongs to.
+//! The httpd that the tests run against: that of `$APXS` (else `apxs`, `apxs2`).
 
 use std::ffi::{CStr, CString};
 use std::io::Write as _;
@@ -20,7 +20,7 @@ pub(crate) struct Installation {
     /// Such as `2.4.62`.
     version: String,
     pub(crate) generation: Generation,
-    /// The MPM that is part of the program, where it is no module.
+    /// The MPM built into the program, if any.
     pub(crate) built_in_mpm: Option<Mpm>,
     modules: PathBuf,
     programs: Vec<PathBuf>,
@@ -64,24 +64,24 @@ impl Installation {
         self.generation == Generation::V22
     }
 
-    /// Tells the reader, past the test harness's capture, which cases of a test are left out on this httpd, and why.
+    /// Reports, bypassing the test harness's capture, the cases of a test that are skipped on this httpd, and why.
     pub(crate) fn skip(&self, cases: &str, why: &str) {
         let _ = writeln!(std::io::stderr(), "skipped on httpd {}: {cases}: {why}", self.version);
     }
 
-    /// The same of the test that calls it. scripts/test.sh counts these lines.
+    /// The same for the whole calling test. scripts/test.sh counts these lines.
     pub(crate) fn skip_this_test(&self, why: &str) {
         // The harness names a test's thread after the test.
         let test = std::thread::current().name().unwrap_or("").to_owned();
         let _ = writeln!(std::io::stderr(), "skipped test on httpd {}: {test}: {why}", self.version);
     }
 
-    /// A line of counts that a reader is to see although the test passes.
+    /// A line of counts to show even if the test passes.
     pub(crate) fn say(&self, counts: &str) {
         let _ = writeln!(std::io::stderr(), "httpd {}: {counts}", self.version);
     }
 
-    /// `LoadModule` for those of `modules` (named without `mod_`) that are not part of the program already.
+    /// `LoadModule` lines for those of `modules` (named without `mod_`) that are not built in.
     pub(crate) fn load(&self, modules: &[&str]) -> String {
         modules.iter().filter(|name| !self.compiled_in.iter().any(|there| there == *name)).fold(
             String::new(),
@@ -93,7 +93,7 @@ impl Installation {
         )
     }
 
-    /// `LoadModule` for what every guarded section needs besides the modules that this one stands in for.
+    /// `LoadModule` lines for everything a protected section needs besides the modules that this one replaces.
     pub(crate) fn load_core(&self) -> String {
         self.load(match self.generation {
             Generation::V24 => &["authn_core", "authz_core", "authz_user"],
@@ -117,7 +117,7 @@ impl Installation {
         places.find(|path| path.exists()).unwrap_or_else(|| PathBuf::from(name))
     }
 
-    /// The `htpasswd` that knows all hashes: 2.2's knows neither bcrypt nor the C library's.
+    /// An `htpasswd` that knows all hashes: 2.2's knows neither bcrypt nor the C library's.
     pub(crate) fn htpasswd(&self) -> PathBuf {
         if self.is_22() { PathBuf::from("htpasswd") } else { self.program("htpasswd") }
     }
@@ -139,19 +139,19 @@ fn query(apxs: &Path, name: &str) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-/// What this httpd's apxs answers to `-q`.
+/// apxs's answer to `-q`.
 pub(crate) fn apxs_says(name: &str) -> String {
     query(&apxs(), name)
 }
 
-/// The project's folder. A test of another package than the module's is in a folder of it.
+/// The project's root folder. A test of another package than the module's runs in a subfolder.
 pub(crate) fn workspace() -> &'static Path {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let is_workspace = |folder: &&Path| folder.join("Cargo.lock").exists();
     package.ancestors().find(is_workspace).unwrap_or_else(|| panic!("no Cargo.lock above {}", package.display()))
 }
 
-/// `$ESAUTH_MODULE`, else what `cargo build --release` makes.
+/// `$ESAUTH_MODULE`, else the product of `cargo build --release`.
 pub(crate) fn module_under_test() -> PathBuf {
     let given = |name| std::env::var_os(name).filter(|given| !given.is_empty()).map(PathBuf::from);
     let path = given("ESAUTH_MODULE").unwrap_or_else(|| {
@@ -168,7 +168,7 @@ pub(crate) fn is_root() -> bool {
     unsafe { libc::geteuid() == 0 }
 }
 
-/// The user and group that a server started as root runs its children as.
+/// The user and group of the children of a server started as root.
 pub(crate) fn run_user() -> (String, String) {
     let candidates = ["www-data", "apache", "httpd", "daemon", "nobody"];
     let found = candidates.into_iter().find_map(|name| {

@@ -1,11 +1,11 @@
-//! httpd's error log in a format that a test can take apart.
+//! httpd's error log in a format that tests can parse.
 
 use super::installation::{Generation, Installation};
 
 /// For `ErrorLogFormat`: the request's tag (its X-Case header), level, module, status of the system call, message.
 pub(crate) const FORMAT: &str = "%-{X-Case}i|%-l|%-m|%-E|%M";
 
-/// The directive for [`FORMAT`], where there is one: 2.2 has a single format, which shows the Referer header at its end.
+/// The directive for [`FORMAT`], if there is one: 2.2 has a single format, which ends with the Referer header.
 pub(crate) fn format() -> String {
     match Installation::get().generation {
         Generation::V24 => format!("ErrorLogFormat \"{FORMAT}\"\n"),
@@ -21,8 +21,7 @@ pub(crate) fn tag(tag: &str) -> String {
     }
 }
 
-/// What a line of the stock modules is known by: its number, or in 2.2, which writes none, its text. None: 2.2 says
-/// nothing of the kind.
+/// The mark of a stock module's line: its number, or in 2.2, which logs none, its text. None: 2.2 has no such line.
 pub(crate) fn mark(number: &'static str) -> Option<&'static str> {
     if Installation::get().generation == Generation::V24 {
         return Some(number);
@@ -48,7 +47,7 @@ pub(crate) fn mark(number: &'static str) -> Option<&'static str> {
 /// One line of an error log that is written in [`FORMAT`], or in 2.2's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Line {
-    /// The X-Case header of the request; `-` for what is logged outside of any.
+    /// The X-Case header of the request; `-` for lines outside of any.
     pub(crate) tag: String,
     pub(crate) level: String,
     pub(crate) module: String,
@@ -58,7 +57,7 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// None for what a program printed into the log by itself.
+    /// None for a line that a program printed into the log by itself.
     pub(crate) fn parse(line: &str) -> Option<Line> {
         if Installation::get().generation == Generation::V22 {
             return Line::parse_22(line);
@@ -73,8 +72,8 @@ impl Line {
         })
     }
 
-    /// `[time] [level] [client ADDRESS] (2)No such file or directory: text, referer: tag`, of which client, status and
-    /// referer may be missing. A module is not named; ours names itself.
+    /// `[time] [level] [client ADDRESS] (2)No such file or directory: text, referer: tag`; client, status and referer
+    /// may be missing. The module is not named, except by our own lines.
     fn parse_22(line: &str) -> Option<Line> {
         let (_, rest) = line.strip_prefix('[')?.split_once("] [")?;
         let (level, mut text) = rest.split_once("] ")?;
@@ -86,7 +85,7 @@ impl Line {
             (status, text) = text.split_once(": ")?;
         }
         let (text, tag) = text.rsplit_once(", referer: ").unwrap_or((text, "-"));
-        // At level debug a line begins with where it is from: `log.rs(12): `.
+        // At level debug a line begins with its source position: `log.rs(12): `.
         let from = text.split_once("): ").filter(|(from, _)| level == "debug" && !from.contains(' '));
         let text = from.map_or(text, |(_, text)| text);
         let module = if text.starts_with("rust_esauth") { "rust_esauth" } else { "-" };

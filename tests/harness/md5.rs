@@ -1,4 +1,4 @@
-//! MD5 (RFC 1321), which HTTP Digest authentication is made of.
+//! MD5 (RFC 1321), used by HTTP Digest authentication.
 
 /// The digest of `bytes`, in hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {

@@ -1,7 +1,7 @@
-//! The server under Valgrind's memcheck: memory that is used wrongly, or lost, fails the test.
+//! The server under Valgrind's memcheck: misused or lost memory fails the test.
 //!
-//! Every server with the module under test is run so where `ESAUTH_MEMCHECK` is set (`make sanitize`), and always those
-//! of `tests/memory.rs` that are started for it.
+//! Applies to every server with the module under test if `ESAUTH_MEMCHECK` is set (`make sanitize`), and always to
+//! those that `tests/memory.rs` starts for it.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -13,25 +13,25 @@ use std::time::Duration;
 
 use super::installation::Installation;
 
-/// Beginning of the names of the logs, of which each process writes one into its server's folder.
+/// Beginning of the names of the logs; each process writes one into its server's folder.
 const LOG: &str = "memcheck.";
 
-/// How much slower everything gets, at most.
+/// Upper bound of the slowdown.
 const SLOWER: u32 = 20;
 
-/// What is httpd's own or the C library's, each with its reason.
+/// Errors of httpd itself or the C library, each with its reason.
 const SUPPRESSIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/harness/memcheck.supp");
 
 pub(crate) fn is_wanted() -> bool {
     std::env::var_os("ESAUTH_MEMCHECK").is_some_and(|given| !given.is_empty())
 }
 
-/// How long to wait for what usually takes less than `usual`.
+/// How long to wait for something that usually takes less than `usual`.
 pub(crate) fn patience(usual: Duration) -> Duration {
     if is_wanted() { usual * SLOWER } else { usual }
 }
 
-/// Says so where the test cannot be done for want of Valgrind.
+/// True, with a message, if the test cannot run without Valgrind.
 pub(crate) fn is_missing() -> bool {
     static FOUND: OnceLock<bool> = OnceLock::new();
     let runs = || Command::new("valgrind").arg("--version").stdout(Stdio::null()).status().is_ok();
@@ -42,7 +42,7 @@ pub(crate) fn is_missing() -> bool {
     missing
 }
 
-/// Says so where the test looks at what Valgrind changes, for the reason given, and all servers run under it.
+/// True, with a message, if all servers run under Valgrind, which changes what the test checks, for the given reason.
 pub(crate) fn changes(what: &str) -> bool {
     if is_wanted() {
         Installation::get().skip_this_test(&format!("under Valgrind {what}"));
@@ -53,7 +53,7 @@ pub(crate) fn changes(what: &str) -> bool {
 /// Valgrind in front of `program`, with its logs in `folder`.
 pub(crate) fn command(program: &Path, folder: &Path) -> Command {
     let mut command = Command::new("valgrind");
-    // Memory that is merely still there when a process ends is httpd's way of ending.
+    // httpd leaves allocated memory behind when a process ends.
     command.args(["--quiet", "--leak-check=full", "--show-leak-kinds=definite", "--errors-for-leak-kinds=definite"]);
     // The library is unloaded and loaded again at every restart.
     command.args(["--keep-debuginfo=yes", "--num-callers=30"]);
@@ -64,7 +64,7 @@ pub(crate) fn command(program: &Path, folder: &Path) -> Command {
     command
 }
 
-/// Panics with what the processes of the server in `folder` have been found to do. To be called when they have ended.
+/// Panics with the findings in the processes of the server in `folder`. Call it when they have ended.
 pub(crate) fn assert_no_findings(folder: &Path) {
     let findings = findings(folder);
     if findings.is_empty() {
@@ -78,7 +78,7 @@ pub(crate) fn assert_no_findings(folder: &Path) {
     }
 }
 
-/// With `--quiet`, whatever is written is an error.
+/// With `--quiet`, all output is errors.
 fn findings(folder: &Path) -> String {
     let mut findings = String::new();
     for entry in fs::read_dir(folder).unwrap().flatten() {

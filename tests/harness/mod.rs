@@ -1,7 +1,7 @@
-//! A real httpd for each test: started from a generated configuration in a folder of its own, on free ports, and gone
+//! A real httpd for each test: started from a generated configuration in its own folder, on free ports, and removed
 //! when the test ends, however it ends.
 
-// Every test crate compiles this for itself and uses a part of it.
+// Every test crate compiles this file and uses a part of it.
 #![allow(dead_code)]
 
 pub(crate) mod backend;

@@ -1,10 +1,10 @@
-//! How large a process is.
+//! The size of a process.
 
 use std::fs;
 use std::thread::sleep;
 use std::time::Duration;
 
-/// The processes that `parent` has started, in the order of their numbers.
+/// The children of `parent`, in the order of their numbers.
 pub(crate) fn children(parent: u32) -> Vec<u32> {
     let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap();
     let mut children: Vec<u32> = children.split_whitespace().map(|child| child.parse().unwrap()).collect();
@@ -21,7 +21,7 @@ pub(crate) struct Size {
 
 impl Size {
     fn of(process: u32) -> Self {
-        // Memory that no file stands behind, page by page: VmRSS is counted in coarse steps.
+        // Anonymous memory, page by page: VmRSS is counted in coarse steps.
         let rollup = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap();
         let anonymous = rollup.lines().find_map(|line| line.strip_prefix("Anonymous:")).unwrap();
         Size {
@@ -31,7 +31,7 @@ impl Size {
         }
     }
 
-    /// These together.
+    /// The sum of these processes.
     pub(crate) fn of_all(processes: &[u32]) -> Self {
         let none = Size { memory_kib: 0, descriptors: 0, mappings: 0 };
         processes.iter().map(|&process| Size::of(process)).fold(none, |all, one| Size {
@@ -41,7 +41,7 @@ impl Size {
         })
     }
 
-    /// The least of several looks: a process that is starting children has more of everything for a moment.
+    /// The minimum of several measurements: a process that is starting children has more of everything for a moment.
     pub(crate) fn settled(process: u32) -> Self {
         let mut least = Size::of(process);
         for _ in 0..10 {

@@ -7,10 +7,10 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// The beginning of every folder's name; the number of the process that made it follows.
+/// Beginning of every folder's name; the number of the creating process follows.
 const PREFIX: &str = "esauth-test-";
 
-/// A folder that everyone may read (httpd's run user does) and that is removed with this value.
+/// A folder readable by all (including httpd's run user), and removed with this value.
 pub(crate) struct Scratch {
     path: PathBuf,
 }
@@ -31,7 +31,7 @@ impl Scratch {
         &self.path
     }
 
-    /// Writes a file into the folder, and makes the folders that lead to it.
+    /// Writes a file into the folder, and creates its parent folders.
     pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path.join(name);
         if let Some(parent) = path.parent() {
@@ -44,7 +44,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // For looking into a failure: what the servers were given and what they logged.
+        // To investigate a failure: the servers' files and logs.
         if std::env::var_os("ESAUTH_KEEP_SCRATCH").is_some() {
             eprintln!("kept: {}", self.path.display());
         } else if let Err(error) = fs::remove_dir_all(&self.path) {
@@ -60,7 +60,7 @@ fn remove_left_over() {
         let name = entry.file_name();
         let Some(rest) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else { continue };
         let Some(process) = rest.split('-').next().filter(|number| number.parse::<u32>().is_ok()) else { continue };
-        // The process of a young folder may run where this one cannot see it, with the same /tmp.
+        // The process of a young folder may be invisible from here, with the same /tmp.
         let is_old = entry
             .metadata()
             .and_then(|folder| folder.modified())

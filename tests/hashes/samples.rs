@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::harness::crypt;
 use crate::harness::installation::Installation;
 
-/// What stands in the password file for a password.
+/// The hash in the password file, and its password.
 pub(crate) struct Sample {
     pub(crate) family: &'static str,
     pub(crate) hash: Vec<u8>,
@@ -36,7 +36,7 @@ fn passwords() -> Vec<Vec<u8>> {
     passwords
 }
 
-/// What htpasswd makes. It takes no password over 255 bytes, and makes its own salts.
+/// Hashes made by htpasswd. It accepts no password over 255 bytes, and makes its own salts.
 pub(crate) fn by_htpasswd() -> Vec<Sample> {
     let (own, best) = (&Installation::get().program("htpasswd"), &Installation::get().htpasswd());
     let mut kinds: Vec<(&'static str, &Path, &[&str])> = vec![
@@ -47,7 +47,7 @@ pub(crate) fn by_htpasswd() -> Vec<Sample> {
         ("bcrypt 2y", best, &["-B"]),
         ("bcrypt 2y", best, &["-B", "-C", "6"]),
     ];
-    // Newer ones.
+    // Newer options.
     if htpasswd(best, &["-n", "-b", "-5"], b"secret").is_some() {
         kinds.push(("SHA-256", best, &["-2"]));
         kinds.push(("SHA-512", best, &["-5"]));
@@ -63,7 +63,7 @@ pub(crate) fn by_htpasswd() -> Vec<Sample> {
             samples.push(Sample::new(family, hash, &password));
         }
     }
-    // What apr_md5_encode makes of a password that is longer than htpasswd takes.
+    // apr_md5_encode's hash of a password longer than htpasswd accepts.
     samples.push(Sample::new("apr1", "$apr1$saltsalt$tQHUmjU9VpHFglMK1G67G/", &[b'x'; 600]));
     samples
 }
@@ -94,9 +94,9 @@ const BY_CRYPT: &[(&str, &str)] = &[
     ("NT", "$3$"),
 ];
 
-/// What crypt(3) makes.
+/// Hashes made by crypt(3).
 pub(crate) fn by_crypt() -> Vec<Sample> {
-    // The least cost: these are slow on purpose.
+    // The lowest cost: these are slow on purpose.
     let made = [
         ("yescrypt", "$y$", 1),
         ("gost-yescrypt", "$gy$", 1),
@@ -144,11 +144,11 @@ fn broken(good: &Sample) -> Vec<Sample> {
         hash.to_ascii_uppercase(),
         hash[1..].to_vec(),
     ];
-    // Cut off at the end, in the middle of the hash, behind and before each `$`.
+    // Cut off at the end, in the middle of the hash, after and before each `$`.
     let dollars = (0..length).filter(|&place| hash[place] == b'$').flat_map(|place| [place, place + 1]);
     let ends: Vec<usize> = dollars.chain([1, 2, 3, length / 2, length * 3 / 4, length - 2, length - 1]).collect();
     all.extend(ends.into_iter().filter(|&end| end < length).map(|end| hash[..end].to_vec()));
-    // Another byte in the digest itself. Changes nearer to the beginning could ask for enormous costs.
+    // Another byte in the digest itself. Changes nearer to the beginning could demand enormous costs.
     for place in [length - 1, length - 5, length - 10] {
         for byte in [b'!', b'*', b'-', b' ', b'\\', 0x80, 0xff, b'~', hash[place] ^ 1] {
             if hash[place] != byte && byte != b':' {

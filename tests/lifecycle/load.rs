@@ -1,4 +1,4 @@
-//! Clients that ask without a pause worth mentioning, and count what they lose.
+//! Clients that send requests almost without pause, and count their losses.
 
 use std::io;
 use std::sync::Arc;
@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use crate::harness::client::{Connection, Request};
 
-/// What became of the requests.
+/// Results of the requests.
 #[derive(Debug, Default)]
 pub(crate) struct Losses {
     /// With the right status.
     pub(crate) answered: usize,
-    /// With another.
+    /// With another status.
     pub(crate) wrong: usize,
-    /// Without a whole answer, though the connection was new or had begun to answer.
+    /// Without a complete answer, although the connection was new or had begun to answer.
     pub(crate) lost: usize,
     /// Connections that the server closed between two requests, as it may; the client asked again on a new one.
     pub(crate) reopened: usize,

@@ -1,12 +1,13 @@
-//! A reader of Prometheus's text format 0.0.4 that takes nothing but what the format's description and its naming rules
-//! allow: <https://prometheus.io/docs/instrumenting/exposition_formats/>, <https://prometheus.io/docs/practices/naming/>.
+//! A strict reader of Prometheus's text format 0.0.4, which accepts only what the format's description and its naming
+//! rules allow: <https://prometheus.io/docs/instrumenting/exposition_formats/>,
+//! <https://prometheus.io/docs/practices/naming/>.
 
 use std::collections::BTreeMap;
 
 /// The labels of a series, and their values.
 pub(crate) type Labels = BTreeMap<String, String>;
 
-/// One metric with its samples, each by the name it stands under.
+/// One metric with its samples, each under its own name.
 #[derive(Debug)]
 pub(crate) struct Metric {
     pub(crate) kind: String,
@@ -17,7 +18,7 @@ pub(crate) struct Metric {
 pub(crate) struct Page(pub(crate) BTreeMap<String, Metric>);
 
 impl Page {
-    /// The value of the series with exactly these labels. Panics where there is none.
+    /// The value of the series with exactly these labels. Panics if there is none.
     pub(crate) fn value(&self, sample: &str, labels: &[(&str, &str)]) -> f64 {
         let labels: Labels = labels.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
         let mut samples = self.0.values().flat_map(|metric| &metric.samples);
@@ -36,7 +37,7 @@ impl Page {
     }
 }
 
-/// Reads a page, or says what is wrong with it.
+/// Parses a page, or returns its fault.
 pub(crate) fn parse(text: &str) -> Result<Page, String> {
     let mut metrics: BTreeMap<String, Metric> = BTreeMap::new();
     let (mut helped, mut current): (Option<String>, Option<String>) = (None, None);
@@ -89,7 +90,7 @@ pub(crate) fn parse(text: &str) -> Result<Page, String> {
     Ok(Page(metrics))
 }
 
-/// Buckets rise to `+Inf`, which holds as many as `_count` says, and each histogram has a `_sum`.
+/// Buckets rise to `+Inf`, which equals `_count`, and each histogram has a `_sum`.
 fn check_histogram(name: &str, metric: &Metric) -> Result<(), String> {
     let mut series: BTreeMap<Labels, Vec<(f64, f64)>> = BTreeMap::new();
     for (sample, labels, value) in &metric.samples {
@@ -149,7 +150,7 @@ fn sample(line: &str) -> Option<(String, Labels, f64)> {
     (is_name(name) && is_plain).then(|| Some((name.to_owned(), labels, value.parse().ok()?)))?
 }
 
-/// A label's value up to the closing quote, and what is behind that.
+/// A label's value up to the closing quote, and the rest.
 fn quoted(text: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut characters = text.char_indices();

@@ -1,4 +1,4 @@
-//! The dashboard, the alert rules and their description name what the module exports, all of it and nothing else.
+//! The dashboard, the alert rules and their description name exactly the metrics that the module exports.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::Path;
 use super::{Mpm, get, page, run, start};
 use crate::harness::installation::Installation;
 
-/// Runs promtool with `input`; says so and returns `None` where it is not installed.
+/// Runs promtool with `input`; returns `None`, with a message, if it is not installed.
 pub(crate) fn promtool(arguments: &[&str], input: &[u8]) -> Option<(bool, String)> {
     let checked = run("promtool", arguments, input);
     if checked.is_none() {
@@ -20,7 +20,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
-/// Names of metrics in a text, without the endings that a histogram's samples have.
+/// Names of metrics in a text, without the endings of a histogram's samples.
 fn names_in(text: &str) -> BTreeSet<String> {
     let is_part = |character: char| character.is_ascii_alphanumeric() || character == '_';
     let words = text.split(|character| !is_part(character)).filter(|word| word.starts_with("rust_esauth_"));

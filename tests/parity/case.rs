@@ -1,4 +1,4 @@
-//! What a row of the table is made of.
+//! The parts of a row of the table.
 
 use crate::harness::client::Request;
 use crate::harness::installation::{Generation, Installation};
@@ -7,9 +7,9 @@ use crate::harness::installation::{Generation, Installation};
 pub(crate) const SECRET: &str = "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=";
 pub(crate) const OTHER: &str = "{SHA}0JQeaNqPOBUf+Gph/Fn3xc+fyqI=";
 
-/// Some files and a configuration, and what is asked of a server that has them.
+/// Files, a configuration, and the requests for a server that has them.
 pub(crate) struct Case {
-    /// Unique: the name of the virtual host and of the folder, and what marks the log lines.
+    /// Unique: the name of the virtual host and the folder, and the tag of the log lines.
     pub(crate) name: String,
     /// The content of the case's virtual host. `@DIR@` stands for the case's folder, whose `htdocs` is the
     /// DocumentRoot; `@BACKEND@` for the port of the echoing back end, `@PORT@` for that of the case, `@GROUP@` for the
@@ -21,9 +21,9 @@ pub(crate) struct Case {
     /// Paths that become folders, FIFOs, unreadable; done after the files are written.
     pub(crate) oddities: Vec<(String, Oddity)>,
     pub(crate) asks: Vec<Ask>,
-    /// Has a port to itself rather than a name on the common one: a forward proxy is told other hosts' names.
+    /// Uses its own port rather than a name on the common one: a forward proxy gets other hosts' names.
     pub(crate) own_port: bool,
-    /// About something that only this generation has.
+    /// For this generation only.
     only: Option<Generation>,
 }
 
@@ -43,7 +43,7 @@ pub(crate) enum Oddity {
 pub(crate) struct Ask {
     pub(crate) request: Request,
     answers: Answers,
-    /// Where 2.2 answers otherwise.
+    /// 2.2's answers, if they differ.
     in_22: Option<Answers>,
 }
 
@@ -54,7 +54,7 @@ impl Ask {
 }
 
 pub(crate) struct Answers {
-    /// The stock modules', and ours unless it is meant to differ.
+    /// The stock modules' answers, and ours unless a difference is intended.
     pub(crate) expected: Expected,
     pub(crate) ours: Option<Difference>,
 }
@@ -66,27 +66,27 @@ impl Answers {
     }
 }
 
-/// What is known beforehand, so that a set-up in which nothing works is noticed.
+/// Known facts, so that a setup in which nothing works is noticed.
 #[derive(Clone, Default)]
 pub(crate) struct Expected {
     pub(crate) status: u16,
     /// Numbers that occur in the request's log lines.
     pub(crate) logged: Vec<&'static str>,
-    /// What the body contains.
+    /// A part of the body.
     pub(crate) body: Option<&'static str>,
 }
 
 pub(crate) struct Difference {
     pub(crate) why: &'static str,
     pub(crate) expected: Expected,
-    /// The stock modules are not asked: they would hang, or answer now so and now so.
+    /// The stock modules are not asked: they would hang, or give random answers.
     pub(crate) only_ours: bool,
 }
 
-/// Why ours answers with 500 where the stock modules of 2.4 deny.
+/// Why ours answers 500 where the stock modules of 2.4 deny.
 pub(crate) const UNKNOWN_GROUPS: &str = "behind `Require not`, a denial lets in; so what cannot be told is an error";
 
-/// What 2.2 lacks, and how it is recognized in a configuration.
+/// Features that 2.2 lacks, and how to recognize them in a configuration.
 const MISSING_IN_22: &[(&str, &[&str])] = &[
     (
         "it has no mod_authz_core",
@@ -132,7 +132,7 @@ pub(crate) fn case(name: impl Into<String>, conf: impl Into<String>) -> Case {
     }
 }
 
-/// A case that guards everything by `users`, in which `require` is asked for, with alice/secret in the file.
+/// A case that protects everything with `users` and requires `require`; alice/secret is in the file.
 pub(crate) fn guarded(name: impl Into<String>, require: &str) -> Case {
     case(name, basic("/", require)).file("users", users()).file("groups", "staff: alice bob\nadmins: bob\n")
 }
@@ -142,7 +142,7 @@ pub(crate) fn users() -> String {
     format!("alice:{SECRET}\nbob:{SECRET}\ncarol:{OTHER}\n")
 }
 
-/// A `<Location>` with everything that Basic authentication from files needs, and some lines more.
+/// A `<Location>` with everything that Basic authentication from files needs, and further lines.
 pub(crate) fn basic(location: &str, more: &str) -> String {
     format!("<Location \"{location}\">\n{BASIC}\n{more}\n</Location>\n")
 }
@@ -207,33 +207,33 @@ impl Case {
         ask.in_22.as_mut().unwrap_or(&mut ask.answers)
     }
 
-    /// What the last request must have logged, by number.
+    /// Numbers that the last request must have logged.
     pub(crate) fn logs(mut self, numbers: &[&'static str]) -> Self {
         self.last().expected.logged = numbers.to_vec();
         self
     }
 
-    /// What the answer to the last request must contain.
+    /// A text that the answer to the last request must contain.
     pub(crate) fn says(mut self, text: &'static str) -> Self {
         self.last().expected.body = Some(text);
         self
     }
 
-    /// What 2.2 makes of the last request, where that is something else; numbers and texts in its log. What follows
-    /// about this request is about 2.2.
+    /// 2.2's answer to the last request, if it differs; numbers and texts in its log. Further expectations of this
+    /// request are for 2.2.
     pub(crate) fn in_22(mut self, status: u16, logged: &[&'static str]) -> Self {
         self.asks.last_mut().expect("the case asks something").in_22 = Some(Answers::new(status, logged));
         self
     }
 
-    /// The last request's answer from ours, which differs on purpose.
+    /// Our answer to the last request, which differs on purpose.
     pub(crate) fn but_ours(mut self, why: &'static str, status: u16, numbers: &[&'static str]) -> Self {
         let expected = Expected { status, logged: numbers.to_vec(), body: None };
         self.last().ours = Some(Difference { why, expected, only_ours: false });
         self
     }
 
-    /// Why this httpd cannot be asked this.
+    /// Why this httpd cannot run the case.
     pub(crate) fn is_missing(&self) -> Option<&'static str> {
         let generation = Installation::get().generation;
         match self.only {

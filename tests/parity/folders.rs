@@ -1,4 +1,4 @@
-//! What depends on the folder and the file that are asked for: .htaccess, mod_access_compat, the file's own group.
+//! Behaviour that depends on the requested folder and file: .htaccess, mod_access_compat, the file's own group.
 
 use super::case::{BASIC, Case, OTHER, UNKNOWN_GROUPS, basic, case, guarded, users};
 use crate::harness::client::Request;
@@ -144,7 +144,7 @@ Require file-group\n</Location>\n",
         .file("groups", "@GROUP@: alice\n")
         .alice(401)
         .logs(&["AH01639"]),
-        // Nobody can tell which group owns what a back end has.
+        // The group of a back end's resource is unknown.
         case(
             "file-group-not-behind-a-proxy",
             format!(

@@ -1,4 +1,4 @@
-//! Group files with every odd line, and what `Require group` makes of them.
+//! Group files with every odd line, and the effect on `Require group`.
 
 use super::case::{Case, Oddity, SECRET, UNKNOWN_GROUPS, case, guarded};
 
@@ -12,7 +12,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-/// A case with the group file `content`, and who may pass `Require group REQUIRED`. All passwords are `secret`.
+/// A case with the group file `content`, and the users that pass `Require group REQUIRED`. All passwords are `secret`.
 fn groups(name: &str, required: &str, content: impl AsRef<[u8]>, tries: &[(&[u8], u16)]) -> Case {
     let mut case = guarded(name, &format!("Require group {required}")).file("groups", content);
     let mut users = Vec::new();
@@ -208,7 +208,7 @@ fn long_lines() -> Vec<Case> {
         )
         .in_22(401, &["AH01666"])
         .but_ours(CUT, 200, &[]),
-        // Behind the NUL, and behind what fits into its buffer, stock httpd goes on as with a line of its own.
+        // After the NUL, and after its buffer's length, stock httpd reads the rest as a line of its own.
         groups(
             "group-line-of-9000-with-nul",
             "staff",

@@ -11,7 +11,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-/// A case that is asked with one header line, which may be of any bytes.
+/// A case with one request that has this header line, of any bytes.
 fn form(name: &str, header: impl AsRef<[u8]>, status: u16) -> Case {
     guarded(name, "Require valid-user")
         .file("users", format!("alice:{SECRET}\n:{SECRET}\nblank:{{SHA}}2jmj7l5rSw0yVb/vlWAYkK/YBwk=\n"))
@@ -60,7 +60,7 @@ fn forms() -> Vec<Case> {
         form("base64-foreign-byte-in-the-password", "Authorization: Basic YWxpY2U6!c2VjcmV0", 401).logs(&["AH01617"]),
         form("base64-high-byte", b"Authorization: Basic YWxpY2U6\xffc2VjcmV0", 401),
         form("base64-url-alphabet", "Authorization: Basic YWxpY2U6c2VjcmV0-_", 200),
-        // The lower bits of the last character are in no byte.
+        // The lower bits of the last character belong to no byte.
         form("base64-spare-bits-after-one-byte", "Authorization: Basic Og==", 401)
             .logs(&["AH01617"])
             .ask(file().header("Authorization: Basic Op=="), 401)
@@ -115,7 +115,7 @@ fn several() -> Vec<Case> {
     ]
 }
 
-/// What the section says about scheme and realm.
+/// The section's scheme and realm.
 fn section_text() -> Vec<Case> {
     let section = |name: &str, from: &str, to: &str| {
         case(name, basic("/", "Require valid-user").replace(from, to)).file("users", format!("alice:{SECRET}\n"))

@@ -1,4 +1,4 @@
-//! The table of cases and what runs it.
+//! The table of cases and its runner.
 
 pub(crate) mod case;
 pub(crate) mod report;
@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use case::Case;
 
-/// Every case of the table that this httpd can be asked, and the names of the others by the reason.
+/// The cases that this httpd can run, and the names of the others by the reason.
 pub(crate) fn table() -> (Vec<Case>, BTreeMap<&'static str, Vec<String>>) {
     let parts = [
         password_file::cases(),

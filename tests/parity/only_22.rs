@@ -1,5 +1,5 @@
-//! What 2.2 has and 2.4 has given up: group modules that are not authoritative, requirements that hold for some methods
-//! each, sections of which only a whole module's part is inherited.
+//! Features of 2.2 that 2.4 has dropped: group modules that are not authoritative, requirements for some methods only,
+//! and inheritance by whole modules.
 
 use super::case::{BASIC, Case, basic, case, file, guarded, users};
 use crate::harness::client::Request;
@@ -23,7 +23,7 @@ fn methods() -> Vec<Case> {
         .ask(ask("PUT", "bob"), 405)
         .ask(ask("DELETE", "alice"), 401)
         .ask(Request::new("PUT", "/file.txt"), 401)
-        // No requirement is about this method.
+        // No requirement applies to this method.
         .ask(Request::new("OPTIONS", "/file.txt"), 200)
         .ask(ask("OPTIONS", "carol"), 200),
         guarded("masks-except", "<LimitExcept GET OPTIONS>\nRequire group admins\n</LimitExcept>\nRequire group staff")
@@ -47,7 +47,7 @@ fn methods() -> Vec<Case> {
     ]
 }
 
-/// Off hands on whom the group file does not know to whoever comes next.
+/// Off passes users unknown to the group file to the next module.
 fn authoritative() -> Vec<Case> {
     let off = |name: &str, require: &str| guarded(name, &format!("AuthzGroupFileAuthoritative Off\n{require}"));
     const NOBODY: &str = "no Authoritative handler";
@@ -135,7 +135,7 @@ fn merges() -> Vec<Case> {
     ]
 }
 
-/// The word `standard` behind the path, from the time when there were other types.
+/// The word `standard` behind the path, from the time when other types existed.
 fn file_types() -> Vec<Case> {
     let typed = BASIC.replace("/users\"", "/users\" standard").replace("/groups\"", "/groups\" standard");
     vec![

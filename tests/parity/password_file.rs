@@ -13,7 +13,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-/// A case with the password file `content`, and who may pass with it.
+/// A case with the password file `content`, and the users that it admits.
 fn passwords(name: &str, content: impl AsRef<[u8]>, tries: &[(&[u8], &str, u16)]) -> Case {
     let mut case = guarded(name, "Require valid-user").file("users", content);
     for (user, password, status) in tries {
@@ -309,7 +309,7 @@ fn fields() -> Vec<Case> {
 }
 
 fn long_lines() -> Vec<Case> {
-    // 2.2 goes on behind the first 8191 bytes as with a line of its own.
+    // 2.2 reads the rest after the first 8191 bytes as a line of its own.
     const WHY: &str = "stock httpd stops reading at a line of 8191 bytes; ours reads lines of any length";
     let padded = |length: usize| {
         let line = format!("long:{SECRET}:");
@@ -357,7 +357,7 @@ fn long_lines() -> Vec<Case> {
             .logs(&["AH01618"])
             .but_ours(WHY, 200, &[])
             .in_22(200, &[]),
-        // Stock httpd goes on behind what fits into its buffer, unless it has seen that no LF is there.
+        // Stock httpd reads on after its buffer's length, unless it has noticed the missing LF.
         passwords(
             "long-nul",
             format!("alice:{SECRET}\0{}bob:{SECRET}\ncarol:{SECRET}\n", " ".repeat(9000)),

@@ -1,4 +1,4 @@
-//! Other providers beside the file, and what only mod_auth_basic's own directives ask for.
+//! Other providers beside the file, and directives of mod_auth_basic only.
 
 use super::case::{BASIC, Case, OTHER, Oddity, SECRET, basic, case, file, guarded, users};
 
@@ -14,7 +14,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-/// What 2.2's mod_authn_default says where nobody else has decided.
+/// The text of 2.2's mod_authn_default when no other module has decided.
 const NOT_CONFIGURED: &str = "not configured";
 
 fn authoritative() -> Vec<Case> {
@@ -72,7 +72,7 @@ fn lists() -> Vec<Case> {
     };
     const DBM: &str = "AuthDBMUserFile @DIR@/users.dbm";
     const ANON: &str = "Anonymous *\nAnonymous_MustGiveEmail Off";
-    // A directory server that is not there.
+    // A directory server that does not exist.
     const LDAP: &str = "AuthLDAPURL ldap://127.0.0.1:1/o=nowhere?uid";
     vec![
         with("list-file", "file", "").alice(200).user("alice", "wrong", 401).user("mallory", "x", 401),
@@ -258,7 +258,7 @@ Require valid-user\n</Location>\n",
     ]
 }
 
-/// As htdigest writes them: alice and dana have the password `secret` in the cases' realm, bob in another, and carol's
+/// As written by htdigest: alice and dana have the password `secret` in the cases' realm, bob in another, and carol's
 /// line is cut off.
 pub(crate) const DIGESTS: &str = "\
 alice:Elasticsearch server:@HA1:alice:Elasticsearch server:secret@
@@ -289,7 +289,7 @@ AuthDigestProvider file\n{more}\nRequire valid-user\n</Location>\n"
             .logs(&["AH01794"])
             .ask(file().header("@DIGEST:mallory:x@"), 401)
             .logs(&["AH01790"])
-            // In the file for another realm, which is not this section's, whatever the client says.
+            // In the file for another realm than this section's, whatever the client says.
             .ask(file().header("@DIGEST:bob:secret@"), 401)
             .logs(&["AH01790"])
             .ask(file().header("@DIGEST:bob:secret:elsewhere@"), 401)
@@ -317,7 +317,7 @@ AuthMerging And",
     ]
 }
 
-/// mod_authn_socache in front of the file: a hit there must not make the file's answer worse.
+/// mod_authn_socache in front of the file: a hit there must not change the file's answer.
 fn socache() -> Vec<Case> {
     let with = |name: &str, more: &str| {
         guarded(
@@ -344,7 +344,7 @@ Require valid-user"
     ]
 }
 
-/// Whoever drives, and whatever else is loaded: the provider that answers is ours, which reads lines of any length.
+/// Whichever module drives, and whatever else is loaded: our provider answers, which reads lines of any length.
 fn served_by_ours() -> Vec<Case> {
     const WHY: &str = "stock httpd stops reading at a line of 8191 bytes; ours reads lines of any length";
     let long = format!("long:{}\n", "x".repeat(9000));

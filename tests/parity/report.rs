@@ -1,10 +1,10 @@
-//! What disagrees, written for a person.
+//! Differences, written for people.
 
 use super::case::{Case, Expected};
 use super::run::{Outcome, Outcomes, tag};
 use crate::harness::log;
 
-/// Where `outcomes` is not what the table says about the server, which is the stock one or ours.
+/// Differences between `outcomes` and the table's entries for the server, which is the stock one or ours.
 pub(crate) fn against_the_table(variant: &str, ours: bool, table: &[Case], outcomes: &Outcomes) -> Vec<String> {
     let mut found = Vec::new();
     each(table, |case, number| {
@@ -30,7 +30,7 @@ pub(crate) fn against_the_table(variant: &str, ours: bool, table: &[Case], outco
     found
 }
 
-/// Where two servers disagree. Requests that are meant to differ are left to the table.
+/// Differences between two servers. Intended ones are left to the table.
 pub(crate) fn against_the_oracle(variant: &str, table: &[Case], oracle: &Outcomes, outcomes: &Outcomes) -> Vec<String> {
     let mut found = Vec::new();
     each(table, |case, number| {

@@ -1,4 +1,4 @@
-//! Requests inside requests, and what stands between client and server.
+//! Requests inside requests, and proxies between client and server.
 
 use super::case::{BASIC, Case, basic, case, file, users};
 use crate::harness::client::{Request, credentials};
@@ -181,7 +181,7 @@ fn proxies() -> Vec<Case> {
     ]
 }
 
-/// What a back end, a script or a log learns of the user.
+/// The user as seen by a back end, a script or a log.
 fn seen_behind() -> Vec<Case> {
     let behind = |name: &str, more: &str| {
         case(

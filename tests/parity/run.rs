@@ -21,7 +21,7 @@ use crate::harness::log::{self, Line};
 use crate::harness::md5;
 use crate::harness::scratch::Scratch;
 
-/// The files of all cases, which all servers share: none of them writes.
+/// The files of all cases, shared by all servers: none of them writes.
 pub(crate) struct Files {
     folder: Scratch,
     group: String,
@@ -52,7 +52,7 @@ impl Files {
         self.folder.write(&place("htdocs/index.html"), "index\n");
         self.folder.write(&place("htdocs/file.txt"), "file\n");
         for (name, content) in &case.files {
-            // Text may refer to its own place; other bytes are left alone.
+            // Text may refer to its own path; other bytes stay unchanged.
             match std::str::from_utf8(content) {
                 Ok(text) => self.folder.write(&place(name), self.fill_in(case, text)),
                 Err(_) => self.folder.write(&place(name), content),
@@ -100,7 +100,7 @@ fn make_odd(path: &Path, oddity: Oddity) {
     }
 }
 
-/// What a server did with one request, as far as two servers must agree on it.
+/// The result of one request, as far as two servers must agree on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outcome {
     pub(crate) status: u16,
@@ -121,7 +121,7 @@ pub(crate) fn tag(case: &Case, number: usize) -> String {
     format!("{}/{number}", case.name)
 }
 
-/// Starts a server of this variant, asks all that the table has, and reads its logs when it has ended.
+/// Starts a server of this variant, sends all requests of the table, and reads its logs when it has ended.
 pub(crate) fn run(variant: &Variant, table: &[Case], files: &Files, backend: &Backend) -> Outcomes {
     let own: Vec<&Case> = table.iter().filter(|case| case.own_port).collect();
     let configuration = |site: &Site<'_>| configuration(variant, table, files, backend, site);
@@ -177,7 +177,7 @@ fn configuration(variant: &Variant, table: &[Case], files: &Files, backend: &Bac
              Header always set X-Seen-Type \"expr=%{AUTH_TYPE}\"\nAuthnCacheEnable\n"
                 .to_owned()
         }
-        // Its headers know no expressions, and an address has only one virtual host unless it is told otherwise.
+        // Its headers accept no expressions, and an address has only one virtual host unless configured otherwise.
         Generation::V22 => format!("NameVirtualHost 127.0.0.1:{}\n", site.ports[0]),
     });
     let mut own_ports = site.ports[1..].iter();
@@ -214,7 +214,7 @@ fn send(tag: &str, case: &Case, ask: &Ask, port: u16, backend: &Backend) -> Answ
                 let credentials = String::from_utf8_lossy(credentials);
                 let mut fields = credentials.trim_end_matches('@').split(':');
                 let (user, password) = (fields.next().unwrap(), fields.next().unwrap());
-                // The nonce comes from a request of its own, which leaves nothing in the logs that are compared.
+                // The nonce comes from a separate request, which leaves nothing in the compared logs.
                 let probe = Request::get(&ask.request.target).header(format!("Host: {}.test", case.name));
                 let probe = client::ask(port, &probe).unwrap();
                 let mut challenge = probe.header("www-authenticate").unwrap_or("").to_owned();
@@ -252,7 +252,7 @@ fn without_nonce(challenge: &str) -> String {
     }
 }
 
-/// A child logs a request after it has answered, and one of 2.2's prefork dies in between when it is told to end.
+/// A child logs a request after it has answered; one of 2.2's prefork may end in between.
 fn wait_for_the_access_log(server: &Httpd, outcomes: &Outcomes) {
     let path = server.folder().join("access.log");
     let deadline = Instant::now() + Duration::from_secs(5);
@@ -278,7 +278,7 @@ fn read_logs(server: &Httpd, files: &Files, outcomes: &mut Outcomes) {
     }
     let server_folder = server.folder().display().to_string();
     for line in log::parse(&server.error_log()) {
-        // What ours says without a number has no counterpart, bar what httpd says in the module's name.
+        // Our lines without a number have no counterpart, except those that httpd logs in the module's name.
         let by_httpd = line.text.starts_with(EXPRESSION_FAILED);
         if line.module == "rust_esauth" && line.number().is_none() && !by_httpd {
             continue;
@@ -303,7 +303,7 @@ fn without_line_number(text: &str) -> String {
     }
 }
 
-/// mod_auth_basic logs the credentials that it made up for the back end, and ours does not: a deliberate difference.
+/// mod_auth_basic logs the credentials that it made up for the back end; ours does not, on purpose.
 fn without_fake_credentials(text: &str) -> &str {
     match text.strip_prefix("AH02457: AuthBasicFake: \"Authorization: Basic ") {
         Some(_) => "AH02457: AuthBasicFake: \"Authorization: Basic …",

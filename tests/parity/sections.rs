@@ -3,7 +3,7 @@
 use super::case::{BASIC, Case, OTHER, Oddity, SECRET, UNKNOWN_GROUPS, basic, case, file, guarded, users};
 use crate::harness::client::Request;
 
-/// Whoever is banned must never get in, least of all where it cannot be told who is.
+/// Banned users must never be admitted, least of all if membership is unknown.
 const NOT_BANNED: &str = "<RequireAll>\nRequire valid-user\nRequire not group banned\n</RequireAll>";
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -261,7 +261,7 @@ fn requirements() -> Vec<Case> {
             .alice(401)
             .user("bob", "secret", 200)
             .user("carol", "other", 200)
-            // There each module has the last word about its own requirements.
+            // There each module decides about its own requirements.
             .in_22(401, &["failed, reason: "]),
         plain("require-all-granted", "Require all granted").anonymous(200).user("alice", "wrong", 200),
         plain("require-all-denied", "Require all denied").anonymous(403).alice(403),

@@ -1,15 +1,15 @@
-//! Configurations that httpd must refuse, or must not, with the same words.
+//! Configurations that httpd must refuse with the same words, or accept.
 
 use super::case::{basic, case};
 use crate::harness::installation::Installation;
 
-/// A configuration and how `httpd -t` takes it.
+/// A configuration and the result of `httpd -t`.
 pub(crate) struct StartUp {
     pub(crate) name: &'static str,
     pub(crate) conf: String,
     /// None: it is accepted. Otherwise the text of the refusal, or a part of it.
     refusal: Option<&'static str>,
-    /// Where 2.2 takes it otherwise.
+    /// 2.2's result, if it differs.
     refusal_22: Option<Option<&'static str>>,
 }
 
@@ -31,7 +31,7 @@ impl StartUp {
     }
 }
 
-/// What this httpd can be given, and how many others there are.
+/// The cases for this httpd, and the number of others.
 pub(crate) fn cases() -> (Vec<StartUp>, usize) {
     let all = all();
     let count = all.len();

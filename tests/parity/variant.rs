@@ -3,13 +3,13 @@
 use crate::harness::httpd::Mpm;
 use crate::harness::installation::Installation;
 
-/// Which modules answer, in the order in which they are loaded, and under which MPM.
+/// The modules that answer, in their order of loading, and the MPM.
 #[derive(Clone, Copy)]
 pub(crate) struct Variant {
     pub(crate) name: &'static str,
     modules: &'static [&'static str],
     pub(crate) mpm: Mpm,
-    /// The MPM that it is there for.
+    /// The MPM it needs.
     needs: Option<Mpm>,
 }
 
@@ -36,7 +36,7 @@ pub(crate) const OTHERS: &[Variant] = &[
         mpm: Mpm::Event,
         needs: None,
     },
-    // What Debian enables by default.
+    // Debian's default.
     Variant {
         name: "ours after all but groups",
         modules: &["auth_basic", "authn_file", OURS],
@@ -47,7 +47,8 @@ pub(crate) const OTHERS: &[Variant] = &[
     Variant { name: "ours after the file module", modules: &["authn_file", OURS], mpm: Mpm::Prefork, needs: None },
 ];
 
-/// Those that this httpd can run: the ones that name an MPM go where another is built in, the others take what there is.
+/// The variants that this httpd can run: if an MPM is built in, those that name another are dropped, and the others use
+/// it.
 pub(crate) fn variants() -> (Variant, Vec<Variant>) {
     let installation = Installation::get();
     let Some(only) = installation.built_in_mpm else { return (STOCK, OTHERS.to_vec()) };
@@ -58,7 +59,7 @@ pub(crate) fn variants() -> (Variant, Vec<Variant>) {
     (Variant { mpm: only, ..STOCK }, there.into_iter().map(|variant| Variant { mpm: only, ..*variant }).collect())
 }
 
-/// What the cases need besides the modules that differ, where httpd has it.
+/// Modules that the cases need besides the differing ones, if httpd has them.
 const COMMON: &[&str] = &[
     // 2.4
     "authn_core",
@@ -101,7 +102,7 @@ impl Variant {
         self.modules.contains(&OURS)
     }
 
-    /// `LoadModule` lines. The modules that differ are in the middle, as they are in a sorted folder of them.
+    /// `LoadModule` lines. The differing modules are in the middle, as in a sorted folder.
     pub(crate) fn load(&self) -> String {
         let installation = Installation::get();
         let one =
@@ -111,9 +112,9 @@ impl Variant {
         installation.load(before) + &self.modules.iter().map(one).collect::<String>() + &installation.load(after)
     }
 
-    /// The `LogLevel` at which everything about authentication is in the log.
+    /// The `LogLevel` with all lines about authentication.
     pub(crate) fn log_level(&self) -> String {
-        // 2.2 has one level for all, and says at debug what no two servers say in the same words.
+        // 2.2 has one level for all modules, and logs lines at debug whose words always differ.
         if Installation::get().is_22() {
             return "LogLevel info\n".to_owned();
         }

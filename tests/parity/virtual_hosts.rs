@@ -1,4 +1,4 @@
-//! The virtual hosts that people paste: the published texts as they are, later editions, and the corrected form.
+//! The virtual hosts that people paste: the published texts unchanged, later editions, and the corrected form.
 
 use super::case::{Case, case, users};
 use crate::harness::client::Request;
@@ -47,7 +47,7 @@ fn published() -> Vec<Case> {
     ]
 }
 
-/// The virtual hosts that this project ships: those for TLS without the TLS, and the plain ones.
+/// This project's virtual hosts: those for TLS without the TLS, and the plain ones.
 fn shipped_hosts() -> Vec<Case> {
     let both = |users: &str, groups: &str, tls: &str, plain: &str, more: &str| {
         let hosts = [("", tls), ("-plain", plain)].map(|(name, opening)| {
@@ -75,7 +75,7 @@ fn shipped_hosts() -> Vec<Case> {
     newer.map(Case::only_24).chain(older.map(Case::only_22)).collect()
 }
 
-/// A published text with what a person fills in.
+/// A published text with its placeholders filled in.
 fn filled_in(text: &str) -> String {
     text.replace("<elastic search server host name or ip>", "127.0.0.1")
         .replace("<elasticsearch port>", "@BACKEND@")
@@ -98,12 +98,12 @@ fn required_twice(text: &str) -> String {
     text.replace("</LimitExcept>", &format!("{}\n</LimitExcept>", requirement(text)))
 }
 
-/// Only what stands inside keeps the promise that OPTIONS needs no credentials.
+/// Only a requirement inside keeps the promise that OPTIONS needs no credentials.
 fn required_inside(text: &str) -> String {
     required_twice(text).replacen(requirement(text), "", 1)
 }
 
-/// The content of one of a file's virtual hosts, with what a person fills in.
+/// The content of one of a file's virtual hosts, with its placeholders filled in.
 fn shipped(text: &str, host: &str) -> String {
     let (_, rest) = text.split_once(&format!("<VirtualHost {host}>\n")).expect("the virtual host");
     let (inside, _) = rest.split_once("</VirtualHost>").expect("its end");

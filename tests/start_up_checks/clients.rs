@@ -1,4 +1,4 @@
-//! Whose address a client has.
+//! Client addresses.
 
 use super::harness::installation::Installation;
 use super::{guarded, nothing, warns};

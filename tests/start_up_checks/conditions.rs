@@ -29,7 +29,7 @@ fn what_a_condition_on_an_unloaded_module_leaves_out() {
         let inside =
             "<Location />\n<IfModule \"NAME\">\nAuthType Basic\nRequire valid-user\n</IfModule>\n</Location>\n";
         assert_eq!(tested(&inside.replace("NAME", name), &nothing), at("FOLDER/case.conf:2"), "{name}");
-        // It holds, does not guard, or is left out by something else.
+        // True, without access restrictions, or false for another reason.
         for silent in [
             format!("<IfModule !{name}>\n{section}</IfModule>\n"),
             format!("<IfModule {name}>\nListen 127.0.0.1:9\n</IfModule>\n"),

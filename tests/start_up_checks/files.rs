@@ -1,4 +1,4 @@
-//! Password and group files that others can read, replace or fetch, or that httpd cannot read.
+//! Password and group files that others can read, replace or download, or that httpd cannot read.
 
 use std::fs;
 use std::os::unix::fs::chown;
@@ -14,7 +14,7 @@ fn a_password_file_that_everyone_can_read() {
     let mode = |mode| move |folder: &Path| set_mode(&folder.join("users"), mode);
     warns(&guarded("Require valid-user"), &[("world-readable", "AuthUserFile")], &mode(0o644));
     warns(&guarded("Require group staff"), &[("world-readable", "AuthUserFile")], &mode(0o444));
-    // Nobody gets as far as the file.
+    // Other users cannot reach the file.
     let hidden = guarded("Require valid-user").replace("AuthUserFile users", "AuthUserFile served/users");
     let prepare = |folder: &Path| {
         fs::copy(folder.join("users"), folder.join("served/users")).unwrap();
@@ -45,7 +45,7 @@ fn a_file_that_httpd_cannot_read() {
     let section = guarded("Require group staff");
     warns(&section, &[("unreadable", "AuthUserFile")], &remove("users"));
     warns(&section, &[("unreadable", "AuthGroupFile")], &remove("groups"));
-    // It is not needed.
+    // The group file is not needed.
     warns(&guarded("Require valid-user"), &[], &remove("groups"));
     let folder = section.replace("AuthUserFile users", "AuthUserFile served");
     warns(&folder, &[("unreadable", "AuthUserFile")], &nothing);
@@ -70,7 +70,7 @@ fn rights_are_those_of_the_user_that_will_run_httpd_whoever_tests() {
             prepare(site.folder);
             include
         };
-        // Where the module was built, others may not look.
+        // The build folder may be closed to other users.
         let folder = harness::scratch::Scratch::new();
         let ours = Installation::get().load_ours();
         let built = ours.split_whitespace().last().unwrap();
@@ -89,7 +89,7 @@ fn rights_are_those_of_the_user_that_will_run_httpd_whoever_tests() {
     assert_eq!(said(nobody, &|folder| chown(folder.join("users"), None, Some(0)).unwrap()), ["unreadable"]);
     warns(&told(run_user()), &[], &nothing);
     warns(&told(nobody), &[("unreadable", "AuthUserFile")], &nothing);
-    // Where httpd runs as who starts it, that user owns the files.
+    // If httpd runs as the user that starts it, that user owns the files.
     assert!(said(run_user(), &|folder| chown(folder.join("users"), Some(run_user().0), None).unwrap()).is_empty());
     assert_eq!(said(run_user(), &|folder| chown(folder.join("users"), None, Some(0)).unwrap()), ["unreadable"]);
 }

@@ -1,4 +1,4 @@
-//! What others on the network can read or reach.
+//! Exposure to the network.
 
 use super::harness::installation::Installation;
 use super::{BASIC, guarded, nothing, warns};
@@ -27,7 +27,7 @@ fn passwords_over_plain_http() {
     ] {
         warns(&silent, &[], &nothing);
     }
-    // What stands outside virtual hosts.
+    // Directives outside virtual hosts.
     let section = guarded("Require valid-user");
     let fault = [("plain-http", "Require")];
     warns(&format!("Listen 8080\n{section}"), &fault, &nothing);
@@ -69,15 +69,15 @@ fn a_back_end_that_everyone_can_reach() {
         "http://192.168.0.1:9200/",
         "http://169.254.0.1:9200/",
         "http://[fd00::7]:9200/",
-        // It is likely to have a security of its own.
+        // It probably has security of its own.
         "https://203.0.113.7:9243/",
-        // Names are not looked up.
+        // Names are not resolved.
         "http://example.org:9200/",
         "!",
     ] {
         warns(&proxy(&format!("ProxyPass / {private}")), &[], &nothing);
     }
-    // What is guarded is something else.
+    // Another back end is protected.
     let elsewhere = guarded("Require valid-user").replace("<Location />", "<Location /private>");
     warns(&format!("ProxyPass /public http://203.0.113.7:9200/\n{elsewhere}"), &[], &nothing);
 }

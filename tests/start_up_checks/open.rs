@@ -1,4 +1,4 @@
-//! Sections that look guarded and are not.
+//! Sections that look protected but are not.
 
 use super::harness::installation::Installation;
 use super::{BASIC, guarded, nothing, warns};
@@ -16,10 +16,10 @@ fn a_requirement_for_some_methods_only() {
     warns(&limited("POST PUT", ""), &fault, &nothing);
     let group = limited("GET POST", "").replace("valid-user", "group staff");
     warns(&group, &fault, &nothing);
-    // Nothing that changes anything is open.
+    // No method that changes data is open.
     warns(&limited("GET POST PUT DELETE PATCH", ""), &[], &nothing);
     warns(&limited("POST PUT DELETE PATCH", ""), &[], &nothing);
-    // The other methods are somebody else's.
+    // Another module handles the other methods.
     let denied = if Installation::get().is_22() { "Deny from all" } else { "Require all denied" };
     let others = format!("\n<LimitExcept GET POST>\n{denied}\n</LimitExcept>");
     warns(&limited("GET POST", &others), &[], &nothing);
@@ -40,7 +40,7 @@ fn a_password_file_without_any_requirement() {
     let folder = bare.replace("Location", "Directory");
     warns(&folder.replace("AuthType", "AllowOverride AuthConfig\nAuthType"), &[], &nothing);
     warns(&folder.replace("AuthType", "AllowOverride None\nAuthType"), &[("no-require", "AuthUserFile")], &nothing);
-    // It stands in a section inside, around or beside.
+    // It is in a section inside, around or beside.
     warns(&format!("{bare}<Location /a>\nRequire valid-user\n</Location>\n"), &[], &nothing);
     warns(&format!("{bare}<Directory />\nRequire valid-user\n</Directory>\n"), &[], &nothing);
     if Installation::get().is_22() {
@@ -52,7 +52,7 @@ fn a_password_file_without_any_requirement() {
         &[("no-require", "AuthUserFile")],
         &nothing,
     );
-    // What is said about other paths, as distributions do.
+    // Directives for other paths, as distributions have them.
     let others =
         "<Directory />\nRequire all denied\n</Directory>\n<Location /server-status>\nRequire local\n</Location>\n";
     warns(&format!("{others}{bare}"), &[("no-require", "AuthUserFile")], &nothing);

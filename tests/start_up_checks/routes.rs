@@ -1,4 +1,4 @@
-//! Back ends that can be reached past the section that is meant to guard them.
+//! Back ends that can be reached around the section meant to protect them.
 
 use super::harness::installation::Installation;
 use super::{BASIC, guarded, nothing, warns};
@@ -23,12 +23,12 @@ fn a_section_for_a_back_end_that_matches_none() {
     let rewrite = "RewriteEngine On\nRewriteRule ^/(.*) http://127.0.0.1:9200/$1 [P]\n";
     warns(&format!("{rewrite}{}", proxy("http://localhost:9200/")), &fault, &nothing);
     warns(&format!("{rewrite}{}", proxy("http://127.0.0.1:9200/es/")), &[], &nothing);
-    // Members are no target of requests.
+    // Requests do not go to members directly.
     let balanced =
         "ProxyPass / balancer://es/\n<Proxy balancer://es>\nBalancerMember http://127.0.0.1:9200\n</Proxy>\n";
     warns(&format!("{}{balanced}", proxy("http://127.0.0.1:9200")), &fault, &nothing);
     warns(&format!("{balanced}{}", proxy("balancer://es")), &[], &nothing);
-    // Others guard it.
+    // Others protect it.
     warns(&format!("{ROUTE}{}{}", proxy("http://localhost:9200/"), guarded("Require valid-user")), &[], &nothing);
     let closed = "<Location />\nOrder allow,deny\nDeny from all\n</Location>\n";
     warns(&format!("{ROUTE}{}{closed}", proxy("http://localhost:9200/")), &[], &nothing);
@@ -57,12 +57,12 @@ fn a_back_end_that_another_route_leaves_open() {
     let with_guard = host(8443, &format!("ProxyPass /s http://127.0.0.1:9200/\n{}", guarded("Require valid-user")));
     let fault = [("unguarded-backend", "ProxyPass / ")];
     warns(&format!("{silent}{with_guard}{}", host(8080, ROUTE)), &fault, &nothing);
-    // For this machine only, for those who are let in by something else, or to something else.
+    // For this machine only, for clients admitted by other means, or to another back end.
     warns(&format!("{silent}{with_guard}{}", host(8081, ROUTE)), &[], &nothing);
     let closed = format!("{ROUTE}<Proxy *>\nDeny from all\nAllow from 192.0.2.1\n</Proxy>\n");
     warns(&format!("{silent}{with_guard}{}", host(8080, &closed)), &[], &nothing);
     warns(&format!("{silent}{with_guard}{}", host(8080, &ROUTE.replace("9200", "80"))), &[], &nothing);
-    // Within a host: another path of the same back end is meant, another scheme is not seen to be the same.
+    // Within a host: another path of the same back end is intended, and another scheme is not recognized as the same.
     let paths = "ProxyPass /admin http://127.0.0.1:80/admin\nProxyPass /app http://127.0.0.1:80/app\n";
     let part = guarded("Require valid-user").replace("<Location />", "<Location /admin>");
     warns(&format!("{paths}{part}"), &[], &nothing);
