@@ -1,8 +1,8 @@
-//! Ours against the stock modules on generated configurations, files and requests: every answer, header, line in the logs
-//! and view of the back end must be the same, but for the intended differences.
+//! Comparison with the stock modules on generated configurations, files and requests: every answer, header, log line
+//! and back-end request must be the same, except for the intended differences.
 //!
 //! `ESAUTH_SEED` and `ESAUTH_CONFIGURATIONS` choose the run, `ESAUTH_FIRST` the number of the first configuration; each
-//! depends on the seed and its number only. httpd 2.2 has other directives, so the generator is for 2.4.
+//! depends only on the seed and its number. httpd 2.2 has other directives, so the generator is for 2.4.
 
 // A test that cannot go on should stop, with the reason.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -11,7 +11,7 @@
 #[path = "differential/mod.rs"]
 mod differential;
 mod harness;
-// A part of it is for the table of cases only.
+// A part of it is used only by the table of cases.
 #[allow(dead_code)]
 #[path = "parity/variant.rs"]
 mod variant;
@@ -28,11 +28,11 @@ use harness::backend::Backend;
 use harness::memcheck;
 use variant::{OTHERS, Variant};
 
-/// Configurations that one pair of servers serves.
+/// Configurations served by one pair of servers.
 const TOGETHER: usize = 50;
-/// What a run of all tests takes of them.
+/// Configurations in a run of all tests.
 const SHORT_RUN: usize = 100;
-/// At most so many differing configurations are made small, each in this time.
+/// At most this many differing configurations are shrunk, each in this time.
 const MOST_SHRUNK: usize = 3;
 const TIME_TO_SHRINK: Duration = Duration::from_secs(60);
 
@@ -64,7 +64,7 @@ fn ours_answers_as_stock_does_whatever_the_configuration() {
     }
 }
 
-/// A tester that finds nothing proves nothing.
+/// A test that cannot find differences proves nothing.
 #[test]
 fn a_difference_is_found_and_made_small() {
     if memcheck::changes("making it small takes too long") {
@@ -96,13 +96,13 @@ fn setting(name: &str) -> Option<u64> {
     Some(value.parse().unwrap_or_else(|_| panic!("{name}={value} is no number")))
 }
 
-/// Half of the batches are served by ours alone, in place of the stock modules.
+/// Half of the batches are served by ours alone, instead of the stock modules.
 fn variant_of(seed: u64, batch: usize) -> &'static Variant {
     let random = &mut Random::new(seed ^ 0x5eed, batch as u64);
     if random.chance(50) { &OTHERS[0] } else { &OTHERS[1 + random.below(OTHERS.len() - 1)] }
 }
 
-/// What is not intended, made small and written down.
+/// Unintended differences, shrunk and described.
 fn differences(
     variant: &Variant,
     configurations: &[Configuration],
@@ -129,7 +129,7 @@ fn differences(
     written
 }
 
-/// None where the difference does not come again.
+/// None if the difference does not recur.
 fn small(variant: &Variant, found: &Configuration, difference: Difference, backend: &Backend) -> Option<String> {
     let smallest = shrink(variant, found, difference, backend, TIME_TO_SHRINK)?;
     let taken = batch::run(variant, &with_twins(vec![smallest.clone()]), backend);
@@ -137,7 +137,7 @@ fn small(variant: &Variant, found: &Configuration, difference: Difference, backe
     Some(report::difference(variant.name, &smallest, &taken, difference))
 }
 
-/// It would not mean much that two servers agree which refuse everything.
+/// Agreement of two servers that refuse everything would mean little.
 fn says_something(tally: &Tally) {
     for status in [200, 401, 403, 404, 500] {
         let share = tally.statuses.get(&status).copied().unwrap_or(0) * 1000 / tally.requests;

@@ -1,4 +1,4 @@
-//! What a verdict costs: `cargo bench -p esauth_roles`. Each figure is the median of many batches.
+//! Cost of a verdict: `cargo bench -p esauth_roles`. Each figure is the median of many batches.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what fails while a benchmark is set up ends it")]
 

@@ -1,15 +1,15 @@
-//! Transport actions, and the privileges that stand for them.
+//! Transport actions, and the privileges that include them.
 
 use std::ops::BitOr;
 
 macro_rules! actions {
     ($($variant:ident $name:literal,)*) => {
-        /// What Elasticsearch does for a request, by its own names.
+        /// An action of Elasticsearch, by its own name.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(crate) enum Action { $($variant,)* }
 
         impl Action {
-            /// All that the table of endpoints knows.
+            /// All actions in the table of endpoints.
             pub(crate) const ALL: &'static [Action] = &[$(Action::$variant,)*];
 
             /// Such as `indices:data/read/search`.
@@ -150,7 +150,7 @@ impl Actions {
         })
     }
 
-    /// Those whose name matches one of the patterns, a `*` at whose end stands for anything.
+    /// The actions whose name matches one of the patterns, with an optional `*` at the end.
     fn matching(patterns: &[&str]) -> Actions {
         let matches = |name: &str| {
             patterns.iter().any(|pattern| match pattern.strip_suffix('*') {
@@ -172,8 +172,7 @@ impl BitOr for Actions {
     }
 }
 
-/// The privileges on indices, from the one that allows least. Where the two generations of Elasticsearch differ, what both
-/// allow.
+/// The privileges on indices, weakest first. If the two generations of Elasticsearch differ, the common actions.
 const INDEX_PRIVILEGES: &[(&str, &[&str])] = &[
     ("none", &[]),
     ("auto_configure", &["indices:admin/auto_create"]),
@@ -207,7 +206,7 @@ const INDEX_PRIVILEGES: &[(&str, &[&str])] = &[
     ("all", &["indices:*"]),
 ];
 
-/// The privileges on the cluster, from the one that allows least.
+/// The privileges on the cluster, weakest first.
 const CLUSTER_PRIVILEGES: &[(&str, &[&str])] = &[
     ("none", &[]),
     ("read_ilm", &["cluster:admin/ilm/get"]),
@@ -225,7 +224,7 @@ const CLUSTER_PRIVILEGES: &[(&str, &[&str])] = &[
     ("all", &["cluster:*", "indices:admin/template/*", "indices:admin/index_template/*"]),
 ];
 
-/// On what a privilege is given.
+/// The object of a privilege.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
     Cluster,
@@ -240,12 +239,12 @@ impl Scope {
         }
     }
 
-    /// What the privilege of this name allows. `None`: there is none.
+    /// The actions of the privilege with this name. `None`: there is none.
     pub(crate) fn actions(self, privilege: &str) -> Option<Actions> {
         let (name, patterns) = self.privileges().iter().find(|(name, _)| *name == privilege)?;
         let mut actions = Actions::matching(patterns);
         if *name == "manage" || *name == "all" {
-            // Names of index actions that Elasticsearch counts as the cluster's.
+            // Names of index actions that Elasticsearch counts as cluster actions.
             let clusters = Actions::matching(&["indices:admin/template/*", "indices:admin/index_template/*"]);
             actions = if self == Scope::Index { actions.without(clusters) } else { actions };
         }
@@ -257,14 +256,14 @@ impl Scope {
         self.privileges().iter().map(|(name, _)| *name)
     }
 
-    /// The names of those that allow the action, from the one that allows least.
+    /// The names of the privileges that allow the action, weakest first.
     pub(crate) fn granting(self, action: Action) -> impl Iterator<Item = &'static str> {
         self.names().filter(move |name| self.actions(name).is_some_and(|actions| actions.contains(action)))
     }
 }
 
 impl Action {
-    /// On what it needs a privilege.
+    /// The object that the privilege must be on.
     pub(crate) fn scope(self) -> Scope {
         let name = self.name();
         let is_template =

@@ -1,4 +1,4 @@
-//! What a judgement comes to.
+//! The result of a judgement.
 
 use std::fmt;
 
@@ -8,38 +8,39 @@ use crate::names::clean;
 
 /// The verdict on the head of a request.
 pub enum Decision {
-    /// To be sent.
+    /// Send it.
     Pass(Pass),
-    /// The head may be sent once the body has been judged, or as much of it as has to be.
+    /// The head may be sent once the body, or the necessary part of it, has been judged.
     Body(Box<BodyJudge>),
-    /// Not to be sent.
+    /// Do not send it.
     Refuse(Box<Refusal>),
 }
 
-/// A request that may be sent as it is, but for its target.
+/// A request that may be sent unchanged, except for its target.
 #[derive(Debug, Default)]
 pub struct Pass {
-    /// What to send in place of the target: the names narrowed to those that the user may see. `None`: the target as it is.
+    /// The target to send instead of the original: the names narrowed to those that the user may see. `None`: the
+    /// original.
     pub target: Option<Vec<u8>>,
-    /// For the log.
+    /// Facts for the log.
     pub facts: Facts,
 }
 
-/// What was judged, for an audit trail.
+/// The judged facts, for an audit trail.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// The transport actions, such as `indices:data/read/search`; each once. Empty where the endpoint is not known.
+    /// The transport actions, such as `indices:data/read/search`; each once. Empty for an unknown endpoint.
     pub actions: Vec<&'static str>,
-    /// The names and patterns of indices, aliases and data streams; each once, the first [`Facts::MOST_INDICES`] of them. As
-    /// they are sent, narrowed where they were, without control characters.
+    /// The names and patterns of indices, aliases and data streams; each once, the first [`Facts::MOST_INDICES`] of
+    /// them. As they are sent, narrowed if they were, without control characters.
     pub indices: Vec<String>,
 }
 
 impl Facts {
-    /// More names than this are not kept.
+    /// Maximum number of names kept.
     pub const MOST_INDICES: usize = 64;
 
-    /// Notes that these actions are asked for on these names.
+    /// Notes that these actions are requested on these names.
     pub(crate) fn note<'a>(&mut self, actions: Actions, names: impl Iterator<Item = &'a str>) {
         for action in actions.iter() {
             if !self.actions.contains(&action.name()) {
@@ -58,30 +59,30 @@ impl Facts {
     }
 }
 
-/// Why a request is refused: a label of bounded variety, for metrics.
+/// Why a request is refused: a label with a limited number of values, for metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
-    /// The user has no role that the roles file knows.
+    /// The user has no role that is in the roles file.
     NoRole,
     /// No role allows the action on one of the names, or on the cluster.
     Privilege,
-    /// The target cannot be read without doubt.
+    /// The target is ambiguous.
     Target,
     /// Method and path are not in the table.
     Endpoint,
-    /// A query parameter that this endpoint is not known to have, or that is given twice.
+    /// A query parameter that is unknown for this endpoint, or given twice.
     Parameter,
-    /// An expression for names that cannot be judged.
+    /// A name expression that cannot be judged.
     Name,
-    /// No name, `_all` or a wildcard reaches further than the roles, where Elasticsearch would act on all of it.
+    /// A missing name, `_all` or a wildcard reaches further than the roles, and Elasticsearch would act on all of it.
     Wildcard,
-    /// The body is of a media type, or in an encoding, that is not read here.
+    /// The body has a media type or an encoding that is not supported here.
     MediaType,
-    /// The body is not what the endpoint takes, or not without doubt.
+    /// The body is invalid for the endpoint, or ambiguous.
     Body,
-    /// The body is larger than what is held in memory.
+    /// The body is larger than the limit of memory.
     TooLarge,
-    /// A query that reads from elsewhere, in a way that is not judged here.
+    /// A query that reads from another index in a way that cannot be judged here.
     Query,
 }
 
@@ -133,11 +134,11 @@ impl Reason {
 pub struct Refusal {
     /// A label for metrics; has the HTTP status.
     pub reason: Reason,
-    /// The whole reason in English, for the log and the client: one line, without control characters.
+    /// The complete reason in English, for the log and the client: one line, without control characters.
     pub text: String,
-    /// The transport action that is not allowed, where one is known.
+    /// The transport action that is not allowed, if known.
     pub(crate) action: Option<Action>,
-    /// The names that it is not allowed on. Without control characters.
+    /// The names on which it is not allowed. Without control characters.
     pub indices: Vec<String>,
 }
 
@@ -146,7 +147,7 @@ impl Refusal {
         Refusal { reason, text, action: None, indices: Vec::new() }
     }
 
-    /// Of an action that no role allows on these names, or on the cluster where there are none.
+    /// For an action that no role allows on these names, or on the cluster if there are none.
     pub(crate) fn of_action(reason: Reason, action: Action, indices: Vec<String>) -> Refusal {
         let indices: Vec<String> = indices.iter().map(|name| clean(name)).collect();
         let text = match &indices[..] {
@@ -161,7 +162,7 @@ impl Refusal {
         self.reason.status()
     }
 
-    /// The answer's body (`application/json`) in Elasticsearch's own shape, for `user` with the roles of these names.
+    /// The answer's body (`application/json`) in Elasticsearch's own form, for `user` with roles of these names.
     pub fn json<'a>(&self, user: &[u8], roles: impl Iterator<Item = &'a str>) -> Vec<u8> {
         let user = clean(&String::from_utf8_lossy(user));
         let roles: Vec<&str> = roles.collect();
@@ -199,12 +200,12 @@ impl Refusal {
         answer.to_string().into_bytes()
     }
 
-    /// The transport action that is not allowed, where one is known, such as `indices:data/read/search`.
+    /// The transport action that is not allowed, if known, such as `indices:data/read/search`.
     pub fn action(&self) -> Option<&'static str> {
         self.action.map(Action::name)
     }
 
-    /// The names of the privileges that allow the action, from the one that allows least.
+    /// The names of the privileges that allow the action, weakest first.
     pub fn granting(&self) -> impl Iterator<Item = &'static str> {
         self.action.into_iter().flat_map(|action| action.scope().granting(action))
     }

@@ -1,18 +1,18 @@
-//! The endpoints that are known here. Everything else is refused.
+//! The known endpoints. All others are refused.
 
 use crate::action::Action::{self, *};
 use crate::action::Actions;
 use crate::target::Segment;
 
-/// One method and path, and what they mean.
+/// One method and path, and its meaning.
 pub(crate) struct Endpoint {
     pub(crate) methods: &'static [&'static str],
-    /// Segments in braces: `{index}` an expression for names; `{alias}` and `{stream}` the same, to be judged besides; `{new}`
-    /// the name of an index to be made; `{id}` a document's id; `{any}` what names no index.
+    /// Segments in braces: `{index}` a name expression; `{alias}` and `{stream}` the same, judged in addition; `{new}`
+    /// the name of an index to be created; `{id}` a document's id; `{any}` a text that names no index.
     pub(crate) path: &'static str,
-    /// Needed on each of the names.
+    /// Actions needed on each of the names.
     pub(crate) on_names: Actions,
-    /// Needed on the cluster.
+    /// Actions needed on the cluster.
     pub(crate) on_cluster: Actions,
     pub(crate) names: Names,
     pub(crate) body: Body,
@@ -20,33 +20,33 @@ pub(crate) struct Endpoint {
     length: usize,
 }
 
-/// What becomes of names that reach further than the rights.
+/// Treatment of names that reach further than the rights.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Names {
     /// There are none.
     Without,
-    /// They are refused.
+    /// Refused.
     Strict,
-    /// They are refused, and so is anything but one name.
+    /// Refused, as is anything other than one name.
     One,
-    /// They are narrowed.
+    /// Narrowed.
     Narrow,
-    /// There are none in the path, which means all: they are narrowed, into this path.
+    /// The path has none, which means all: they are narrowed, into this path.
     Missing(&'static str),
-    /// The body has to name them all.
+    /// The body must name them all.
     InBody,
-    /// As in `InBody`, but what the body leaves out is narrowed, into this path.
+    /// As in `InBody`, but names missing in the body are narrowed, into this path.
     InBodyOr(&'static str),
     /// Any right on them is enough.
     Known,
-    /// What is asked shows all indices: the actions are needed on `*`.
+    /// The answer shows all indices: the actions are needed on `*`.
     Everything,
 }
 
-/// How a body is judged.
+/// Judgement of the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Body {
-    /// It does not matter what is in it.
+    /// Its content does not matter.
     Any,
     /// There is none.
     Without,
@@ -112,7 +112,7 @@ const fn length(path: &str) -> usize {
 
 use Names::{Everything, InBody, InBodyOr, Known, Missing, Narrow, One, Strict};
 
-/// All of them. Where a word and a name both fit a segment, the word comes first, as in Elasticsearch.
+/// All of them. If both a word and a name fit a segment, the word comes first, as in Elasticsearch.
 static ENDPOINTS: &[Endpoint] = &[
     // Searching.
     index(READ, "/_search", Missing("/{index}/_search"), &[Search], Body::Query),
@@ -157,7 +157,7 @@ static ENDPOINTS: &[Endpoint] = &[
     index(POST, "/{index}/_doc", One, &[CreateDocument, Bulk, AutoCreate], Body::Any),
     index(PUT, "/{index}/_create/{id}", One, &[CreateDocument, Bulk, AutoCreate], Body::Any),
     index(DELETE, "/{index}/_doc/{id}", One, &[Delete, Bulk], Body::Without),
-    // A missing index is made by the request itself, not as by the other ones.
+    // The request itself creates a missing index, unlike the others.
     index(POST, "/{index}/_update/{id}", One, &[Update, Bulk, AutoCreate, CreateIndex], Body::Any),
     index(PUT, "/_bulk", InBody, &[Bulk], Body::Bulk),
     index(PUT, "/{index}/_bulk", One, &[Bulk], Body::Bulk),
@@ -299,7 +299,7 @@ static ENDPOINTS: &[Endpoint] = &[
     cluster(&["GET"], "/_snapshot/{any}", &[GetRepositories]),
 ];
 
-/// The query parameters that are passed on. None of them names an index, is part of a path somewhere, or carries a body.
+/// The query parameters that are passed on. None of them names an index, is part of a path, or carries a body.
 #[rustfmt::skip]
 const PARAMETERS: &[&str] = &[
     "_source", "_source_exclude", "_source_excludes", "_source_include", "_source_includes", "all_shards",
@@ -322,7 +322,7 @@ const PARAMETERS: &[&str] = &[
     "wait_for_no_relocating_shards", "wait_for_nodes", "wait_for_status", "wait_if_ongoing", "write_index_only",
 ];
 
-/// True where a parameter of this name may be passed on.
+/// True if a parameter with this name may be passed on.
 pub(crate) fn is_known_parameter(name: &str) -> bool {
     PARAMETERS.binary_search(&name).is_ok()
 }
@@ -337,7 +337,7 @@ impl Endpoint {
         let mut parts = self.parts();
         segments.iter().all(|segment| match parts.next() {
             None => false,
-            // A word counts only as it is spelled; what may be taken for one of some version's words is nothing else.
+            // A word must be spelled exactly; a text that some version could take for a word matches nothing else.
             Some(part) if part.starts_with('{') => {
                 !segment.raw.starts_with('_') || part == "{index}" && segment.raw == "_all"
             }
@@ -358,12 +358,12 @@ pub(crate) fn find(method: &[u8], segments: &[Segment<'_>]) -> Option<&'static E
 mod tests {
     use super::*;
 
-    /// All paths that the makers' own lists have, which are facts about Elasticsearch 7.10 and 8.19.
+    /// All paths in the vendors' own lists, which are facts about Elasticsearch 7.10 and 8.19.
     const LISTED: &str = include_str!("../tests/endpoints.txt");
 
     fn segments(path: &str) -> Vec<Segment<'_>> {
         let parts = path.split('/').skip(1).filter(|part| !part.is_empty());
-        // A brace stands for any name here.
+        // A brace matches any name here.
         let raw = parts.map(|part| if part.starts_with('{') { "name" } else { part });
         raw.map(|raw| Segment { raw, text: raw.into() }).collect()
     }
@@ -395,7 +395,7 @@ mod tests {
         for line in LISTED.lines() {
             for part in line.split('/').filter(|part| part.starts_with('{')) {
                 let name = part.trim_matches(['{', '}']);
-                // Names of fields are harmless wherever they stand.
+                // Names of fields are harmless in every position.
                 assert!(!is_known_parameter(name) || name == "fields", "{name}");
             }
         }

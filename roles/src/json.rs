@@ -1,4 +1,4 @@
-//! JSON without any doubt: no name twice in an object, nothing behind the value.
+//! Unambiguous JSON: no duplicate names in an object, nothing after the value.
 
 use std::fmt;
 

@@ -10,30 +10,30 @@ use crate::names::{Expression, Verdict, clean};
 use crate::rights::Rights;
 use crate::target::{Target, encode};
 
-/// What is known of a request before its body arrives. All of it exactly as it is going to be sent to the back end.
+/// The facts about a request before its body arrives, all exactly as they will be sent to the back end.
 #[derive(Clone, Copy)]
 pub struct RequestHead<'a> {
-    /// Such as `POST`. Compared by case.
+    /// Such as `POST`. Case-sensitive.
     pub method: &'a [u8],
-    /// Path and query, such as `/shop/_search?size=1`: the very bytes of the request line to the back end. A mapping such as
-    /// `ProxyPass /es/ http://host:9200/` has been applied.
+    /// Path and query, such as `/shop/_search?size=1`: the exact bytes of the request line to the back end, after a
+    /// mapping such as `ProxyPass /es/ http://host:9200/`.
     pub target: &'a [u8],
-    /// The value of `Content-Type`, or `None` without one. With several the caller has to refuse by itself.
+    /// The value of `Content-Type`, or `None` without one. The caller must refuse several.
     pub content_type: Option<&'a [u8]>,
     /// The value of `Content-Encoding`, or `None` without one; several joined by commas.
     pub content_encoding: Option<&'a [u8]>,
-    /// True where a body comes or may come: a `Content-Length` other than 0, a `Transfer-Encoding`, an HTTP/2 stream that the
-    /// header did not end.
+    /// True if a body comes or may come: a `Content-Length` other than 0, a `Transfer-Encoding`, an HTTP/2 stream that
+    /// did not end with the header.
     pub has_body: bool,
 }
 
-/// Bounds of what is held in memory.
+/// Bounds of memory use.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Bytes of a body that has to be read as a whole before any of it is sent, after decompression. Past it: 413. Bodies
-    /// that are streamed (`_bulk`) have no bound.
+    /// Size in bytes of a body that must be read as a whole before any part is sent, after decompression. Larger: 413.
+    /// Streamed bodies (`_bulk`) have no bound.
     pub document: usize,
-    /// Bytes of one action line of `_bulk`. Past it: 413.
+    /// Size in bytes of one action line of `_bulk`. Larger: 413.
     pub line: usize,
 }
 
@@ -43,7 +43,7 @@ impl Default for Limits {
     }
 }
 
-/// Decides about a request of a user with these rights. Never fails: what is in doubt is refused.
+/// Decides about a request of a user with these rights. Never fails: in doubt, it refuses.
 pub fn judge(rights: &Arc<Rights>, request: &RequestHead<'_>, limits: &Limits) -> Decision {
     decide(rights, request, limits).unwrap_or_else(|refusal| Decision::Refuse(Box::new(refusal)))
 }
@@ -77,7 +77,7 @@ fn decide(rights: &Arc<Rights>, request: &RequestHead<'_>, limits: &Limits) -> R
     }
     let names = judge_names(rights, endpoint, &target, actions, &mut pass)?;
     if !request.has_body || endpoint.body == Body::Any {
-        // Without a body, what has to be named in it is not.
+        // Without a body, the names that must be in it are missing.
         return match endpoint.names {
             Names::InBody | Names::InBodyOr(_) => Err(Refusal::new(Reason::Body, "the body is missing".into())),
             _ => Ok(Decision::Pass(pass)),
@@ -104,7 +104,7 @@ fn is_allowed(endpoint: &Endpoint, name: &str) -> bool {
     }
 }
 
-/// The actions that are needed on the names, by what the parameters say.
+/// The actions needed on the names, depending on the parameters.
 fn needed(endpoint: &Endpoint, target: &Target<'_>) -> Result<Actions, Refusal> {
     let mut actions = endpoint.on_names;
     if let Some(op_type) = target.parameter("op_type") {
@@ -130,7 +130,7 @@ fn needed(endpoint: &Endpoint, target: &Target<'_>) -> Result<Actions, Refusal> 
     Ok(actions)
 }
 
-/// Judges the names in the path, and writes the target anew where they are narrowed. The names, as they are sent.
+/// Judges the names in the path, and rewrites the target if they are narrowed. Returns the names as sent.
 fn judge_names(
     rights: &Rights,
     endpoint: &Endpoint,
@@ -199,7 +199,7 @@ fn judge_names(
                     pass.facts.note(Actions::NONE, everything.texts());
                     return Ok(Some(everything));
                 }
-                // The body may still name what is allowed.
+                // The names in the body may still be allowed.
                 Err(_) if matches!(endpoint.names, Names::InBodyOr(_)) => return Ok(None),
                 Err(refusal) => return Err(refusal),
             };
@@ -234,10 +234,10 @@ fn known(rights: &Rights, names: &Expression) -> Result<(), Refusal> {
     }
 }
 
-/// The longest target that is written: Elasticsearch takes lines of 4096 bytes, with the method and the version.
+/// Maximum length of a rewritten target: Elasticsearch accepts lines of 4096 bytes, including method and version.
 const LONGEST: usize = 4000;
 
-/// The target with `path` for its path, of which `{index}` is `names` unless the endpoint's own path has it.
+/// The target with the path `path`, whose `{index}` becomes `names` unless the endpoint's own path has it.
 fn write_target(
     path: &str,
     endpoint: &Endpoint,
@@ -271,7 +271,7 @@ fn write_target(
         written.push_str(query);
         mark = '&';
     }
-    // A pattern that is replaced with a name must not fail where there is no such index.
+    // A pattern replaced by a name must not fail if there is no such index.
     let is_lenient =
         !path.starts_with("/_cat/") && !path.starts_with("/_data_stream") && !path.starts_with("/_resolve");
     if leaves_out && is_lenient && target.parameter("ignore_unavailable").is_none() {

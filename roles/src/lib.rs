@@ -1,11 +1,11 @@
-//! Who may do what on which index: Elasticsearch's own roles, enforced in front of it.
+//! Which user may do what on which index: Elasticsearch's own roles, enforced in front of it.
 //!
-//! * [`RolesFile`] is a roles file (`roles.yml`) as a snapshot that the engine's `Source` keeps; [`Roles`] is what it says.
-//! * [`Rights`] are what a user's roles add up to; [`RightsCache`] remembers them for as long as the files are the same.
-//! * [`judge`] decides about one request, from its head. Where the body matters, a [`BodyJudge`] decides on as it arrives.
+//! * [`RolesFile`] is a roles file (`roles.yml`) as a snapshot kept by the engine's `Source`; [`Roles`] is its content.
+//! * [`Rights`] are the sum of a user's roles; [`RightsCache`] remembers them as long as the files are unchanged.
+//! * [`judge`] decides about one request, from its head. If the body matters, a [`BodyJudge`] continues as it arrives.
 //!
-//! What cannot be read without doubt is refused. What is judged has to be what is sent: the caller sends the bytes that
-//! were judged, with the target that [`Pass::target`] or [`BodyJudge::target`] has in place of its own.
+//! Ambiguous requests are refused. The judged request must be the one sent: the caller sends the judged bytes, with the
+//! target of [`Pass::target`] or [`BodyJudge::target`] instead of its own.
 //!
 //! No type of httpd's appears here, and nothing here logs.
 

@@ -1,10 +1,10 @@
-//! Expressions for names of indices: what Elasticsearch takes in place of one name.
+//! Expressions for names of indices, which Elasticsearch accepts in place of one name.
 
 use crate::action::Actions;
 use crate::decision::{Reason, Refusal};
 use crate::rights::Rights;
 
-/// A list of names and patterns, as one part of a path or a body has it.
+/// A list of names and patterns, as in one part of a path or a body.
 #[derive(Debug)]
 pub(crate) struct Expression {
     parts: Vec<Part>,
@@ -12,24 +12,24 @@ pub(crate) struct Expression {
 
 #[derive(Debug)]
 struct Part {
-    /// As it stands.
+    /// The original text.
     text: String,
-    /// What it stands for: a name, or a pattern with `*`.
+    /// Its meaning: a name, or a pattern with `*`.
     pattern: String,
-    /// It only takes away.
+    /// It only excludes names.
     is_exclusion: bool,
 }
 
-/// What becomes of an expression.
+/// The verdict on an expression.
 pub(crate) enum Verdict {
-    /// As it is.
+    /// Allowed unchanged.
     Allowed,
-    /// It has to be replaced with this.
+    /// Must be replaced by this.
     Narrowed(String),
 }
 
 impl Expression {
-    /// Of names that are separated by commas.
+    /// From names separated by commas.
     pub(crate) fn parse(text: &str) -> Result<Expression, Refusal> {
         let mut parts: Vec<Part> = Vec::new();
         for text in text.split(',') {
@@ -44,22 +44,22 @@ impl Expression {
         Ok(Expression { parts })
     }
 
-    /// Everything.
+    /// All names.
     pub(crate) fn all() -> Expression {
         Expression { parts: vec![Part { text: "*".into(), pattern: "*".into(), is_exclusion: false }] }
     }
 
-    /// True where something is taken away. With `expand_wildcards=none` Elasticsearch reads that as one more name.
+    /// True if something is excluded. With `expand_wildcards=none` Elasticsearch reads that as another name.
     pub(crate) fn has_exclusions(&self) -> bool {
         self.parts.iter().any(|part| part.is_exclusion)
     }
 
-    /// What it names, without what it takes away.
+    /// The included names, without exclusions.
     pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().filter(|part| !part.is_exclusion).map(|part| part.text.as_str())
     }
 
-    /// Refuses `new` as another name of what this stands for, or as a copy's, where more is allowed on it.
+    /// Refuses `new` as another name of these indices, or of a copy, if more is allowed on it.
     pub(crate) fn gains_nothing_as(&self, new: &Expression, rights: &Rights) -> Result<(), Refusal> {
         for new in &new.parts {
             for old in self.parts.iter().filter(|part| !part.is_exclusion) {
@@ -73,13 +73,13 @@ impl Expression {
         Ok(())
     }
 
-    /// True where it is one name without a wildcard, or a date that becomes part of one.
+    /// True if it is one name without a wildcard, or a date that becomes part of one.
     pub(crate) fn is_one_name(&self) -> bool {
         self.parts.len() == 1 && !self.parts[0].text.contains('*') && self.parts[0].text != "_all"
     }
 
-    /// Whether all of the actions are allowed on all of it. With `may_narrow`, patterns that reach further are replaced with
-    /// those of the rights that lie inside.
+    /// Whether all of the actions are allowed on all of it. With `may_narrow`, patterns that reach further are replaced
+    /// by those of the rights that lie inside.
     pub(crate) fn judge(&self, rights: &Rights, actions: Actions, may_narrow: bool) -> Result<Verdict, Refusal> {
         let mut kept: Vec<String> = Vec::new();
         let mut is_narrowed = false;
@@ -108,17 +108,17 @@ impl Expression {
     }
 }
 
-/// The most patterns that a request is narrowed to: their line has to be one that Elasticsearch takes.
+/// Maximum number of patterns in a narrowed request: Elasticsearch must accept the resulting line.
 const MOST_PATTERNS: usize = 256;
 
-/// The patterns that lie inside `asked` and on which all of the actions are allowed: at least one.
+/// The patterns that lie inside `asked` and allow all of the actions: at least one.
 fn inside(rights: &Rights, actions: Actions, asked: &str) -> Result<Vec<String>, &'static str> {
     let Some(patterns) = rights.patterns_for(actions, MOST_PATTERNS) else {
         return Err("the roles have too many patterns to narrow it to");
     };
     let mut inside = Vec::new();
     for pattern in patterns {
-        // Elasticsearch's `*` leaves out names that begin with a dot.
+        // Elasticsearch's `*` excludes names that begin with a dot.
         if pattern.starts_with('.') && !asked.starts_with('.') {
             continue;
         }
@@ -134,7 +134,7 @@ fn inside(rights: &Rights, actions: Actions, asked: &str) -> Result<Vec<String>,
     if inside.is_empty() { Err("no pattern of the roles lies inside it") } else { Ok(inside) }
 }
 
-/// What one name, pattern or date-math expression stands for.
+/// The meaning of one name, pattern or date-math expression.
 fn part(text: &str) -> Result<String, Refusal> {
     let refuse = |what: &str| {
         Err(Refusal {
@@ -177,7 +177,7 @@ fn part(text: &str) -> Result<String, Refusal> {
     Ok(if text.starts_with('<') { format!("{name}*") } else { name.into() })
 }
 
-/// The text without control characters, and not too long for a log.
+/// The text without control characters, shortened for a log.
 pub(crate) fn clean(text: &str) -> String {
     const MOST: usize = 255;
     text.chars().take(MOST).map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()

@@ -2,14 +2,14 @@
 
 use hashbrown::HashSet;
 
-/// True where every name that `asked` stands for matches `granted`.
+/// True if every name that matches `asked` also matches `granted`.
 ///
-/// In `asked` a `*` stands for any characters, and everything else for itself. In `granted`, a `?` stands for any one
-/// character besides. What is said is certain; a containment that only several `*` together make may be missed.
+/// In `asked`, a `*` matches any characters, and all else itself. In `granted`, a `?` also matches any one character. A
+/// true result is certain; a containment that results only from several `*` together may be missed.
 pub(crate) fn is_within(asked: &str, granted: &str) -> bool {
     let (asked, granted) = (asked.as_bytes(), granted.as_bytes());
     let (mut a, mut g) = (0, 0);
-    // Where the last `*` of `granted` is, and how much of `asked` it has taken.
+    // Position of the last `*` of `granted`, and how much of `asked` it has consumed.
     let mut star: Option<(usize, usize)> = None;
     loop {
         let meets = match (granted.get(g), asked.get(a)) {
@@ -36,7 +36,7 @@ pub(crate) fn is_within(asked: &str, granted: &str) -> bool {
     }
 }
 
-/// True where there may be a name of an index that matches both patterns (with `*` and `?`). Where that is not sure, true.
+/// True if an index name could match both patterns (with `*` and `?`). If in doubt, true.
 pub fn may_overlap(one: &str, other: &str) -> bool {
     let ends = |pattern: &str| -> (String, String, bool) {
         match (pattern.find(['*', '?']), pattern.rfind(['*', '?'])) {
@@ -57,18 +57,18 @@ pub fn may_overlap(one: &str, other: &str) -> bool {
     }
 }
 
-/// A set of patterns. Whether one of them contains a name or a pattern is answered in the logarithm of their number, but for
-/// patterns with a wildcard elsewhere than at one end.
+/// A set of patterns. Whether one of them contains a name or a pattern is answered in time logarithmic in their number,
+/// except for patterns with a wildcard elsewhere than at one end.
 #[derive(Default)]
 pub(crate) struct Patterns {
     /// Names without a wildcard.
     names: HashSet<Box<str>>,
-    /// What stands before the `*` at the end; sorted, and none begins with another.
+    /// The texts before a `*` at the end; sorted, and none begins with another.
     prefixes: Box<[Box<str>]>,
-    /// What stands behind the `*` at the beginning, backwards; sorted, and none begins with another.
+    /// The texts after a `*` at the beginning, reversed; sorted, and none begins with another.
     suffixes: Box<[Box<[u8]>]>,
     others: Box<[Box<str>]>,
-    /// All of them, but those that others contain. For narrowing.
+    /// All of them, except those that others contain. For narrowing.
     widest: Box<[Box<str>]>,
 }
 
@@ -119,7 +119,7 @@ impl Patterns {
         widest.into()
     }
 
-    /// True where one of them contains `asked`, as [`is_within`] has it.
+    /// True if one of them contains `asked`, in the sense of [`is_within`].
     pub(crate) fn contain(&self, asked: &str) -> bool {
         self.names.contains(asked) || self.has_wildcard_containing(asked)
     }
@@ -139,7 +139,7 @@ impl Patterns {
         before.checked_sub(1).is_some_and(|last| backwards.starts_with(&self.suffixes[last]))
     }
 
-    /// All of them, without those that others contain; sorted.
+    /// All of them, except those that others contain; sorted.
     pub(crate) fn widest(&self) -> impl ExactSizeIterator<Item = &str> {
         self.widest.iter().map(AsRef::as_ref)
     }

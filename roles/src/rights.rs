@@ -1,4 +1,4 @@
-//! What the roles of one user add up to.
+//! The sum of one user's roles.
 
 use std::ptr;
 use std::sync::{Arc, PoisonError, RwLock, Weak};
@@ -10,7 +10,7 @@ use crate::action::{Action, Actions};
 use crate::pattern::Patterns;
 use crate::roles::{Roles, RolesFile};
 
-/// What a user may do, by all of their roles together. Immutable, and shared by the requests of that user.
+/// The rights of a user, from all of their roles. Immutable, and shared by the requests of that user.
 #[derive(Default)]
 pub struct Rights {
     roles: Box<[Box<str>]>,
@@ -19,11 +19,11 @@ pub struct Rights {
     is_unbounded: bool,
 }
 
-/// What is allowed on the same actions.
+/// Patterns with the same allowed actions.
 struct Allowed {
     actions: Actions,
     patterns: Patterns,
-    /// Those patterns that begin with a dot. No other one gives names that do.
+    /// The patterns that begin with a dot. Only these match names that do.
     dotted: Patterns,
 }
 
@@ -34,7 +34,7 @@ impl Allowed {
 }
 
 impl Rights {
-    /// What the roles with these names (compared by exact bytes) add up to. Names without a role count for nothing.
+    /// The sum of the roles with these names (compared by exact bytes). Names without a role are ignored.
     pub fn of<'a>(roles: &Roles, names: impl Iterator<Item = &'a [u8]>) -> Rights {
         let mut held: Vec<_> = names.filter_map(|name| roles.role(name)).collect();
         held.sort_unstable_by_key(|role| role.line());
@@ -58,17 +58,17 @@ impl Rights {
         rights
     }
 
-    /// The names of the user's roles that the roles file has, in the order of the file.
+    /// The names of the user's roles that are in the roles file, in the order of the file.
     pub fn roles(&self) -> impl Iterator<Item = &str> {
         self.roles.iter().map(AsRef::as_ref)
     }
 
-    /// True where no role gives anything.
+    /// True if no role allows anything.
     pub fn is_empty(&self) -> bool {
         self.cluster.is_empty() && self.grants.is_empty()
     }
 
-    /// True where everything is allowed on every index and on the cluster: such requests are not read.
+    /// True if everything is allowed on every index and on the cluster: such requests are not read.
     pub(crate) fn are_unbounded(&self) -> bool {
         self.is_unbounded
     }
@@ -86,7 +86,7 @@ impl Rights {
         actions.iter().find(|&action| !self.cluster.contains(action))
     }
 
-    /// The first of the actions that is not allowed on every name that `name` (with `*` or without) stands for.
+    /// The first of the actions that is not allowed on every name that `name` (with or without `*`) matches.
     pub(crate) fn missing_on(&self, name: &str, actions: Actions) -> Option<Action> {
         let missing = self.grants.iter().fold(actions, |missing, grant| {
             if missing.overlaps(grant.actions) && grant.contains(name) {
@@ -98,8 +98,8 @@ impl Rights {
         missing.iter().next()
     }
 
-    /// An action that is allowed on the name `new` and not on everything that `old` stands for. Who gives `old` the name
-    /// `new` too, or copies it there, would be allowed it.
+    /// An action that is allowed on the name `new` but not on everything that `old` matches. A user who gives `old` the
+    /// additional name `new`, or copies it there, would gain it.
     pub(crate) fn gained(&self, new: &str, old: &str) -> Option<Action> {
         let on = |name: &str| {
             let grants = self.grants.iter().filter(|grant| grant.contains(name));
@@ -108,13 +108,13 @@ impl Rights {
         on(new).without(on(old)).iter().next()
     }
 
-    /// True where anything is allowed on every name that `name` stands for.
+    /// True if anything is allowed on every name that `name` matches.
     pub(crate) fn know(&self, name: &str) -> bool {
         self.grants.iter().any(|grant| grant.contains(name))
     }
 
-    /// The patterns on which all of the actions are allowed, without those that others of them contain; at most as many.
-    /// `None` where there are more.
+    /// The patterns that allow all of the actions, except those that others of them contain; at most this many. `None`
+    /// if there are more.
     pub(crate) fn patterns_for(&self, actions: Actions, most: usize) -> Option<Vec<&str>> {
         let allow_all = self.grants.iter().filter(|grant| actions.without(grant.actions).is_empty());
         if allow_all.map(|grant| grant.patterns.widest().len()).any(|count| count > most) {
@@ -140,32 +140,32 @@ impl Rights {
     }
 }
 
-/// The rights of the users who came lately, remembered for as long as neither file has changed. Shared by the threads of a
-/// process. A user who is remembered costs one look-up, whatever the number of their roles.
+/// The rights of recent users, remembered as long as neither file changes. Shared by the threads of a process. A
+/// remembered user costs one lookup, for any number of roles.
 pub struct RightsCache {
     users: usize,
     remembered: RwLock<HashMap<Box<[u8]>, Remembered>>,
 }
 
 struct Remembered {
-    /// The snapshots that they are of. As long as these are held, no other snapshot is in their place.
+    /// The snapshots they were computed from. As long as these are held, no other snapshot has their address.
     roles: Weak<Snapshot<RolesFile>>,
     groups: Weak<Snapshot<Groups>>,
     rights: Arc<Rights>,
 }
 
 impl RightsCache {
-    /// An empty cache with room for as many users.
+    /// An empty cache with room for this many users.
     pub fn new(users: usize) -> RightsCache {
         RightsCache { users: users.max(1), remembered: RwLock::default() }
     }
 
-    /// The rights of `user`, who is in the roles that `groups` names, by `roles`. A file with faults gives none.
+    /// The rights of `user`, whose roles are named by `groups`, according to `roles`. A file with faults grants none.
     pub fn rights(&self, roles: &Arc<Snapshot<RolesFile>>, groups: &Arc<Snapshot<Groups>>, user: &[u8]) -> Arc<Rights> {
         let is_of_these = |known: &&Remembered| {
             ptr::eq(known.roles.as_ptr(), Arc::as_ptr(roles)) && ptr::eq(known.groups.as_ptr(), Arc::as_ptr(groups))
         };
-        // A panic while the lock was held leaves nothing half done.
+        // A panic under the lock leaves nothing half done.
         let remembered = self.remembered.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = remembered.get(user).filter(is_of_these) {
             return Arc::clone(&known.rights);

@@ -1,4 +1,5 @@
-//! The roles file: what Elasticsearch's own file realm reads as `roles.yml`, as far as it can be enforced in front of it.
+//! The roles file: the `roles.yml` of Elasticsearch's own file realm, as far as it can be enforced in front of
+//! Elasticsearch.
 
 use std::fmt;
 
@@ -8,12 +9,12 @@ use hashbrown::HashMap;
 use crate::action::{Actions, Scope};
 use crate::yaml::{self, Node, Value};
 
-/// What is wrong in a roles file.
+/// A fault in a roles file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// Number of the line, from 1.
     pub line: usize,
-    /// What is wrong there, and what is allowed. Has no control characters.
+    /// The fault, and what is allowed. Has no control characters.
     pub text: String,
 }
 
@@ -23,7 +24,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// What each role of a roles file may do.
+/// The rights of each role in a roles file.
 #[derive(Default)]
 pub struct Roles {
     roles: Vec<Role>,
@@ -38,7 +39,7 @@ pub struct Role {
     pub(crate) grants: Vec<Grant>,
 }
 
-/// What a role allows on the indices that some patterns stand for.
+/// The rights of a role on the indices that match some patterns.
 pub(crate) struct Grant {
     pub(crate) patterns: Vec<Box<str>>,
     pub(crate) actions: Actions,
@@ -50,18 +51,18 @@ impl Role {
         &self.name
     }
 
-    /// Number of the line that it begins in, from 1.
+    /// Number of its first line, from 1.
     pub fn line(&self) -> usize {
         self.line
     }
 
-    /// The patterns of index names that it says something about, in the order of the file.
+    /// The patterns of index names in it, in the order of the file.
     pub fn patterns(&self) -> impl Iterator<Item = &str> {
         self.grants.iter().flat_map(|grant| grant.patterns.iter().map(AsRef::as_ref))
     }
 }
 
-/// Elasticsearch takes these from itself, whatever a roles file says of them; some give everything.
+/// Roles that Elasticsearch defines itself, whatever a roles file says; some allow everything.
 const RESERVED: &[&str] = &[
     "superuser",
     "transport_client",
@@ -95,11 +96,11 @@ const RESERVED: &[&str] = &[
     "editor",
 ];
 
-/// The longest name of a role, in bytes.
+/// Maximum length of a role name, in bytes.
 const LONGEST_NAME: usize = 507;
 
 impl Roles {
-    /// The roles of a file with these bytes, or everything that is wrong in it: at least one fault, in the order of lines.
+    /// The roles of a file with these bytes, or all of its faults: at least one, in the order of lines.
     pub fn parse(text: &[u8]) -> Result<Roles, Vec<Fault>> {
         let mut reader = Reader::default();
         match yaml::parse(text) {
@@ -112,7 +113,7 @@ impl Roles {
         if faults.is_empty() { Ok(roles) } else { Err(faults) }
     }
 
-    /// The role of this name, compared by exact bytes.
+    /// The role with this name, compared by exact bytes.
     pub fn role(&self, name: &[u8]) -> Option<&Role> {
         let name = std::str::from_utf8(name).ok()?;
         self.by_name.get(name).map(|&number| &self.roles[number])
@@ -124,7 +125,7 @@ impl Roles {
     }
 }
 
-/// Makes roles of a file's nodes, and notes what is wrong.
+/// Builds roles from a file's nodes, and notes faults.
 #[derive(Default)]
 struct Reader {
     roles: Roles,
@@ -219,7 +220,7 @@ impl Reader {
             let line = node.line;
             let Some(text) = self.text(node, "a privilege") else { continue };
             if text.eq_ignore_ascii_case("none") && !is_alone {
-                // Elasticsearch may take away with it what the others give.
+                // Elasticsearch may use it to remove what the others grant.
                 self.fault(line, "privilege \"none\" stands alone; remove it, or the others".into());
             }
             match scope.actions(&text.to_ascii_lowercase()) {
@@ -257,7 +258,7 @@ impl Reader {
         Some(known)
     }
 
-    /// The elements of a list; or the one value, where a list may be left out.
+    /// The elements of a list, or the single value, where a list is optional.
     fn list(&mut self, node: Node, what: &str, may_be_one: bool) -> Vec<Node> {
         let line = node.line;
         match node.value {
@@ -337,14 +338,14 @@ fn wrong_pattern(pattern: &str) -> Option<&'static str> {
     pattern.contains(is_wrong).then_some("has a character that no index name has")
 }
 
-/// A roles file as the engine's `Source` keeps it: readable, or with the reasons why not. A file with faults gives no rights
-/// to anybody.
+/// A roles file as kept by the engine's `Source`: valid, or with its faults. A file with faults grants nobody any
+/// rights.
 pub struct RolesFile {
     roles: Result<Roles, Vec<Fault>>,
 }
 
 impl RolesFile {
-    /// The roles, or what is wrong in the file.
+    /// The roles, or the file's faults.
     pub fn roles(&self) -> Result<&Roles, &[Fault]> {
         self.roles.as_ref().map_err(Vec::as_slice)
     }

@@ -1,28 +1,28 @@
-//! The target of a request, taken apart as Elasticsearch does it; and refused where anybody else might do it differently.
+//! The target of a request, parsed like Elasticsearch does; refused if another program could parse it differently.
 
 use crate::decision::{Reason, Refusal};
 
-/// A target without any doubt about its parts.
+/// A target whose parts are unambiguous.
 #[derive(Debug)]
 pub(crate) struct Target<'a> {
     /// The path's segments. None for `/`.
     pub(crate) segments: Vec<Segment<'a>>,
     /// The query's parameters in their order, decoded; each name once.
     pub(crate) parameters: Vec<(String, String)>,
-    /// The query as it stands, without its `?`. `None` without one.
+    /// The original query, without its `?`. `None` without one.
     pub(crate) query: Option<&'a str>,
 }
 
-/// What stands between two slashes.
+/// The text between two slashes.
 #[derive(Debug)]
 pub(crate) struct Segment<'a> {
-    /// As it stands: it is a word of an endpoint only if it is spelled so.
+    /// The original text: it is a word of an endpoint only if spelled exactly so.
     pub(crate) raw: &'a str,
     /// Decoded: not empty, without control characters, slashes, backslashes.
     pub(crate) text: String,
 }
 
-/// The longest target, in bytes. Elasticsearch takes lines of 4096 by default.
+/// Maximum length of a target, in bytes. Elasticsearch's default limit is lines of 4096.
 const LONGEST: usize = 16 * 1024;
 
 fn refuse<T>(text: impl Into<String>) -> Result<T, Refusal> {
@@ -62,7 +62,7 @@ impl<'a> Target<'a> {
 
 impl<'a> Segment<'a> {
     fn parse(raw: &'a str) -> Result<Segment<'a>, Refusal> {
-        // What a path in a URL may have in itself, unescaped. Everything else has several readings.
+        // Characters that a URL's path may contain unescaped. All others have several readings.
         let is_usual = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@%<>{}|".contains(&byte);
         if !raw.bytes().all(is_usual) {
             return refuse("the path has a character that has to be escaped");

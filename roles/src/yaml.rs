@@ -1,18 +1,18 @@
-//! YAML as far as roles files need it: mappings, lists and text, each with its line. Anchors, aliases, tags and several
-//! documents are faults: what they stand for is a matter of opinion.
+//! The part of YAML that roles files need: mappings, lists and text, each with its line. Anchors, aliases, tags and
+//! several documents are faults, because their meaning is ambiguous.
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
 use crate::roles::Fault;
 
-/// A value, and the number of the line that it begins in, from 1.
+/// A value, and the number of its first line, from 1.
 pub(crate) struct Node {
     pub(crate) line: usize,
     pub(crate) value: Value,
 }
 
 pub(crate) enum Value {
-    /// `is_plain` where it stood without quotes.
+    /// `is_plain` if it was not in quotes.
     Text {
         text: String,
         is_plain: bool,
@@ -21,10 +21,10 @@ pub(crate) enum Value {
     Map(Vec<(Node, Node)>),
 }
 
-/// The deepest nesting.
+/// Maximum nesting.
 const DEEPEST: usize = 32;
 
-/// The one document of a text, or `None` where there is none.
+/// The one document of a text, or `None` if there is none.
 pub(crate) fn parse(text: &[u8]) -> Result<Option<Node>, Fault> {
     let text = std::str::from_utf8(text).map_err(|error| {
         let line = 1 + memchr::memchr_iter(b'\n', &text[..error.valid_up_to()]).count();
@@ -116,8 +116,7 @@ impl<'a> Events<'a> {
     }
 }
 
-/// True where YAML, by whatever version, would take this for no text if it stands without quotes: nothing, a truth value, a
-/// number.
+/// True if any version of YAML would not read this as text without quotes: nothing, a truth value, a number.
 pub(crate) fn is_no_text(plain: &str) -> bool {
     let words = ["", "~", "null", "true", "false", "yes", "no", "on", "off", "y", "n", ".inf", "-.inf", ".nan"];
     let is_word = words.iter().any(|word| plain.eq_ignore_ascii_case(word));

@@ -1,8 +1,9 @@
-//! Elasticsearch's own security as the oracle: what it refuses is never passed on by us, and what an open server would show
-//! of other people's indices to a request that we pass is nothing that it does not show to that user.
+//! Elasticsearch's own security as the oracle: we never pass on a request that it refuses, and a request that we pass
+//! on to an open server shows nothing of other users' indices that the secured server does not show to that user.
 //!
-//! `scripts/oracle.sh` starts a server and sets `ESAUTH_ORACLE` (host:port) and `ESAUTH_ORACLE_CONFIG` (its folder of users and
-//! roles). Without them there is nothing to compare with. `ESAUTH_ROLES_FILES` and `ESAUTH_REQUESTS` (for each) say how long, `ESAUTH_SEED` which.
+//! `scripts/oracle.sh` starts a server and sets `ESAUTH_ORACLE` (host:port) and `ESAUTH_ORACLE_CONFIG` (its folder of
+//! users and roles). Without them the tests are skipped. `ESAUTH_ROLES_FILES` and `ESAUTH_REQUESTS` (for each file) set
+//! the length, `ESAUTH_SEED` the seed.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
@@ -24,7 +25,7 @@ use flate2::write::GzEncoder;
 use oracle::generate::{ALIASES, Dice, INDICES, Request, Role};
 use oracle::http::{Answer, Client, Sent};
 
-/// What comes of a request in front of the server: the target to send, or the reason for refusing it.
+/// Our result for a request: the target to send, or the reason for refusing it.
 fn ours(
     rights: &Arc<Rights>,
     request: &Request,
@@ -85,7 +86,7 @@ impl Server {
         self.client.send(&Sent { method, target: target.as_bytes(), user: None, headers: &headers, body })
     }
 
-    /// Indices, aliases and documents to ask for.
+    /// Creates indices, aliases and documents.
     fn set_up(&mut self) {
         self.administer("DELETE", "/*,-.*", "");
         self.administer("DELETE", "/_template/t", "");
@@ -105,7 +106,7 @@ impl Server {
         assert_eq!(answer.status, 200, "{}", answer.body);
     }
 
-    /// Gives the server these files, as an operator does, and waits until it has read them.
+    /// Installs these files in the server, as an operator does, and waits until it has read them.
     fn configure(&mut self, folder: &Path, roles: &str, users: &str, users_roles: &str, last: &str) {
         // Of "secret".
         let root = "root:$2y$05$HOV6x4X5rNNMQGIgrwEKXeqe4orHR15caxe1Ru8ueuYdLl3TVuG5C\n";
@@ -119,7 +120,7 @@ impl Server {
         loop {
             let answer = self.client.send(&Sent { method: "GET", target, user: Some(last), headers: &[], body: None });
             if answer.status == 200 && answer.body.contains(&format!("{last}_1")) {
-                // The roles are read by another watcher, which may be a little later.
+                // Another watcher reads the roles, which may be slightly later.
                 return std::thread::sleep(Duration::from_secs(1));
             }
             assert!(began.elapsed() < Duration::from_secs(60), "the server does not read its files: {}", answer.body);
@@ -132,7 +133,7 @@ fn is_refused(answer: &Answer) -> bool {
     matches!(answer.status, 401 | 403) || answer.body.contains("\"security_exception\"")
 }
 
-/// What is wrong with how we treat a request, or how it was treated.
+/// A fault in our treatment of a request, or the treatment itself.
 enum Finding {
     Hole(String),
     Agreed,
@@ -143,7 +144,7 @@ fn compare(server: &mut Server, rights: &Arc<Rights>, user: &str, request: &Requ
     compare_with(server, rights, user, request, dice, None)
 }
 
-/// The same, with one of our parts left out.
+/// The same, with one of our parts disabled.
 fn compare_with(
     server: &mut Server,
     rights: &Arc<Rights>,
@@ -178,7 +179,7 @@ fn compare_with(
                 return Finding::Agreed;
             }
             let open = server.send(request, &target, None, body);
-            // Why a query is not valid is not told, unless it is asked for.
+            // The reason why a query is invalid is not shown unless requested.
             let is_valid = |answer: &Answer| answer.body.contains("\"valid\":true");
             if is_valid(&open) && !is_valid(&answer) {
                 return Finding::Hole(format!(
@@ -209,7 +210,7 @@ fn compressed(body: &[u8], is_gzip: bool) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// By standard error itself: what a test prints is shown only where it fails.
+/// Writes to standard error directly: a test's output is shown only if it fails.
 fn skipped(test: &str) {
     let why = "ESAUTH_ORACLE names no Elasticsearch with security; scripts/oracle.sh starts one";
     let _ = writeln!(std::io::stderr(), "skipped test {test}: {why}");
@@ -250,7 +251,7 @@ fn nothing_passes_that_elasticsearch_refuses() {
     let (mut judged, mut holes, mut kinds) = (0, Vec::new(), BTreeMap::new());
     for (file, text) in texts.iter().enumerate() {
         let mut dice = Dice::new((seed * 1_000_003 + file) as u64);
-        // What requests of before have left is as good to ask for, as long as it is enough.
+        // State left by earlier requests is as good a target, as long as enough exists.
         if file % 4 == 0 {
             server.set_up();
         }
@@ -283,7 +284,7 @@ fn nothing_passes_that_elasticsearch_refuses() {
     assert!(holes.is_empty(), "{} holes, {kinds:?}, such as\n{}", holes.len(), first.join("\n\n"));
 }
 
-/// What can be left out of the judgement: the reading of a kind of body, or a reason for refusing.
+/// Parts of the judgement that can be disabled: the reading of a kind of body, or a reason for refusing.
 const PARTS: &[&str] = &[
     "_bulk",
     "_msearch",
@@ -323,7 +324,7 @@ fn whatever_part_is_left_out_is_missed() {
             let request = Request::generate(&mut dice);
             let body = request.body.as_ref().map(|body| compressed(body.as_bytes(), request.is_gzip));
             let verdict = |hole| ours(&rights, &request, body.as_deref(), &mut Dice::new(1), hole).is_ok();
-            // Only what the missing part lets through tells something.
+            // Only requests admitted because of the disabled part are relevant.
             let matters = !verdict(None) && verdict(Some(part)) && request.method != "DELETE";
             matters
                 && matches!(
@@ -336,7 +337,7 @@ fn whatever_part_is_left_out_is_missed() {
     assert!(missed.is_empty(), "nothing is noticed where one of these is left out: {missed:?}");
 }
 
-/// A smaller request in which the same is wrong.
+/// A smaller request with the same fault.
 fn shrink(
     server: &mut Server,
     rights: &Arc<Rights>,

@@ -16,11 +16,11 @@ use crate::harness::installation::Installation;
 use crate::harness::log::{self, Line};
 use crate::variant::{STOCK, Variant};
 
-/// How the two servers took one configuration.
+/// The result of one configuration on the two servers.
 pub(crate) enum Taken {
     /// At least one of them refused it.
     Refused { stock: Said, ours: Said },
-    /// By the number of the request. What was logged outside of any is under [`OUTSIDE`].
+    /// By the number of the request. Lines outside of any request are under [`OUTSIDE`].
     Served(HashMap<usize, Both>),
 }
 
@@ -33,14 +33,14 @@ pub(crate) struct Both {
     pub(crate) ours: Outcome,
 }
 
-/// What a server did with one request.
+/// The result of one request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outcome {
-    /// 0: there is no answer, and the body says why.
+    /// 0: there is no answer, and the body gives the reason.
     pub(crate) status: u16,
     pub(crate) headers: Vec<String>,
     pub(crate) body: String,
-    /// Status and user in the access log, of the request as it came and as it ended.
+    /// Status and user in the access log, of the original request and of the one it ended as.
     pub(crate) accessed: Vec<String>,
     pub(crate) logged: Vec<Line>,
 }
@@ -48,7 +48,7 @@ pub(crate) struct Outcome {
 /// Stands for all requests of a configuration: some lines name a file but no request.
 pub(crate) const OUTSIDE: usize = usize::MAX;
 
-/// True where client and servers can speak HTTP/2.
+/// True if client and servers support HTTP/2.
 pub(crate) fn speaks_http2(variant: &Variant) -> bool {
     variant.mpm != Mpm::Prefork && Installation::get().has("http2") && curl_speaks_http2()
 }
@@ -65,7 +65,7 @@ pub(crate) fn run(variant: &Variant, configurations: &[Configuration], backend: 
     if accepted.is_empty() {
         return taken;
     }
-    // Not each in a thread of its own: a server ends with the thread that started it.
+    // Not each in its own thread: a server ends with the thread that started it.
     let mut stock = start(&STOCK, variant, &accepted, &place);
     let mut ours = start(variant, variant, &accepted, &place);
     let mut served = serve(&accepted, &place, backend, &stock, &ours);
@@ -80,7 +80,7 @@ pub(crate) fn run(variant: &Variant, configurations: &[Configuration], backend: 
     taken
 }
 
-/// A configuration that one of the servers refuses, and what they say.
+/// A configuration that one of the servers refuses, with their messages.
 fn refusal(variant: &Variant, accepted: &[&Configuration], place: &Place) -> Option<(String, Taken)> {
     let check = |which: &Variant| {
         let configuration = |site: &Site<'_>| main_server(which, variant, accepted, place, site);
@@ -140,7 +140,7 @@ fn main_server(
     )
 }
 
-/// A child logs a request after it has answered, and may be told to end in between: until nothing more is logged.
+/// A child logs a request after it has answered, and may be told to end in between: waits until nothing more is logged.
 fn wait_for_the_log(server: &Httpd) {
     let size = || fs::metadata(server.folder().join("access.log")).map_or(0, |file| file.len());
     let mut before = size();
@@ -156,7 +156,7 @@ fn wait_for_the_log(server: &Httpd) {
 
 type Served = HashMap<String, HashMap<usize, Both>>;
 
-/// Each talk is held with one server, then with the other, so that both see the same files.
+/// Each talk goes to one server, then to the other, so that both see the same files.
 fn serve(accepted: &[&Configuration], place: &Place, backend: &Backend, stock: &Httpd, ours: &Httpd) -> Served {
     let served = Mutex::new(Served::new());
     let next = AtomicUsize::new(0);
@@ -222,7 +222,7 @@ fn without_ports(text: &str, server: &Httpd) -> String {
     server.ports().iter().fold(text.to_owned(), |text, port| text.replace(&port.to_string(), "@PORT"))
 }
 
-/// The value without what is different every time: a Digest header's nonce, the order in which methods are listed.
+/// The value without its random parts: a Digest header's nonce, the order of listed methods.
 fn without_chance(name: &str, value: &str) -> String {
     if name == "allow" {
         let mut methods: Vec<_> = value.split(',').collect();
@@ -232,13 +232,13 @@ fn without_chance(name: &str, value: &str) -> String {
     ["nonce=\"", "rspauth=\""].iter().fold(value.to_owned(), |value, field| without_quoted(&value, field))
 }
 
-/// TRACE and the back end show what the client sent; so much of a Digest answer follows from the nonce.
+/// TRACE and the back end show the client's request; parts of a Digest answer depend on the nonce.
 fn body(body: &[u8]) -> String {
     let body = String::from_utf8_lossy(body).into_owned();
     [" nonce=\"", " response=\""].iter().fold(body, |body, field| without_quoted(&body, field))
 }
 
-/// The text with nothing between the quotes that follow each `field`.
+/// The text without the quoted values of each `field`.
 fn without_quoted(text: &str, field: &str) -> String {
     let mut parts = text.split(field);
     let first = parts.next().unwrap_or_default().to_owned();

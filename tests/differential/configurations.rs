@@ -1,4 +1,4 @@
-//! Configurations: what a virtual host, its sections and its .htaccess files say.
+//! Configurations: the content of a virtual host, its sections and its .htaccess files.
 
 use super::files;
 use super::model::{Configuration, File, Node, Role, line, section, written};
@@ -6,7 +6,7 @@ use super::random::Random;
 use super::requests;
 use super::requirements::{access, requirement};
 
-/// Configuration `number` of the run with this seed; the same whatever came before it.
+/// Configuration `number` of the run with this seed; independent of those before it.
 pub(crate) fn configuration(seed: u64, number: usize, http2: bool) -> Configuration {
     let random = &mut Random::new(seed, number as u64);
     let own_port = random.chance(4);
@@ -38,7 +38,7 @@ pub(crate) fn configuration(seed: u64, number: usize, http2: bool) -> Configurat
     Configuration { name: format!("c{number:07}"), global, host, files, talks, own_port }
 }
 
-/// What is not about authentication, but decides when and how often it is asked for.
+/// Directives that do not concern authentication, but decide when and how often it is needed.
 fn surroundings(random: &mut Random, own_port: bool) -> Vec<Node> {
     let options = random.pick(&["+Includes", "+Includes +Indexes", "+Includes +Indexes +MultiViews", "All"]);
     let overrides = random.weighted(&[
@@ -119,7 +119,7 @@ const SURROUNDINGS: &[(usize, &[&str])] = &[
     ),
 ];
 
-/// Most configurations guard everything, so that what the other sections say has something to change.
+/// Most configurations protect everything, so that the other sections have something to change.
 fn outermost(random: &mut Random, proxied: bool) -> Node {
     let place = if proxied && random.chance(60) {
         random.weighted(&[
@@ -156,7 +156,7 @@ const PLACES: &[(usize, &str)] = &[
     (1, r#"ProxyMatch "in/""#),
 ];
 
-/// The inside of a section; `fullness` is how likely the directives are without which nothing works.
+/// The content of a section; `fullness` is the probability of the directives without which nothing works.
 fn section_text(random: &mut Random, fullness: usize, place: &str) -> Vec<Node> {
     let mut nodes = directives(random, fullness);
     if random.chance(if fullness > 50 { 99 } else { 25 }) {
@@ -208,7 +208,7 @@ fn directives(random: &mut Random, fullness: usize) -> Vec<Node> {
         if fullness > 50 { 3 } else { 16 },
         &[(3, "AuthMerging And"), (3, "AuthMerging Or"), (1, "AuthMerging Off")],
     );
-    // For all modules alike: a level for one of them names either ours or the stock one.
+    // For all modules alike: a level for one of them would name either ours or the stock one.
     add(random, 3, &[(3, "LogLevel info"), (1, "LogLevel error"), (1, "LogLevel crit")]);
     add(random, 8, &[(4, "AuthzSendForbiddenOnFailure On"), (1, "AuthzSendForbiddenOnFailure Off")]);
     nodes
@@ -255,7 +255,7 @@ const GROUP_FILES: &[(usize, &str)] = &[
     (1, "AuthGroupFile @DIR@/users"),
 ];
 
-/// Not `AuthnCacheProvideFor file`: then stock httpd answers from that cache with what the file no longer says.
+/// Not `AuthnCacheProvideFor file`: stock httpd would answer from that cache with outdated content.
 const PROVIDERS: &[(usize, &str)] = &[
     (10, "AuthBasicProvider file"),
     (3, "AuthBasicProvider file dbm\nAuthDBMUserFile @SHARED@/users.dbm"),
@@ -313,7 +313,7 @@ fn limited(random: &mut Random) -> Vec<Node> {
             };
             vec![section(limits, some(random)), section(other, some(random))]
         }
-        // Whatever else stands inside counts for every method.
+        // All other content counts for every method.
         _ => {
             let mut inside = directives(random, 20);
             inside.extend(some(random));
@@ -322,7 +322,7 @@ fn limited(random: &mut Random) -> Vec<Node> {
     }
 }
 
-/// The provider aliases that are used, which only the main server's configuration can define.
+/// The provider aliases in use, which only the main server's configuration can define.
 fn aliases(text: &str) -> Vec<Node> {
     let mut found = Vec::new();
     if text.contains("@NAME@-others") {

@@ -1,4 +1,4 @@
-//! Files: passwords, groups, and what is served.
+//! Files: passwords, groups, and served files.
 
 use std::sync::OnceLock;
 
@@ -6,7 +6,7 @@ use super::model::{Edit, File, Role};
 use super::random::Random;
 use crate::harness::crypt;
 
-/// Users that may be in the files, and the passwords they have there if the file is of the usual kind.
+/// Users that may be in the files, with their passwords in a usual file.
 pub(crate) const USERS: &[(&str, &str)] = &[
     ("alice", "secret"),
     ("bob", "secret"),
@@ -51,7 +51,7 @@ const SERVED: &[(&str, &str)] = &[
     ),
 ];
 
-/// As htdigest writes them.
+/// As written by htdigest.
 const DIGESTS: &str = "\
 alice:Elasticsearch server:@HA1:alice:Elasticsearch server:secret@
 bob:elsewhere:@HA1:bob:elsewhere:secret@
@@ -64,7 +64,7 @@ fn split(text: &[u8]) -> Vec<Vec<u8>> {
     text.split_inclusive(|&byte| byte == b'\n').map(<[u8]>::to_vec).collect()
 }
 
-/// A new content for one of the files that count.
+/// New content for one of the files in use.
 pub(crate) fn edit(random: &mut Random) -> Edit {
     let file = match random.below(4) {
         0 => File { path: "groups", role: Role::Groups, lines: groups(random) },
@@ -84,7 +84,7 @@ fn hash(random: &mut Random, password: &str) -> &'static str {
     &hashes[place]
 }
 
-/// What htpasswd makes of `secret` and of `other`.
+/// htpasswd's hashes of `secret` and of `other`.
 const BY_HTPASSWD: [[&str; 3]; 2] = [
     [
         "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=",
@@ -107,7 +107,7 @@ fn all_hashes(password: &str, by_htpasswd: &[&str]) -> Vec<String> {
     hashes
 }
 
-/// What is no hash of any password.
+/// Texts that are no password's hash.
 const NO_HASHES: &[&str] =
     &["", "x", "secret", "$2y$04$short", "{SHA}", "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ", "$9$a$b", "*", "!"];
 
@@ -144,7 +144,7 @@ fn passwords(random: &mut Random, usual: bool) -> Vec<Vec<u8>> {
     lines
 }
 
-/// In some files a few bytes are not what a person would write.
+/// Puts a few bytes into some files that a person would not write.
 fn spoil(random: &mut Random, lines: &mut [Vec<u8>]) {
     if !random.chance(15) || lines.is_empty() {
         return;
@@ -161,7 +161,7 @@ fn spoil(random: &mut Random, lines: &mut [Vec<u8>]) {
     }
 }
 
-/// Bytes that mean something in one of the files, and some that do not.
+/// Bytes with a meaning in one of the files, and some without.
 const SPECIAL: &[u8] = b"\\\n\r\t \0:\"'#$,x\x0b\xa0\xff";
 
 /// Some files lack the last line's end.

@@ -1,5 +1,5 @@
-//! The intended differences, each by its name: those of docs/migration.md that a generated request can meet. Whatever is
-//! not named here counts as a fault.
+//! The intended differences, each by its name: those of docs/migration.md that a generated request can meet. Any other
+//! difference is a fault.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use super::batch::Outcome;
 use super::model::{Configuration, File, Role};
 use crate::harness::log::Line;
 
-/// How often each difference was met.
+/// How often each difference occurred.
 pub(crate) type Counts = BTreeMap<&'static str, usize>;
 
 const MODULE: &str = "a log line names our module";
@@ -19,12 +19,12 @@ const LAST_LINE: &str = "a group file's last line without LF";
 
 const UNKNOWN_GROUPS: &str = "500 where a group cannot be told";
 
-/// What either server logs where it cannot tell whether a user is a member.
+/// Lines of either server if membership is unknown.
 const UNKNOWN_GROUP_LINES: [&str; 5] = ["AH01664", "AH01665", "AH01668", "AH01669", "AH02592"];
-/// mod_authz_owner's line, which has the same effect where the requirement is negated.
+/// mod_authz_owner's line, which has the same effect if the requirement is negated.
 const NO_OWNER_LINE: &str = "AH01639";
 
-/// Whether the servers differ since ours takes for an error what stock takes for a denial. Nothing may be let in for that.
+/// Whether the servers differ because ours treats as an error what stock denies. It must not admit anybody.
 pub(crate) fn is_about_unknown_groups(stock: &Outcome, ours: &Outcome, counts: &mut Counts) -> bool {
     let logs = |outcome: &Outcome, number: &str| outcome.logged.iter().any(|line| line.number() == Some(number));
     let mut numbers = UNKNOWN_GROUP_LINES.iter().chain([&NO_OWNER_LINE]);
@@ -36,7 +36,7 @@ pub(crate) fn is_about_unknown_groups(stock: &Outcome, ours: &Outcome, counts: &
     is
 }
 
-/// What must be equal in the end: log lines as `[level] module: status text`.
+/// The compared result: log lines as `[level] module: status text`.
 #[derive(PartialEq, Eq)]
 pub(crate) struct Comparable<'a> {
     status: u16,
@@ -64,7 +64,7 @@ fn comparable_line(line: &Line, counts: &mut Counts) -> Option<String> {
             "file authentication"
         }
         "auth_basic" | "authn_file" | "authz_groupfile" => "file authentication",
-        // What is not a regular file, httpd's core refuses to open for the stock modules.
+        // httpd's core refuses to open irregular files for the stock modules.
         "core" if line.number() == Some("AH00554") => "file authentication",
         other => other,
     };
@@ -81,7 +81,7 @@ fn comparable_line(line: &Line, counts: &mut Counts) -> Option<String> {
     Some(format!("[{}] {module}: {} {text}", line.level, line.status))
 }
 
-/// The lines that ours adds, without a number of httpd's: what became of a file, and what a hash took.
+/// Our own lines, without a number of httpd's: about files, and about hashes.
 fn is_our_line(line: &Line) -> bool {
     if line.module != "rust_esauth" {
         return false;
@@ -95,8 +95,8 @@ fn is_our_line(line: &Line) -> bool {
         || line.level == "debug" && line.text.starts_with("rust_esauth: computed a hash for user ")
 }
 
-/// The same configuration with files that stock httpd reads to their end, and the name of the difference. What stock
-/// makes of these, ours must make of the originals.
+/// The same configuration with files that stock httpd reads to their end, and the name of the difference. Ours must
+/// treat the originals as stock treats these.
 pub(crate) fn as_ours_reads_it(original: &Configuration) -> Option<(Configuration, &'static str)> {
     let mut twin = original.clone();
     twin.name.replace_range(..1, "t");
@@ -112,7 +112,7 @@ pub(crate) fn as_ours_reads_it(original: &Configuration) -> Option<(Configuratio
     name.map(|name| (twin, name))
 }
 
-/// Makes the lines short enough that httpd's buffer holds them; there is no user with so long a name or hash in either.
+/// Shortens the lines to fit httpd's buffer; no user has so long a name or hash in either.
 fn shorten(file: &mut File) -> bool {
     let mut found = false;
     for line in file.lines.iter_mut().filter(|line| line.len() > 8000) {
@@ -125,7 +125,7 @@ fn shorten(file: &mut File) -> bool {
     found
 }
 
-/// Stock httpd loses a last line that lacks its LF and just fills the buffer it is read into.
+/// Stock httpd loses a last line that lacks its LF and exactly fills the read buffer.
 fn end(file: &mut File) -> bool {
     let Some(last) = file.lines.last_mut().filter(|last| last.len() >= 500 && !last.ends_with(b"\n")) else {
         return false;

@@ -6,14 +6,14 @@ use super::batch::{Both, OUTSIDE, Taken};
 use super::intended::{Counts, as_ours_reads_it, comparable, is_about_unknown_groups};
 use super::model::Configuration;
 
-/// What a run has met.
+/// Statistics of a run.
 #[derive(Default)]
 pub(crate) struct Tally {
     pub(crate) configurations: usize,
     pub(crate) refused: usize,
     pub(crate) requests: usize,
     pub(crate) http2: usize,
-    /// By the status that both servers gave.
+    /// By the status of both servers.
     pub(crate) statuses: BTreeMap<u16, usize>,
     /// Requests with a user, and requests that left lines in the error log.
     pub(crate) with_user: usize,
@@ -21,7 +21,7 @@ pub(crate) struct Tally {
     pub(crate) intended: Counts,
 }
 
-/// Where the servers disagree: on the configuration itself, or on the request of this number ([`OUTSIDE`]: on lines that
+/// The place of a disagreement: the configuration itself, or the request with this number ([`OUTSIDE`]: lines that
 /// belong to none).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Difference {
@@ -29,14 +29,14 @@ pub(crate) enum Difference {
     Request(usize),
 }
 
-/// The configurations together with those that [`as_ours_reads_it`] explains them by.
+/// The configurations, and those by which [`as_ours_reads_it`] explains them.
 pub(crate) fn with_twins(configurations: Vec<Configuration>) -> Vec<Configuration> {
     let twins: Vec<_> =
         configurations.iter().filter_map(|configuration| Some(as_ours_reads_it(configuration)?.0)).collect();
     [configurations, twins].concat()
 }
 
-/// The first difference that is not intended.
+/// The first unintended difference.
 pub(crate) fn judge(
     configuration: &Configuration,
     taken: &HashMap<String, Taken>,

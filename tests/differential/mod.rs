@@ -1,4 +1,5 @@
-//! Generated configurations, what runs them in two servers side by side, and what compares the answers.
+//! Generated configurations, the runner that serves them by two servers side by side, and the comparison of the
+//! answers.
 
 pub(crate) mod batch;
 pub(crate) mod configurations;

@@ -1,4 +1,4 @@
-//! What is generated, in a form that can be written out and made smaller.
+//! The generated data, in a form that can be written out and shrunk.
 
 use std::ops::Range;
 
@@ -13,19 +13,19 @@ pub(crate) enum Node {
     },
 }
 
-/// One generated virtual host with its files, and what is asked of it. Texts may hold placeholders: `@DIR@` for its
-/// folder, `@NAME@` for its name, `@BACKEND@` and `@PORT@` for ports, `@SHARED@` for the folder of what all share,
-/// `@GROUP@` for the group that owns the files.
+/// One generated virtual host with its files and requests. Texts may hold placeholders: `@DIR@` for its folder,
+/// `@NAME@` for its name, `@BACKEND@` and `@PORT@` for ports, `@SHARED@` for the shared folder, `@GROUP@` for the group
+/// that owns the files.
 #[derive(Clone)]
 pub(crate) struct Configuration {
-    /// Unique among those that are served together, and always of the same length.
+    /// Unique among those served together, and always of the same length.
     pub(crate) name: String,
     /// For the main server.
     pub(crate) global: Vec<Node>,
     pub(crate) host: Vec<Node>,
     pub(crate) files: Vec<File>,
     pub(crate) talks: Vec<Talk>,
-    /// Has a port to itself: a forward proxy is told other hosts' names.
+    /// Uses its own port: a forward proxy gets other hosts' names.
     pub(crate) own_port: bool,
 }
 
@@ -44,7 +44,7 @@ pub(crate) enum Role {
     /// Served, or read by httpd itself.
     Other,
     Folder,
-    /// Has content, but nobody may read it.
+    /// Has content, but is unreadable.
     Locked,
 }
 
@@ -65,17 +65,17 @@ pub(crate) enum How {
     Http2,
 }
 
-/// A new content for a file.
+/// New content for a file.
 #[derive(Clone)]
 pub(crate) struct Edit {
     pub(crate) file: File,
-    /// A new file takes the old one's name; otherwise the file is written anew in place.
+    /// A new file replaces the old one; otherwise the file is rewritten in place.
     pub(crate) by_rename: bool,
 }
 
 #[derive(Clone)]
 pub(crate) struct Ask {
-    /// Which of the configuration's requests it is; stays when others are taken away.
+    /// The number of the configuration's request; stays when others are removed.
     pub(crate) number: usize,
     pub(crate) method: &'static str,
     pub(crate) target: String,
@@ -127,15 +127,15 @@ impl Configuration {
         self.talks.iter().flat_map(|talk| &talk.asks)
     }
 
-    /// How many parts [`Configuration::without`] can take away.
+    /// Number of parts that [`Configuration::without`] can remove.
     pub(crate) fn parts(&self) -> usize {
         let mut sieve = Sieve { next: 0, drop: 0..0 };
         self.sift(&mut sieve);
         sieve.next
     }
 
-    /// This configuration without some of its parts, which are numbered from the top. A section that goes leaves behind
-    /// what stays of its inside.
+    /// This configuration without some of its parts, which are numbered from the top. The remaining content of a
+    /// removed section stays.
     pub(crate) fn without(&self, drop: Range<usize>) -> Configuration {
         self.sift(&mut Sieve { next: 0, drop })
     }
@@ -170,7 +170,7 @@ impl Configuration {
     }
 }
 
-/// Counts the parts of a configuration, and says which of them stay.
+/// Counts the parts of a configuration, and decides which of them stay.
 struct Sieve {
     next: usize,
     drop: Range<usize>,

@@ -1,4 +1,4 @@
-//! Where a batch of configurations is written to, for both servers to read.
+//! The folder of a batch of configurations, read by both servers.
 
 use std::collections::HashMap;
 use std::fs::{self, Permissions};
@@ -18,7 +18,7 @@ pub(crate) struct Place {
     folder: Scratch,
     group: String,
     backend: u16,
-    /// The number of the port that a configuration has to itself.
+    /// The number of a configuration's own port.
     own_ports: HashMap<String, usize>,
 }
 
@@ -50,12 +50,12 @@ impl Place {
         1 + self.own_ports.len()
     }
 
-    /// Which of the server's ports the configuration is served on.
+    /// The server's port for the configuration.
     pub(crate) fn port(&self, configuration: &Configuration) -> usize {
         self.own_ports.get(&configuration.name).copied().unwrap_or(0)
     }
 
-    /// What both servers include. Their ports differ, so these are variables.
+    /// The configuration included by both servers. Their ports differ, so these are variables.
     fn configuration(&self, configuration: &Configuration) -> String {
         let name = &configuration.name;
         let text = format!(
@@ -86,7 +86,7 @@ impl Place {
         text
     }
 
-    /// The inverse, for what a server said: so that a name or folder does not count as a difference.
+    /// The inverse, for a server's output: so that names and folders do not count as differences.
     pub(crate) fn take_out(&self, name: &str, text: &str) -> String {
         let folder = self.path().display().to_string();
         text.replace(&format!("{folder}/{name}"), "@DIR@").replace(&folder, "@FOLDER@").replace(name, "@NAME@")
@@ -103,7 +103,8 @@ impl Place {
             fs::set_permissions(&path, Permissions::from_mode(0o000)).unwrap();
         }
         if file.path.starts_with("htdocs/") {
-            // Times of files and folders go into headers and listings; of young ones not always in the same way.
+            // Times of files and folders appear in headers and listings; those of young ones not always in the same
+            // way.
             let time = UNIX_EPOCH + Duration::from_secs(1_600_000_000);
             for place in path.ancestors().take_while(|place| !place.ends_with(name)) {
                 fs::File::open(place).and_then(|opened| opened.set_modified(time)).unwrap();

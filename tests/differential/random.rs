@@ -1,4 +1,4 @@
-//! Chance that can be repeated: SplitMix64, of which every configuration has a stream of its own.
+//! Repeatable random numbers: SplitMix64, with a stream for every configuration.
 
 pub(crate) struct Random(u64);
 
@@ -36,7 +36,7 @@ impl Random {
         from[self.below(from.len())]
     }
 
-    /// One of `from`, each as often as its weight says.
+    /// One of `from`, in proportion to the weights.
     pub(crate) fn weighted<T: Copy>(&mut self, from: &[(usize, T)]) -> T {
         let total = from.iter().map(|(weight, _)| weight).sum();
         let mut left = self.below(total);

@@ -1,4 +1,4 @@
-//! A difference, written so that a person can paste it into a server and see it.
+//! A difference, described so that a person can paste it into a server and see it.
 
 use std::collections::HashMap;
 
@@ -39,7 +39,7 @@ pub(crate) fn difference(
     text
 }
 
-/// Bytes that do not print are escaped as `printf` takes them.
+/// Unprintable bytes are escaped for `printf`.
 fn file(file: &File) -> String {
     let kind = match file.role {
         Role::Folder => " (a folder)",
@@ -76,7 +76,7 @@ fn outcome(outcome: &Outcome) -> String {
     text
 }
 
-/// Long lines are part of the game, but not to be read.
+/// Long lines are tested, but not readable.
 fn shortened(text: &str) -> String {
     const MOST: usize = 600;
     let length = text.chars().count();

@@ -1,4 +1,4 @@
-//! Requests: methods, targets, every form of the header, and how they follow each other.
+//! Requests: methods, targets, every form of the header, and their order.
 
 use super::files::{self, USERS};
 use super::model::{Ask, Header, How, Talk};
@@ -6,13 +6,13 @@ use super::random::Random;
 use crate::harness::base64::encode;
 use crate::harness::client::credentials;
 
-/// How many requests a configuration is asked.
+/// Number of requests for a configuration.
 const ASKS: usize = 60;
 
 pub(crate) fn talks(random: &mut Random, forward: bool, http2: bool) -> Vec<Talk> {
     let mut talks = Vec::new();
     let mut number = 0;
-    // No talk is over HTTP/2 where that cannot be, but everything else stays as it is.
+    // Without HTTP/2, no talk uses it, but everything else stays the same.
     let edits = random.chance(20);
     while number < ASKS {
         let (how, most) =
@@ -31,7 +31,7 @@ pub(crate) fn talks(random: &mut Random, forward: bool, http2: bool) -> Vec<Talk
     talks
 }
 
-/// Of what HTTP/2 has no notion, and what its client would change.
+/// Whether HTTP/2 can express it, and its client leaves it unchanged.
 fn fits_http2(ask: &Ask) -> bool {
     let plain = |header: &Header| match header {
         Header::Line(line) => line.iter().all(|byte| (b' '..0x7f).contains(byte)) && !line.starts_with(b"Connection"),
@@ -42,9 +42,9 @@ fn fits_http2(ask: &Ask) -> bool {
         && !ask.target.contains("..")
         && ask.target.len() < 1000
         && ask.method != "TRACE"
-        // mod_http2 now answers, now resets the stream where a filter makes the body, whatever modules are loaded.
+        // If a filter makes the body, mod_http2 answers or resets the stream at random, with any modules.
         && ask.method != "HEAD"
-        // Whether curl has sent a body when the answer comes is chance.
+        // Whether curl has sent a body when the answer comes is random.
         && ask.body.is_empty()
         && ask.headers.iter().all(plain)
 }
@@ -138,12 +138,12 @@ const OTHER_HEADERS: &[(usize, &[&str])] = &[
     (10, &["X-Key: open", "X-Key: shut"]),
     (8, &["X-Type: Basic", "X-Type: Other"]),
     (3, &["Connection: close"]),
-    // No Range: what httpd makes of it depends on how a back end's answer arrives.
+    // No Range: httpd's answer depends on how a back end's answer arrives.
     (3, &["If-Modified-Since: Sat, 01 Jan 2050 00:00:00 GMT", "If-None-Match: *"]),
     (2, &["Accept: text/html", "X-Forwarded-User: root", "Cookie: a=b"]),
 ];
 
-/// The header, or headers, that carry the credentials; often none.
+/// The header or headers with the credentials; often none.
 fn authorization(random: &mut Random, name: &str) -> Vec<Header> {
     let one = |line: Vec<u8>| vec![Header::Line(line)];
     match random.below(100) {
@@ -170,7 +170,7 @@ fn authorization(random: &mut Random, name: &str) -> Vec<Header> {
     }
 }
 
-/// Credentials of somebody who may be in the files, mostly the right ones.
+/// Credentials of a user that may be in the files, mostly the right ones.
 fn known(random: &mut Random) -> String {
     let (user, password) = if random.chance(60) { random.pick(&USERS[..3]) } else { random.pick(USERS) };
     let password =
@@ -193,11 +193,11 @@ const UNKNOWN: &[(&str, &str)] = &[
     ("mal\"lory \\ \u{e4}", "x"),
 ];
 
-/// `NAME: …` in every form that is not the usual one.
+/// `NAME: …` in every unusual form.
 fn odd_header(random: &mut Random, name: &str) -> Vec<u8> {
     let alice = credentials("alice", "secret");
     if random.chance(20) {
-        // One byte of the usual form is another one.
+        // The usual form with one byte changed.
         let mut line = format!("{name}: Basic {alice}").into_bytes();
         let place = random.between(name.len(), line.len() - 1);
         line[place] = random.pick(b"\t !\"#%,-:=@_aZ09\x7f\x01\xff\0");

@@ -1,4 +1,4 @@
-//! `Require`, alone and in containers, and what mod_access_compat has instead.
+//! `Require`, alone and in containers, and mod_access_compat's directives.
 
 use super::model::{Node, line, section};
 use super::random::Random;
@@ -12,7 +12,7 @@ pub(crate) fn requirement(random: &mut Random, depth: usize) -> Node {
     match random.below(3) {
         0 => section("RequireAny", inside),
         1 => {
-            // Only here something may be ruled out, beside something that is asked for: alone it is refused.
+            // Only here a requirement may be negated, beside a positive one: httpd refuses it alone.
             if random.chance(3) {
                 inside = vec![line(format!("Require not {}", random.weighted(RULED_OUT)))];
             }

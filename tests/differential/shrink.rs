@@ -1,4 +1,4 @@
-//! Makes a configuration on which the servers differ as small as it gets while they do.
+//! Makes a configuration on which the servers differ as small as possible.
 
 use std::time::{Duration, Instant};
 
@@ -8,10 +8,10 @@ use super::model::{Configuration, How, Talk};
 use crate::harness::backend::Backend;
 use crate::variant::Variant;
 
-/// As many candidates are served together.
+/// Number of candidates served together.
 const TOGETHER: usize = 40;
 
-/// The smallest configuration that was found in `time`; None if the difference does not come again.
+/// The smallest differing configuration found in `time`; None if the difference does not recur.
 pub(crate) fn shrink(
     variant: &Variant,
     found: &Configuration,
@@ -48,13 +48,13 @@ pub(crate) fn shrink(
     Some(smallest)
 }
 
-/// The differing request alone, else with what came before it.
+/// The differing request alone, or with its predecessors.
 fn fewer_requests(found: &Configuration, difference: Difference) -> Vec<Configuration> {
     let mut candidates = Vec::new();
     match difference {
         Difference::Configuration => candidates.push(Configuration { talks: Vec::new(), ..found.clone() }),
         Difference::Request(number) => {
-            // Lines that belong to no request may have been logged for any.
+            // Lines that belong to no request may come from any.
             if number == OUTSIDE {
                 return vec![found.clone()];
             }
@@ -81,7 +81,7 @@ fn first_that_differs(
     let named = candidates.into_iter().enumerate();
     let named: Vec<_> = named.map(|(place, it)| Configuration { name: format!("s{place:07}"), ..it }).collect();
     if difference == Difference::Configuration {
-        // Only the first refusal is told, so each is on its own.
+        // Only the first refusal is reported, so each is tried alone.
         return named.into_iter().find(|candidate| {
             let taken = batch::run(variant, std::slice::from_ref(candidate), backend);
             judge(candidate, &taken, &mut Tally::default()) == Some(difference)

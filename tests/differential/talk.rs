@@ -1,4 +1,4 @@
-//! How the requests of a talk are sent to one server, and what came back.
+//! Sends the requests of a talk to one server, and collects the answers.
 
 use std::fs;
 use std::io::Write as _;
@@ -10,17 +10,17 @@ use crate::harness::client::{self, Answer, Connection, Request};
 use crate::harness::digest;
 use crate::harness::scratch::Scratch;
 
-/// One server, as a configuration's requests reach it.
+/// One server, as reached by a configuration's requests.
 pub(crate) struct Target<'a> {
     pub(crate) name: &'a str,
     pub(crate) port: u16,
     pub(crate) backend: u16,
 }
 
-/// An answer, or why there is none.
+/// An answer, or the reason why there is none.
 pub(crate) type Answered = Result<Answer, &'static str>;
 
-/// Whether a connection ends or is reset depends on what was still on its way.
+/// Whether a connection ends or is reset depends on the bytes still in transit.
 fn closed(_: std::io::Error) -> &'static str {
     "closed"
 }
@@ -35,7 +35,7 @@ impl Target<'_> {
         }
     }
 
-    /// Over one connection for as long as the server leaves it open.
+    /// Over one connection as long as the server keeps it open.
     fn one_by_one(&self, asks: &[Ask]) -> Vec<Answered> {
         let mut open = None;
         let ask = |ask: &Ask| {
@@ -54,7 +54,7 @@ impl Target<'_> {
         asks.iter().map(ask).collect()
     }
 
-    /// All on one connection; what the server leaves unanswered when it closes that, on another one.
+    /// All on one connection; requests left unanswered when the server closes it go to another one.
     fn all_at_once(&self, asks: &[Ask]) -> Vec<Answered> {
         let mut answers = Vec::new();
         while answers.len() < asks.len() {
@@ -100,7 +100,7 @@ impl Target<'_> {
         tag(self.name, ask.number)
     }
 
-    /// The nonce comes from a request of its own, which leaves nothing in the logs that are compared.
+    /// The nonce comes from a separate request, which leaves nothing in the compared logs.
     fn digest(&self, ask: &Ask, target: &str, user: &str, password: &str) -> String {
         let probe = Request::get(target).header(format!("Host: {}.test", self.name));
         let challenge = client::ask(self.port, &probe).ok();
@@ -110,8 +110,8 @@ impl Target<'_> {
             .unwrap_or_else(|| format!("Authorization: Digest username=\"{user}\""))
     }
 
-    /// One curl, one request after the other. Each has a connection of its own, by a host name of its own: there are
-    /// versions of curl that send nothing on a connection that was not upgraded but known to be HTTP/2.
+    /// One curl, one request after the other. Each has its own connection, by its own host name: some versions of curl
+    /// send nothing on a connection that is known to be HTTP/2 without an upgrade.
     fn by_curl(&self, asks: &[Ask]) -> Vec<Answered> {
         let folder = Scratch::new();
         let output = |place: usize| folder.path().join(place.to_string());
@@ -129,7 +129,7 @@ impl Target<'_> {
             for header in &ask.headers {
                 if let Header::Line(line) = header {
                     let line = String::from_utf8_lossy(line);
-                    // An empty header is written so.
+                    // This is how curl takes an empty header.
                     let line = line.strip_suffix(':').map_or(line.to_string(), |name| format!("{name};"));
                     options.push(format!("header = {}", quoted(&line)));
                 }
@@ -145,7 +145,7 @@ impl Target<'_> {
     }
 }
 
-/// True where curl knows HTTP/2.
+/// True if curl supports HTTP/2.
 pub(crate) fn curl_speaks_http2() -> bool {
     static SPEAKS: OnceLock<bool> = OnceLock::new();
     *SPEAKS.get_or_init(|| {
@@ -154,7 +154,7 @@ pub(crate) fn curl_speaks_http2() -> bool {
     })
 }
 
-/// What marks a request's lines in the logs.
+/// The tag of a request's lines in the logs.
 pub(crate) fn tag(name: &str, number: usize) -> String {
     format!("{name}/{number}")
 }
@@ -163,7 +163,7 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// Takes apart what `curl --include` wrote.
+/// Parses the output of `curl --include`.
 fn http2_answer(written: &[u8]) -> Answered {
     let end = written.windows(4).position(|four| four == b"\r\n\r\n").ok_or("no answer over HTTP/2")?;
     let head: String = written[..end].iter().copied().map(char::from).collect();

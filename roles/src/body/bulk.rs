@@ -1,5 +1,5 @@
-//! `_bulk`: lines that say what to do and with which index, each but a deletion followed by a line with a document. Only the
-//! former are read, so that the memory needed does not depend on the body's size.
+//! `_bulk`: action lines, which state an action and its index, each (except for deletions) followed by a line with a
+//! document. Only action lines are read, so the memory needed does not depend on the body's size.
 
 use memchr::memchr;
 
@@ -10,16 +10,16 @@ use crate::json::{self, Json};
 
 #[derive(Default)]
 pub(super) struct Bulk {
-    /// The beginning of a line that says what to do.
+    /// The beginning of an action line.
     line: Vec<u8>,
-    /// True where the rest of a document's line is to come.
+    /// True if the rest of a document's line is still to come.
     in_document: bool,
-    /// What was allowed last: most bodies say the same in each line.
+    /// The last allowed item: most bodies repeat it in each line.
     last: Option<(Actions, Option<String>)>,
 }
 
 impl Bulk {
-    /// True where all of it has been judged; else the end of it, a line that is not complete, has not.
+    /// True if everything has been judged; otherwise the end, an incomplete line, has not.
     pub(super) fn feed(&mut self, mut bytes: &[u8], scope: &Scope, facts: &mut Facts) -> Result<bool, Refusal> {
         while !bytes.is_empty() {
             let end = memchr(b'\n', bytes);
@@ -55,12 +55,12 @@ impl Bulk {
         Ok(self.line.is_empty())
     }
 
-    /// Bytes at the end that have not been judged.
+    /// Number of bytes at the end that have not been judged.
     pub(super) fn pending(&self) -> usize {
         self.line.len()
     }
 
-    /// Nothing more comes. Elasticsearch refuses a last line without an end, and some version may not.
+    /// The body has ended. Elasticsearch refuses a last line without an end, but some version may accept it.
     pub(super) fn finish(&mut self, scope: &Scope, facts: &mut Facts) -> Result<(), Refusal> {
         let line = std::mem::take(&mut self.line);
         if line.is_empty() { Ok(()) } else { self.action(&line, scope, facts) }
@@ -93,13 +93,13 @@ impl Bulk {
     }
 }
 
-/// What an action line says.
+/// The content of an action line.
 struct Item<'a> {
     index: Option<&'a str>,
     actions: Actions,
 }
 
-/// What may stand in an action line beside the index, and says nothing about rights.
+/// Keys of an action line beside the index that do not affect rights.
 const HARMLESS: &[&str] = &[
     "_id",
     "_type",
@@ -150,7 +150,7 @@ impl<'a> Item<'a> {
             "index" | "create" if creates => Actions::of(&[Action::CreateDocument, Action::Bulk, Action::AutoCreate]),
             "index" => Actions::of(&[Action::Index, Action::Bulk, Action::AutoCreate]),
             "update" => Actions::of(&[Action::Update, Action::Bulk, Action::AutoCreate]),
-            // A deletion of a version from elsewhere makes the index that it is missing.
+            // A deletion with an external version creates a missing index.
             "delete" if is_versioned => Actions::of(&[Action::Delete, Action::Bulk, Action::AutoCreate]),
             "delete" => Actions::of(&[Action::Delete, Action::Bulk]),
             _ => return Err(malformed(format!("[{}] is not an action of _bulk", word.escape_debug()))),

@@ -1,4 +1,4 @@
-//! Bodies that are read as a whole before any of it is sent.
+//! Bodies that are read as a whole before any part is sent.
 
 use super::query::{has_no_mustache, walk};
 use super::{LOOK_UP, Scope, malformed};
@@ -44,7 +44,7 @@ fn unknown(name: &str, place: &str) -> Refusal {
     malformed(format!("[{}] in {place} is not known", name.escape_debug()))
 }
 
-/// What may stand in the header of a search of `_msearch`, and says nothing about rights.
+/// Keys in the header of an `_msearch` search that do not affect rights.
 const HARMLESS_IN_HEADER: &[&str] = &[
     "search_type",
     "preference",
@@ -158,7 +158,7 @@ fn items(entries: &[(String, Json)], scope: &Scope, facts: &mut Facts) -> Judged
     Ok(())
 }
 
-/// What may stand in an item of `_mget` or `_mtermvectors`, and says nothing about rights.
+/// Keys in an item of `_mget` or `_mtermvectors` that do not affect rights.
 const HARMLESS_IN_ITEM: &[&str] = &[
     "_id",
     "_type",

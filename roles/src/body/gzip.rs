@@ -1,4 +1,4 @@
-//! Bodies that are compressed: expanded for judging, a piece at a time, and sent as they came.
+//! Compressed bodies: expanded for judging, piece by piece, and sent as they came.
 
 use std::io::Write;
 
@@ -7,7 +7,7 @@ use flate2::write::GzDecoder;
 use super::malformed;
 use crate::decision::Refusal;
 
-/// How many compressed bytes are expanded at once. At most a thousand times as many come out.
+/// Number of compressed bytes expanded at once. Their expansion is at most a thousand times as long.
 pub(super) const PIECE: usize = 512;
 
 pub(super) struct Gzip {
@@ -23,7 +23,7 @@ impl Default for Gzip {
 }
 
 impl Gzip {
-    /// All that can be told from the bytes up to the end of this piece and was not told before.
+    /// The expansion of all bytes up to the end of this piece, except for what was returned before.
     pub(super) fn expand(&mut self, piece: &[u8]) -> Result<&[u8], Refusal> {
         let mut rest = piece;
         while !rest.is_empty() {
@@ -40,12 +40,12 @@ impl Gzip {
         Ok(&self.plain)
     }
 
-    /// Compressed bytes that were expanded.
+    /// Number of compressed bytes expanded.
     pub(super) fn consumed(&self) -> usize {
         self.consumed
     }
 
-    /// Nothing more comes: the checksum has to be right.
+    /// The body has ended: the checksum must be right.
     pub(super) fn finish(&mut self) -> Result<(), Refusal> {
         self.decoder.try_finish().map_err(|_| malformed("the compressed body is incomplete or damaged"))?;
         if self.decoder.get_ref().is_empty() { Ok(()) } else { Err(malformed("the compressed body ends late")) }

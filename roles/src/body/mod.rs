@@ -1,4 +1,4 @@
-//! Bodies: judged as they arrive, and sent on no sooner than they have been judged.
+//! Bodies: judged as they arrive, and sent only after they have been judged.
 
 mod bulk;
 mod document;
@@ -18,28 +18,28 @@ use gzip::Gzip;
 
 /// Judges a body as it arrives.
 ///
-/// The caller holds back what it has fed until it is told that it may be sent: a number of bytes, counted on from what may
-/// be sent already. What is held back stays below [`Limits::document`](crate::Limits::document) for bodies that have to be
-/// read as a whole, and below a megabyte for `_bulk`.
+/// The caller holds back the bytes it has fed until it is told how many more of them may be sent. The held-back part
+/// stays below [`Limits::document`](crate::Limits::document) for bodies that must be read as a whole, and below a
+/// megabyte for `_bulk`.
 pub struct BodyJudge {
     pass: Pass,
     scope: Scope,
     reader: Reader,
     gzip: Option<Gzip>,
-    /// Bytes that were fed, and of those the ones that may be sent.
+    /// Number of bytes fed, and of those that may be sent.
     fed: usize,
     released: usize,
     refused: Option<Box<Refusal>>,
 }
 
-/// What a body's names are judged by.
+/// The scope in which a body's names are judged.
 pub(crate) struct Scope {
     pub(crate) rights: Arc<Rights>,
     pub(crate) limits: Limits,
     pub(crate) grammar: Body,
-    /// Needed on each of the names that a body has beside its target.
+    /// Actions needed on each name in the body, besides its target's.
     pub(crate) actions: Actions,
-    /// The target's names. `None` where it has none.
+    /// The target's names. `None` if it has none.
     pub(crate) names: Option<Expression>,
 }
 
@@ -57,14 +57,14 @@ impl BodyJudge {
         BodyJudge { pass, scope, reader, gzip: is_gzip.then(Gzip::default), fed: 0, released: 0, refused: None }
     }
 
-    /// What to send in place of the target, as in [`Pass::target`].
+    /// The target to send instead of the original, as in [`Pass::target`].
     pub fn target(&self) -> Option<&[u8]> {
         self.pass.target.as_deref()
     }
 
-    /// Judges the next bytes of the body, as they are going to be sent. How many more bytes of all that was fed may be sent
-    /// now: zero or more, not counting those of earlier answers. After a refusal the request is to be given up; feeding goes
-    /// on being refused.
+    /// Judges the next bytes of the body, exactly as they will be sent. Returns how many more of the bytes fed may be
+    /// sent now: zero or more, not counting those of earlier answers. After a refusal the request must be abandoned;
+    /// further feeding is refused as well.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<usize, Box<Refusal>> {
         self.attempt(|judge| {
             judge.fed += bytes.len();
@@ -84,7 +84,7 @@ impl BodyJudge {
         })
     }
 
-    /// The body is complete. How many more bytes may be sent now: all that were held back.
+    /// The body is complete. Returns how many more bytes may be sent now: all that were held back.
     pub fn finish(&mut self) -> Result<usize, Box<Refusal>> {
         self.attempt(|judge| {
             if let Some(gzip) = judge.gzip.as_mut() {
@@ -101,7 +101,7 @@ impl BodyJudge {
         })
     }
 
-    /// For the log: what has been judged until now.
+    /// The facts judged so far, for the log.
     pub fn facts(&self) -> &Facts {
         &self.pass.facts
     }
@@ -124,7 +124,7 @@ impl BodyJudge {
         }
     }
 
-    /// True where everything up to here has been judged.
+    /// True if everything so far has been judged.
     fn read(&mut self, plain: &[u8]) -> Result<bool, Refusal> {
         match &mut self.reader {
             Reader::Bulk(bulk) => bulk.feed(plain, &self.scope, &mut self.pass.facts),
@@ -139,7 +139,7 @@ impl BodyJudge {
         }
     }
 
-    /// Bytes at the end of what was read that have not been judged.
+    /// Number of bytes at the end of the read part that have not been judged.
     fn pending(&self) -> usize {
         match &self.reader {
             Reader::Bulk(bulk) => bulk.pending(),
@@ -149,7 +149,7 @@ impl BodyJudge {
 }
 
 impl Scope {
-    /// Judges an expression for names that a body has, without narrowing it.
+    /// Judges a name expression in the body, without narrowing it.
     pub(crate) fn names(&self, text: &str, actions: Actions, facts: &mut Facts) -> Result<(), Refusal> {
         let names = Expression::parse(text)?;
         facts.note(actions, names.texts());
@@ -159,7 +159,7 @@ impl Scope {
         }
     }
 
-    /// Judges what has to be the name of one index.
+    /// Judges a text that must be the name of one index.
     pub(crate) fn one_name(&self, text: &str, actions: Actions, facts: &mut Facts) -> Result<(), Refusal> {
         if !Expression::parse(text)?.is_one_name() {
             return Err(Refusal::new(Reason::Name, format!("[{}] is not the name of one index", clean(text))));
@@ -167,7 +167,7 @@ impl Scope {
         self.names(text, actions, facts)
     }
 
-    /// Judges the actions on the target's own names, which an item of the body leaves to it.
+    /// Judges the actions on the target's own names, to which an item of the body defers.
     pub(crate) fn own_names(&self, actions: Actions, facts: &mut Facts) -> Result<(), Refusal> {
         let Some(names) = &self.names else { return Err(malformed("an item names no index, nor does the target")) };
         facts.note(actions, names.texts());
@@ -178,7 +178,7 @@ impl Scope {
     }
 }
 
-/// What a query may read from elsewhere.
+/// Actions of a query that reads from another index.
 pub(crate) const LOOK_UP: Actions =
     Actions::of(&[Action::Search, Action::Get, Action::MultiGet, Action::TermVectors, Action::MultiTermVectors]);
 

@@ -1,14 +1,14 @@
-//! Queries: walked at any depth without understanding them, for whatever reads from another index.
+//! Queries: walked at any depth without understanding them, in search of parts that read from another index.
 
 use super::{LOOK_UP, Scope};
 use crate::decision::{Facts, Reason, Refusal};
 use crate::json::Json;
 use crate::names::clean;
 
-/// Names under which nothing is judged here: encoded queries, rules kept elsewhere, extensions.
+/// Names whose content cannot be judged here: encoded queries, rules kept elsewhere, extensions.
 const UNREADABLE: &[&str] = &["wrapper", "rule", "rule_query", "search_pipeline", "ext", "template"];
 
-/// Judges a query, or anything that has queries in it.
+/// Judges a query, or any value that contains queries.
 pub(super) fn walk(json: &Json, scope: &Scope, facts: &mut Facts) -> Result<(), Refusal> {
     match json {
         Json::Null | Json::Plain | Json::Text(_) => Ok(()),
@@ -54,7 +54,7 @@ fn entry(name: &str, value: &Json, scope: &Scope, facts: &mut Facts) -> Result<(
     walk(value, scope, facts)
 }
 
-/// True for every name that the index of a look-up has, or had in some version.
+/// True for every name that denotes the index of a lookup, in any version.
 fn is_index(name: &str) -> bool {
     matches!(name, "index" | "_index" | "indices" | "target_index" | "index_name" | "lookup_index")
 }
@@ -67,7 +67,7 @@ fn boosts(value: &Json, scope: &Scope, facts: &mut Facts) -> Result<(), Refusal>
     }
 }
 
-/// Refuses what a template would fill in.
+/// Refuses templates with placeholders.
 pub(super) fn has_no_mustache(json: &Json) -> Result<(), Refusal> {
     let check = |text: &str| {
         if text.contains("{{") {
