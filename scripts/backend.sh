@@ -5,46 +5,46 @@
 #   backend_start KIND FOLDER   starts it; sets backend_url
 #   backend_stop
 #
-# KIND is one of those of backend_artifact. Where ES_URL is set, that server is used and nothing is started. Where
-# backend_secured is set, Elasticsearch's own security is on, with the user "root" and the password "secret"; backend_config is
-# its folder of users and roles.
+# KIND is one of those of backend_artifact. If ES_URL is set, that server is used and nothing is started. If backend_secured
+# is set, Elasticsearch's own security is on, with the user "root" and the password "secret"; backend_config is its folder of
+# users and roles.
 
 backend_pid=''
 
-# Maven coordinates: the distributions that the makers publish for other projects' integration tests.
+# Maven coordinates of the distributions that the vendors publish for other projects' integration tests.
 backend_artifact() { # KIND
     case $1 in
         elasticsearch-7) say org.elasticsearch.distribution.integ-test-zip:elasticsearch:7.17.28:zip ;;
         elasticsearch-8) say org.elasticsearch.distribution.integ-test-zip:elasticsearch:8.19.8:zip ;;
         opensearch-2) say org.opensearch.distribution.integ-test-zip:opensearch:2.19.1:zip ;;
-        *) die "$1 is not a back end; there are elasticsearch-7, elasticsearch-8 and opensearch-2" ;;
+        *) die "$1 is not a back end; choose elasticsearch-7, elasticsearch-8 or opensearch-2" ;;
     esac
 }
 
-# Fetches the archive into the cache, once, and prints where it is.
+# Fetches the archive into the cache, once, and prints its path.
 backend_archive() { # KIND FOLDER
     local artifact group name version archive log=$2/fetch
     artifact=$(backend_artifact "$1") || exit 1
     IFS=: read -r group name version _ <<<"$artifact"
     archive=$cache/$name-$version.zip
     if [ ! -f "$archive" ]; then
-        have mvn || die "$name $version is fetched with Maven, and mvn is missing: run 'make deps', or set ES_URL"
+        have mvn || die "mvn, which fetches $name $version, is missing: run 'make deps', or set ES_URL"
         mkdir -p "$cache"
         printf 'fetching %s %s (60 to 100 MB, once) ' "$name" "$version" >&2
         if ! quietly "$log" mvn -q -B --strict-checksums dependency:copy -Dartifact="$artifact" \
             -DoutputDirectory="$cache/partial" >&2; then
-            # The first line says it all; the rest is advice on Maven.
+            # The first line is enough; the rest is advice on Maven.
             sed -n 's/^.*\[ERROR\] //p' "$log" | head -n 1 >&2
             die "Maven could not fetch $group:$name:$version (its message is above); is there a network?"
         fi
-        # Only a whole archive gets its name.
+        # Only a complete archive gets its final name.
         mv "$cache/partial/$name-$version.zip" "$archive"
     fi
     say "$archive"
 }
 
 backend_settings() { # KIND PORT TRANSPORT_PORT
-    # Without the last line a disk that is nearly full would make every index read-only.
+    # Without the last line, a nearly full disk would make every index read-only.
     cat <<SETTINGS
 discovery.type: single-node
 network.host: 127.0.0.1
@@ -77,12 +77,12 @@ backend_start() { # KIND FOLDER
         say "using $backend_url"
         return
     fi
-    java=$(find_java) || die "there is no Java 17 to 23, which ${kind%-*} needs: run 'make deps', or set ES_URL to a server of yours"
+    java=$(find_java) || die "${kind%-*} needs Java 17 to 23, which is missing: run 'make deps', or set ES_URL to your own server"
     port=$(port_or_free ES_PORT "${ES_PORT:-}") || exit 1
     transport_port=$(free_port) || exit 1
     mkdir -p "$folder/tmp"
     archive=$(backend_archive "$kind" "$folder") || exit 1
-    unzip -q -o "$archive" -d "$folder" || die "$archive is damaged; remove it, and it is fetched again"
+    unzip -q -o "$archive" -d "$folder" || die "$archive is damaged; remove it, so that it is fetched again"
     home=$(compgen -G "$folder/*search-*")
     backend_settings "$kind" "$port" "$transport_port" >"$home/config/${kind%-*}.yml"
     backend_config=$home/config
@@ -95,7 +95,7 @@ backend_start() { # KIND FOLDER
         cd "$home" || exit
         export JAVA_HOME=$java ES_JAVA_HOME=$java OPENSEARCH_JAVA_HOME=$java
         export ES_JAVA_OPTS='-Xms512m -Xmx512m' OPENSEARCH_JAVA_OPTS='-Xms512m -Xmx512m'
-        # Else they leave folders in /tmp behind.
+        # Otherwise they leave folders in /tmp.
         export ES_TMPDIR=$folder/tmp OPENSEARCH_TMPDIR=$folder/tmp CLI_JAVA_OPTS=-Djava.io.tmpdir=$folder/tmp
         unprivileged "bin/${kind%-*}"
     ) >"$backend_log" 2>&1 </dev/null &
@@ -118,7 +118,7 @@ backend_wait() {
     done
     printf '\n'
     grep -vE '^[[:space:]]+(at|\.\.\.) |^Caused by' "$backend_log" | tail -n 8 >&2
-    die "the back end did not come up; the last lines of its log are above"
+    die "the back end did not start; the last lines of its log are above"
 }
 
 backend_stop() {

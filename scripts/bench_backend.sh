@@ -10,11 +10,11 @@ set -euo pipefail
 
 kind=$1 folder=$2 user=$3 password=$4
 
-# Ours run beside each other, so each takes a free port; one named by the user can serve as the open one only.
+# Ours run side by side, so each takes a free port; a server named by the user can serve only as the open one.
 if [ "$kind" = secured ]; then
     unset ES_URL ES_PORT
 
-    # backend_start writes this into the settings, after it has unpacked the archive into $home.
+    # backend_start writes this into the settings after unpacking the archive into $home.
     eval "plain_$(declare -f backend_settings)"
     backend_settings() { # KIND PORT TRANSPORT_PORT
         plain_backend_settings "$@"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what `make bench` compares with (Debian and Ubuntu; elsewhere what is missing is skipped, except wrk). None of
-# it is started as a service, now or at the next boot.
+# Installs the servers that `make bench` compares with (on Debian and Ubuntu; elsewhere missing ones are skipped, except
+# wrk). None of them is started as a service, now or at the next boot.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -16,7 +16,7 @@ missing_packages() {
 # Runs a command while packages may not start services.
 without_services() { # COMMAND...
     local policy=/usr/sbin/policy-rc.d status=0
-    # One that is there is somebody's own.
+    # An existing policy belongs to the administrator.
     if [ -e "$policy" ]; then
         "$@"
         return
@@ -35,7 +35,7 @@ main() {
     [ "${#packages[@]}" -gt 0 ] || return 0
     if [ "$(id -u)" -ne 0 ]; then
         if ! have sudo || ! { sudo -n true 2>/dev/null || sudo -v; }; then
-            say "not installed, since that needs root: ${packages[*]}"
+            say "not installed, because that needs root: ${packages[*]}"
             return 0
         fi
         as_root=(sudo)
@@ -46,7 +46,7 @@ main() {
     for package in "${packages[@]}"; do
         printf 'installing %s ' "$package"
         without_services quietly "$log" "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-            apt-get install -y --no-install-recommends "$package" || say "$package could not be installed: $(tail -n 1 "$log")"
+            apt-get install -y --no-install-recommends "$package" || say "cannot install $package: $(tail -n 1 "$log")"
         if [[ " ${services[*]} " == *" $package "* ]]; then no_service "$package"; fi
     done
 }

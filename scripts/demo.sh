@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
-# The set-up that this module is for, live: a real Elasticsearch behind httpd with TLS, users and a group, and the proof
-# of each promise with the command to repeat it.
+# A live demonstration: a real Elasticsearch behind httpd with TLS, users and a group, and the proof of each promise with
+# the command to repeat it.
 #
 #   scripts/demo.sh         stays up until Ctrl-C
-#   scripts/demo.sh once    stops after the proofs; the exit status says whether all held
+#   scripts/demo.sh once    stops after the proofs; the exit status tells whether all held
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/backend.sh"
 . "$(dirname "$0")/front.sh"
 . "$(dirname "$0")/proofs.sh"
 
-# Not "folder": a trap sees the local variables of the function that it interrupts.
+# Not "folder": a trap sees the local variables of the function it interrupts.
 scratch=$(scratch_folder demo)
 
 clean_up() {
-    # Not to be interrupted by a second Ctrl-C.
+    # A second Ctrl-C must not interrupt this.
     trap - EXIT
     trap '' INT TERM HUP
     if [ -n "${ES_URL:-}" ] && [ -n "${backend_url:-}" ]; then
@@ -29,7 +29,7 @@ trap 'printf "\nstopping\n"; exit 130' INT
 trap 'exit 143' TERM
 trap 'exit 129' HUP
 
-# The same from the outside, and what no request of the ones above shows: the certificate, the ports.
+# The same from the outside, plus the certificate and the ports, which no request above shows.
 verify() {
     say secret >"$scratch/alice.password"
     say geheim >"$scratch/bob.password"
@@ -37,7 +37,7 @@ verify() {
         --user=alice "--user-password=$scratch/alice.password"
         --outsider=bob "--outsider-password=$scratch/bob.password"
         "--http-port=${plain_url##*:}" "--auth-user-file=$scratch/front/users")
-    # Where a back end of the user's own listens is theirs to decide.
+    # The address of the user's own back end is the user's choice.
     [ -n "${ES_URL:-}" ] || command+=("--backend=${backend_url#http://}")
     printf '    esauth%s\n\n' "$(quoted "${command[@]}")"
     "$esauth" "${command[@]}" || failures=$((failures + 1))
@@ -46,7 +46,7 @@ verify() {
 main() {
     case ${1:-} in
         '' | once) ;;
-        *) die "DEMO=$1: it can only be 'once', which stops after the proofs" ;;
+        *) die "DEMO=$1: the only value is 'once', which stops after the proofs" ;;
     esac
     front_check
     backend_start elasticsearch-7 "$scratch/backend"
@@ -65,11 +65,11 @@ main() {
     fi
     say "All proofs held. The metrics are at $metrics_url; esauth status shows them."
     if [ "${1:-}" = once ]; then return; fi
-    say "Elasticsearch is at $front_url (and, plain, at $plain_url): alice/secret may, bob/geheim may not."
+    say "Elasticsearch is at $front_url (without TLS at $plain_url): alice/secret is admitted, bob/geheim is not."
     say "Ctrl-C stops everything and removes $scratch."
-    # `wait` rather than `sleep`: a signal ends it at once, and so does the death of either server.
+    # `wait` instead of `sleep`: it ends at once on a signal, and when either server dies.
     wait -n "$front_pid" ${backend_pid:+"$backend_pid"} || true
-    die "a server ended by itself"
+    die "a server ended unexpectedly"
 }
 
 main "$@"

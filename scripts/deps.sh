@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Installs what is missing: for building, for demo and tests too, or also for the tests that are left out without it; for
-# making a Debian package, or for the test of both packages.
+# Installs missing dependencies: of the build; of demo and tests, too; also of optional tests; of building a Debian package;
+# or of the test of both packages.
 #
-#   scripts/deps.sh build|all|ci|deb|packages [--check]   (with --check: only says what is missing)
+#   scripts/deps.sh build|all|ci|deb|packages [--check]   (with --check: only reports missing ones)
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-# Lines of: what it is for, what must be there, Debian's package, Fedora's package. Debian's apache2-bin is the server
-# without the service: the package apache2 would start one on port 80.
+# Lines of: purpose, requirement, Debian's package, Fedora's package. Debian's apache2-bin is the server without the
+# service: the package apache2 would start one on port 80.
 needs() {
     cat <<'TABLE'
 build apxs apache2-dev httpd-devel
@@ -53,7 +53,7 @@ present() { # WHAT
         libclang) any_file "${LIBCLANG_PATH:-}" /usr/lib*/{,*/,llvm*/lib*/}libclang{,-[0-9]*}.so* ;;
         clang-headers) any_file "${LIBCLANG_PATH:-}" /usr/lib*/{,llvm*/lib*/}clang/*/include/stddef.h ;;
         stdio.h | crypt.h) [ -f "/usr/include/$1" ] ;;
-        # Not on the PATH of users without rights.
+        # Not on the PATH of unprivileged users.
         httpd) any_file "${APXS:-}" /usr/sbin/{apache2,httpd} ;;
         nginx) any_file /usr/sbin/nginx || have nginx ;;
         mpm_itk) any_file "${APXS:-}" /usr/lib*/{apache2,httpd}/modules/{,mod_}mpm_itk.so ;;
@@ -88,7 +88,7 @@ missing_packages() { # PURPOSE
     done < <(needs) | sort -u
 }
 
-# A release that all back ends run on, of those that the distribution has.
+# A Java release, among those of the distribution, that all back ends run on.
 java_package() {
     local version package
     for version in 17 21; do
@@ -101,8 +101,8 @@ java_package() {
     if [ "$system" = fedora ]; then say java-17-openjdk-headless; else say default-jre-headless; fi
 }
 
-# Sets as_root to what goes in front of a command that needs root. The password is asked for here, since later output
-# goes to a file.
+# Sets as_root to the prefix of a command that needs root. Asks for the password here, since later output goes to a
+# file.
 become_root() {
     as_root=()
     [ "$(id -u)" -ne 0 ] || return 0
@@ -111,12 +111,12 @@ become_root() {
     as_root=(sudo)
 }
 
-# What the package manager printed is shown where it fails.
+# The package manager's output is shown if it fails.
 install_packages() { # COMMAND...
     printf 'installing %s ' "${packages[*]}"
     quietly "$log" "$@" "${packages[@]}" && return
     tail -n 15 "$log" >&2
-    die "the packages could not be installed (its last lines are above); is there a network?"
+    die "cannot install the packages (see the output above); is there a network?"
 }
 
 main() {
@@ -131,26 +131,26 @@ main() {
         die "install them, or run 'make deps-build'; 'make deps' also installs what demo and tests need"
     fi
     [ "$system" != other ] \
-        || die "neither apt-get nor dnf is here; install by hand what these Debian packages bring: ${packages[*]}"
+        || die "found neither apt-get nor dnf; install the equivalents of these Debian packages yourself: ${packages[*]}"
     become_root
     log=$(mktemp)
     # shellcheck disable=SC2064 # log is local
     trap "rm -f '$log'" EXIT
     if [ "$system" = debian ]; then
         printf 'reading the lists of packages '
-        quietly "$log" "${as_root[@]}" apt-get update || say "(apt-get update failed; going on with the lists that are here)"
-        # Only now is known which packages there are.
+        quietly "$log" "${as_root[@]}" apt-get update || say "(apt-get update failed; continuing with the existing lists)"
+        # Only now the available packages are known.
         mapfile -t packages < <(missing_packages "$purpose")
         # Runlevel 1 keeps packages from starting services.
         install_packages "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
             apt-get install -y --no-install-recommends
-        # Nor is what is only for the tests to be started at the next boot.
+        # Nor may services needed only for the tests start at the next boot.
         if [[ " ${packages[*]} " == *" nginx "* ]]; then no_service nginx; fi
     else
         install_packages "${as_root[@]}" dnf install -y
     fi
     mapfile -t packages < <(missing_packages "$purpose")
-    [ "${#packages[@]}" -eq 0 ] || die "what these packages should have brought is still missing: ${packages[*]}"
+    [ "${#packages[@]}" -eq 0 ] || die "dependencies are still missing, although these packages should provide them: ${packages[*]}"
 }
 
 main "$@"

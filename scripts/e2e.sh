@@ -9,7 +9,7 @@ set -euo pipefail
 . "$(dirname "$0")/nginx.sh"
 
 kind=${1:-elasticsearch-7}
-# Not "folder": a trap sees the local variables of the function that it interrupts.
+# Not "folder": a trap sees the local variables of the function it interrupts.
 scratch=$(scratch_folder e2e)
 clients=$build_folder/e2e/$kind
 passed=0
@@ -47,7 +47,7 @@ install_clients() {
     mkdir -p "$clients"
     if [ "$(cat "$clients/python.done" 2>/dev/null)" != "$(python_client)" ]; then
         rm -rf "$clients/python"
-        python3 -m venv "$clients/python" || die "python3 could not make a venv (its message is above); run 'make deps'"
+        python3 -m venv "$clients/python" || die "python3 cannot create a venv (see its message above); run 'make deps'"
         install_client Python "$(python_client)" \
             "$clients/python/bin/pip" install --quiet --disable-pip-version-check "$(python_client)"
         python_client >"$clients/python.done"
@@ -68,11 +68,11 @@ install_client() { # LANGUAGE CLIENT COMMAND...
     printf 'installing %s for %s ' "$client" "$language"
     quietly "$log" "$@" && return
     tail -n 10 "$log" >&2
-    die "$client could not be installed (the last lines are above); is there a network?"
+    die "cannot install $client (see the output above); is there a network?"
 }
 
-# Each suite prints how many tests it has, "1..N", and for each a line "ok NAME" or "not ok NAME: why". One that ends
-# before its last test has failed, whatever its status.
+# Each suite prints the number of its tests, "1..N", and for each a line "ok NAME" or "not ok NAME: why". A suite that
+# ends before its last test has failed, whatever its status.
 run_suite() { # NAME COMMAND...
     local name=$1 status=0 output ok not_ok planned
     shift
@@ -90,13 +90,13 @@ run_suite() { # NAME COMMAND...
     fi
 }
 
-# What the suites are to know: where the server is, a user whom it lets in, and some whom it does not.
+# The suites' parameters: the server, a user that it admits, and some that it refuses.
 describe_front() { # USER:PASSWORD REFUSED-USER:PASSWORD...
     export ESAUTH_USER=$1 ESAUTH_REFUSED=${*:2}
     export ESAUTH_URL=$front_url ESAUTH_CA=$front_certificate ESAUTH_PLAIN_URL=$plain_url
 }
 
-# All suites, through the virtual hosts of one kind, as a user whom they let in.
+# All suites, through the virtual hosts of one kind, as a user that they admit.
 run_suites() { # VARIANT USER:PASSWORD REFUSED-USER:PASSWORD...
     local variant=$1
     front_start "$variant" "$scratch/$variant"
@@ -108,10 +108,10 @@ run_suites() { # VARIANT USER:PASSWORD REFUSED-USER:PASSWORD...
     front_stop
 }
 
-# The same set-up with nginx, as docs/nginx.md has it.
+# The same setup with nginx, as in docs/nginx.md.
 run_nginx() { # USER:PASSWORD REFUSED-USER:PASSWORD...
     if ! [[ $backend_url =~ ^http://[^/]+$ ]]; then
-        say "nginx is left out: its configuration is for a back end at http://HOST:PORT"
+        say "skipped nginx: its configuration needs a back end at http://HOST:PORT"
         return
     fi
     nginx_start "$scratch/nginx"
@@ -131,7 +131,7 @@ main() {
         || die "node is $(node --version); the JavaScript clients need 18 or later"
     install_clients
     backend_start "$kind" "$scratch/backend"
-    # bob, who is in no group, is refused where the group is asked for and nowhere else.
+    # bob, who is in no group, is refused only where the group is required.
     run_suites groups alice:secret alice:wrong mallory:secret bob:geheim
     run_suites users bob:geheim bob:secret mallory:geheim
     run_nginx bob:geheim bob:secret mallory:geheim

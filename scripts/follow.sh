@@ -1,13 +1,13 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # what lib.sh sets is used here
-# Follows a page of the documentation word for word. Sourced after lib.sh. cli/tests/documentation.rs sees to it that each
-# block is followed, or run elsewhere.
+# Follows a page of the documentation word for word. Sourced after lib.sh. cli/tests/documentation.rs checks that each block
+# is followed, or run elsewhere.
 #
 #   follow PAGE SYSTEM COMMAND...
 #
 # runs each block ```sh of the page that is marked for SYSTEM (```sh debian redhat) as COMMAND... bash -c BLOCK, one after
-# the other, and wants every line of the ```text block that follows it, if that is marked too, in what was printed. Where
-# something asks for a password, $password is typed.
+# the other, and expects every line of the next ```text block, if that is marked, too, in the output. Types $password when
+# asked for a password.
 
 follow() { # PAGE SYSTEM COMMAND...
     local page=$1 system=$2 line language='' marks block='' output='' number=0 ran=0
@@ -40,7 +40,7 @@ follow_block() { # COMMAND...
         text)
             while IFS= read -r wanted; do
                 [ -z "$wanted" ] || grep -qF -- "$wanted" <<<"$output" \
-                    || die "$page: '$wanted' (before line $number) is not in what was printed: $output"
+                    || die "$page: '$wanted' (before line $number) is not in the output: $output"
             done <<<"$block"
             ;;
     esac

@@ -2,12 +2,12 @@
 # shellcheck disable=SC2034,SC2154 # what lib.sh and backend.sh set is used here, and what is set here by the script that sources this
 # A real httpd with this module and a shipped virtual host in front of $backend_url. Sourced after lib.sh and backend.sh.
 #
-#   front_check                  says what is missing, before anything slow is started
+#   front_check                  reports missing dependencies, before anything slow is started
 #   front_start VARIANT FOLDER   starts it with the virtual hosts for "users" or "groups"
 #   front_stop
 #
-# Sets front_url (https), plain_url, metrics_url and front_certificate. An httpd without mod_ssl, which a self-built one may be, has
-# only the plain port: then front_certificate is empty and front_url is plain_url.
+# Sets front_url (https), plain_url, metrics_url and front_certificate. An httpd without mod_ssl has only
+# the plain port: then front_certificate is empty and front_url is plain_url.
 #
 # alice (secret) and bob (geheim) are users; only alice is in the group.
 
@@ -25,7 +25,7 @@ front_start() { # VARIANT FOLDER
     local variant=$1 folder=$2 apxs httpd generation modules port plain_port metrics_port
     apxs=$(find_apxs) || exit 1
     httpd=$(httpd_program "$apxs")
-    [ -x "$httpd" ] || die "$httpd is missing, which $apxs names; run 'make deps'"
+    [ -x "$httpd" ] || die "$httpd, named by $apxs, is missing; run 'make deps'"
     generation=$(httpd_generation "$apxs") || exit 1
     modules=$("$apxs" -q LIBEXECDIR)
     port=$(port_or_free HTTPS_PORT "${HTTPS_PORT:-}") || exit 1
@@ -48,17 +48,17 @@ front_start() { # VARIANT FOLDER
     front_configuration >"$folder/httpd.conf"
     "$httpd" -t -f "$folder/httpd.conf" >"$folder/logs/out" 2>&1 || {
         cat "$folder/logs/out" >&2
-        die "httpd refuses the configuration (its message is above)"
+        die "httpd refuses the configuration (see its message above)"
     }
-    # The shipped virtual hosts are to be right by the module's own checks.
-    if grep -F '] rust_esauth: ' "$folder/logs/out" >&2; then die "the start-up checks find fault with them (see above)"; fi
-    # In a process group of its own: prefork ends all of its group when it is stopped.
+    # The shipped virtual hosts must pass the module's own checks.
+    if grep -F '] rust_esauth: ' "$folder/logs/out" >&2; then die "the start-up checks report faults (see above)"; fi
+    # In its own process group: prefork ends its whole group when it is stopped.
     setsid "$httpd" -f "$folder/httpd.conf" -DFOREGROUND >"$folder/logs/out" 2>&1 </dev/null &
     front_pid=$!
     front_wait
 }
 
-# Is a module there, as a file or built in? The functions from here on read front_start's variables.
+# Whether a module exists, as a file or built in. The functions from here on read front_start's variables.
 has_module() { # NAME
     [ -f "$modules/mod_$1.so" ] || "$httpd" -l | grep -q "mod_$1\.c"
 }
@@ -68,7 +68,7 @@ make_certificate() {
         -addext subjectAltName=DNS:localhost,IP:127.0.0.1 \
         -keyout "$folder/key.pem" -out "$folder/certificate.pem" >"$folder/logs/openssl" 2>&1 || {
         cat "$folder/logs/openssl" >&2
-        die "openssl could not make a certificate (its message is above)"
+        die "openssl cannot create a certificate (see its message above)"
     }
 }
 
@@ -76,7 +76,7 @@ make_credentials() {
     if ! htpasswd -cbB -C 5 "$folder/users" alice secret >"$folder/logs/htpasswd" 2>&1 ||
         ! htpasswd -bB -C 5 "$folder/users" bob geheim >"$folder/logs/htpasswd" 2>&1; then
         cat "$folder/logs/htpasswd" >&2
-        die "htpasswd could not make the users (its message is above)"
+        die "htpasswd cannot create the users (see its message above)"
     fi
     say 'elasticsearch: alice' >"$folder/groups"
     chmod 640 "$folder/users" "$folder/groups"
@@ -95,7 +95,7 @@ CONF
     if [ -n "$front_certificate" ]; then say "Listen 127.0.0.1:$port"; fi
     if [ "$(id -u)" -eq 0 ]; then say "User nobody" && say "Group $(id -gn nobody)"; fi
     for name in mpm_event authn_core authz_core authz_host authz_user unixd ssl proxy proxy_http; do
-        # Whatever is built into httpd has no file of its own.
+        # Modules built into httpd have no file.
         if [ -f "$modules/mod_$name.so" ]; then say "LoadModule ${name}_module \"$modules/mod_$name.so\""; fi
     done
     say "LoadModule rust_esauth_module \"$module\""
@@ -121,7 +121,7 @@ CONF
             if [ -n "$front_certificate" ]; then say "Include \"$shipped\""; else without_tls_host <"$shipped"; fi
             ;;
         2.2)
-            # 2.2 substitutes no variables that a configuration defines, so the values are put in.
+            # 2.2 does not substitute variables defined in a configuration, so the values are inserted.
             sed -e "s|\*:443|*:$port|" -e "s|127.0.0.1:8080|127.0.0.1:$plain_port|" \
                 -e "s|http://127.0.0.1:9200|$backend_url|" \
                 -e "s|/etc/pki/tls/certs/localhost.crt|$folder/certificate.pem|" \
@@ -133,7 +133,7 @@ CONF
     esac
 }
 
-# Without mod_ssl the virtual host for TLS goes, and the plain one stays as it is.
+# Without mod_ssl the virtual host for TLS is removed, and the plain one stays.
 without_tls_host() { sed '/^<VirtualHost \*:/,/^<\/VirtualHost>/d'; }
 
 front_wait() {
@@ -143,7 +143,7 @@ front_wait() {
         sleep 0.1
     done
     cat "$folder/logs/out" "$folder/logs/error" >&2 || true
-    die "httpd did not come up; its log is above"
+    die "httpd did not start; its log is above"
 }
 
 front_stop() {

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Fuzzes what reads files and requests, each target for as many seconds. What is found anew beside fuzz/corpus is kept in fuzz/target/corpus.
+# Fuzzes the parsers of files and requests, each target for this many seconds. New inputs go to fuzz/target/corpus.
 #
 #   scripts/fuzz.sh [SECONDS]
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 seconds=${1:-60}
-[[ $seconds =~ ^[1-9][0-9]*$ ]] || die "FUZZ is a number of seconds, not \"$seconds\""
+[[ $seconds =~ ^[1-9][0-9]*$ ]] || die "FUZZ must be a number of seconds, not \"$seconds\""
 
-have rustup || die "fuzzing takes a nightly compiler, and rustup to get one: https://rustup.rs"
+have rustup || die "fuzzing needs a nightly compiler; install rustup to get one: https://rustup.rs"
 rustup run nightly rustc --version >/dev/null 2>&1 ||
-    die "fuzzing takes a nightly compiler: rustup toolchain install nightly --profile minimal"
+    die "fuzzing needs a nightly compiler: rustup toolchain install nightly --profile minimal"
 have cargo-fuzz || die "cargo-fuzz is missing: cargo install cargo-fuzz --locked"
 have c++ || die "a C++ compiler is missing: apt-get install g++ (dnf install gcc-c++)"
 
@@ -20,7 +20,7 @@ fuzz() { # LOG COMMAND...
     shift
     quietly "$log" rustup run nightly cargo fuzz "$@" && return
     tail -n 40 "$log" >&2
-    die "see above, and all of it in $log"
+    die "see above; the complete output is in $log"
 }
 
 mkdir -p target
@@ -29,7 +29,7 @@ fuzz target/build.log build
 for target in password_file group_file stored_hash roles_file request_target request_body; do
     mkdir -p "target/corpus/$target"
     printf '%s ' "$target"
-    # Nothing that is asked takes near as long as the timeout: what does is a finding.
+    # No input should take anywhere near the timeout: one that does is a finding.
     fuzz "target/$target.log" run "$target" "target/corpus/$target" "corpus/$target" -- \
         -max_total_time="$seconds" -max_len=2048 -timeout=20
     sed -n 's/^Done \([0-9]*\) runs in \([0-9]*\) second.*/  \1 inputs in \2 s, nothing found/p' "target/$target.log"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs the built module the way apxs does, or takes it away again. DESTDIR goes in front of every path.
+# Installs the built module like apxs does, or removes it. DESTDIR is the prefix of every path.
 #
-#   scripts/install.sh install|uninstall
+# scripts/install.sh install|uninstall
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -13,9 +13,9 @@ file=mod_rust_esauth.so
 load_line="LoadModule rust_esauth_module $libexecdir/$file"
 load_pattern='^[[:space:]]*LoadModule[[:space:]]\+rust_esauth_module[[:space:]]'
 
-# How this httpd is told what to load: Debian's mods-available, Red Hat's conf.modules.d, or httpd.conf itself.
+# The layout of this httpd's configuration: Debian's mods-available, Red Hat's conf.modules.d, or httpd.conf itself.
 layout() {
-    # A machine that builds packages may have Debian's apxs without the folder.
+    # A build machine may have Debian's apxs without the folder.
     if [ -d "$sysconfdir/mods-available" ] || [ -d "$destdir$sysconfdir/mods-available" ] ||
         { [ -f /etc/debian_version ] && [ "$sysconfdir" = /etc/apache2 ]; }; then
         say debian
@@ -29,7 +29,7 @@ layout() {
 main_configuration() { say "$destdir$sysconfdir/$("$apxs" -q PROGNAME).conf"; }
 redhat_file() { say "$destdir$(dirname "$sysconfdir")/conf.modules.d/10-rust_esauth.conf"; }
 
-# A file that the administrator has changed stays as it is.
+# A file changed by the administrator stays.
 install_configuration() { # TEXT FILE
     mkdir -p "$(dirname "$2")"
     if [ -f "$2" ] && [ "$(cat "$2")" != "$1" ]; then
@@ -41,11 +41,11 @@ install_configuration() { # TEXT FILE
     fi
 }
 
-# Says what is wrong before the first file is touched.
+# Reports missing rights before the first file is touched.
 need_rights() { # FOLDER
     local folder=$1
     while [ ! -e "$folder" ]; do folder=$(dirname "$folder"); done
-    [ -w "$folder" ] || die "$folder cannot be written to: use sudo make ${action}, or DESTDIR"
+    [ -w "$folder" ] || die "cannot write to $folder: use sudo make ${action}, or DESTDIR"
 }
 
 install_all() {
@@ -71,16 +71,16 @@ install_all() {
                 say "add to httpd's configuration: $load_line"
             elif ! grep -qi "$load_pattern" "$configuration"; then
                 add_load_line "$configuration"
-                say "added the LoadModule line to $configuration; as it was before: $configuration.bak"
+                say "added the LoadModule line to $configuration; the old file is $configuration.bak"
             fi
             say "next: restart httpd"
             ;;
     esac
 }
 
-# Behind the line of mod_authz_groupfile, whose place among the others counts in httpd 2.2, else behind the last LoadModule
-# line; of those that stand in no section (one in an <IfModule> does not always count). Where there is none, at the top: it
-# must come before the first directive of the module. The file itself is written, so that its owner, mode and links stay.
+# Inserts the line after that of mod_authz_groupfile, whose position counts in httpd 2.2, else after the last LoadModule
+# line outside of sections (one in an <IfModule> does not always take effect), else at the top: it must come before the
+# module's first directive. Writes the file in place, so that its owner, mode and links stay.
 add_load_line() { # FILE
     local text
     cp -p "$1" "$1.bak"
@@ -101,7 +101,7 @@ add_load_line() { # FILE
 uninstall_all() {
     case $(layout) in
         debian)
-            # With its own record of what is enabled; where a2dismod is missing, its links are removed below.
+            # With its own record of enabled modules; without a2dismod, its links are removed below.
             if [ -z "$destdir" ] && have a2dismod && [ -e "$sysconfdir/mods-available/rust_esauth.load" ]; then
                 a2dismod -q -f -p rust_esauth >/dev/null 2>&1 || true
             fi
@@ -117,7 +117,7 @@ uninstall_all() {
             if [ -f "$configuration" ] && grep -qi "$load_pattern" "$configuration"; then
                 text=$(grep -vi "$load_pattern" "$configuration")
                 printf '%s\n' "$text" >"$configuration"
-                say "took the LoadModule line out of $configuration"
+                say "removed the LoadModule line from $configuration"
             fi
             ;;
     esac
@@ -125,7 +125,7 @@ uninstall_all() {
     say "next: restart httpd; sections with AuthType Basic need mod_auth_basic, mod_authn_file and mod_authz_groupfile again"
 }
 
-# What the administrator has changed is theirs.
+# A file changed by the administrator stays.
 remove_configuration() { # TEXT FILE
     if [ -f "$2" ] && [ "$(cat "$2")" != "$1" ]; then
         say "kept $2, which differs from ours"

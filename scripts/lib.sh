@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # what is set here is used by the scripts that source this file, and the other way round
-# What the scripts share. Sourced, never run.
+# Shared by the scripts. Sourced, never run.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build_folder=$(cd "$root" && realpath --canonicalize-missing "${CARGO_TARGET_DIR:-target}")
@@ -26,14 +26,14 @@ need_commands() { # COMMAND...
     for command in "$@"; do have "$command" || die "$command is missing; run 'make deps'"; done
 }
 
-# Runs a command that takes long: its output goes to a file, and a dot every two seconds tells that it is alive. A
-# signal ends the command too: what a script starts in the background ignores Ctrl-C unless it is told not to.
+# Runs a long command: its output goes to a file, and a dot every two seconds shows that it is alive. A signal ends the
+# command, too: background commands of a script ignore Ctrl-C by default.
 quietly() ( # FILE COMMAND...
     local output=$1 pid ticks=0 status=0 signal
     shift
     env --default-signal=INT "$@" >"$output" 2>&1 </dev/null &
     pid=$!
-    # Dying by the same signal tells the caller that this was no failure of the command.
+    # Dying by the same signal tells the caller that the command did not fail.
     for signal in INT TERM HUP; do
         # shellcheck disable=SC2064 # the values of now are meant
         trap "kill $pid 2>/dev/null; trap - $signal; kill -$signal \$BASHPID" "$signal"
@@ -48,16 +48,16 @@ quietly() ( # FILE COMMAND...
     exit "$status"
 )
 
-# Keeps what a package brought from running as a service, now and after the next boot. Reads the caller's as_root.
+# Keeps a package's service from running, now and after the next boot. Reads the caller's as_root.
 no_service() { # SERVICE
     [ ! -d /run/systemd/system ] || "${as_root[@]}" systemctl disable --quiet --now "$1" 2>/dev/null || true
 }
 
-# A new folder that the user httpd and the back end run as can enter, also where TMPDIR is for its owner alone.
+# A new folder that httpd's and the back end's user can enter, even if TMPDIR is private to its owner.
 scratch_folder() { # NAME
     local parent made
     for parent in "${TMPDIR:-/tmp}" /tmp /var/tmp; do
-        # The search engines' start scripts can't bear a blank.
+        # The search engines' start scripts cannot handle blanks.
         [[ $parent != *[[:space:]]* ]] || continue
         made=$(mktemp -d "$parent/esauth-$1.XXXXXX") || continue
         chmod a+rx "$made"
@@ -67,10 +67,10 @@ scratch_folder() { # NAME
         fi
         rmdir "$made"
     done
-    die "no folder for temporary files can be made in ${TMPDIR:-/tmp}, /tmp or /var/tmp"
+    die "cannot create a temporary folder in ${TMPDIR:-/tmp}, /tmp or /var/tmp"
 }
 
-# Runs a command as a user without rights where we are root: Elasticsearch refuses to be root.
+# Runs a command without privileges if we are root: Elasticsearch refuses to run as root.
 unprivileged() {
     if [ "$(id -u)" -eq 0 ]; then
         exec setpriv --reuid=nobody --regid="$(id -gn nobody)" --clear-groups "$@"
@@ -79,7 +79,7 @@ unprivileged() {
     fi
 }
 
-# Prints the home of a Java that all back ends run on. Java 24 took away what Elasticsearch 7 needs.
+# Prints the home of a Java that all back ends run on. Java 24 removed a feature that Elasticsearch 7 needs.
 find_java() {
     local java properties version
     for java in ${JAVA_HOME:+"$JAVA_HOME/bin/java"} java /usr/lib/jvm/*/bin/java; do
@@ -97,20 +97,20 @@ free_port() {
     python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
-# The port asked for, if nobody has it, or a free one.
+# The requested port, if it is free, or any free one.
 port_or_free() { # NAME VALUE
     if [ -z "$2" ]; then
         free_port
     elif ! [[ $2 =~ ^[0-9]{1,5}$ ]] || [ "$2" -lt 1 ] || [ "$2" -gt 65535 ]; then
-        die "$1=$2 is not a port: name a number from 1 to 65535, or none for a free one"
+        die "$1=$2 is not a port: use a number from 1 to 65535, or unset it for a free port"
     elif (exec 3<>"/dev/tcp/127.0.0.1/$2") 2>/dev/null; then
-        die "$1=$2: this port is in use on 127.0.0.1; name another one, or none for a free one"
+        die "$1=$2: this port is in use on 127.0.0.1; use another one, or unset it for a free port"
     else
         printf '%s\n' "$2"
     fi
 }
 
-# The apxs that stands for the httpd to work with.
+# The apxs of the httpd to work with.
 find_apxs() {
     local candidate candidates=(apxs apxs2)
     if [ -n "${APXS:-}" ]; then candidates=("$APXS"); fi
@@ -132,7 +132,7 @@ httpd_generation() { # APXS
     case $(sed -n 's/^#define MODULE_MAGIC_NUMBER_MAJOR //p' "$("$1" -q INCLUDEDIR)/ap_mmn.h") in
         20120211*) say 2.4 ;;
         20051115*) say 2.2 ;;
-        *) die "$1 is neither of httpd 2.4 nor of 2.2" ;;
+        *) die "$1 belongs neither to httpd 2.4 nor to 2.2" ;;
     esac
 }
 

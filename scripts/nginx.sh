@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # what is set here front.sh uses, and the other way round
 # A real nginx with the shipped configuration in front of $backend_url. Sourced after front.sh, and stopped by its
-# front_stop: it stands in httpd's place, with the same users and variables.
+# front_stop: it replaces httpd, with the same users and variables.
 #
-#   nginx_check            says what is missing, before anything slow is started
+#   nginx_check            reports missing dependencies, before anything slow is started
 #   nginx_start FOLDER
 
 nginx_check() { PATH=$PATH:/usr/sbin need_commands nginx htpasswd openssl curl; }
@@ -21,13 +21,13 @@ nginx_start() { # FOLDER
     make_credentials
     nginx_site >"$folder/site.conf"
     nginx_configuration >"$folder/nginx.conf"
-    "$nginx" -t -q -c "$folder/nginx.conf" -e "$folder/logs/error" || die "nginx refuses the configuration (its message is above)"
+    "$nginx" -t -q -c "$folder/nginx.conf" -e "$folder/logs/error" || die "nginx refuses the configuration (see its message above)"
     "$nginx" -c "$folder/nginx.conf" -e "$folder/logs/error" >"$folder/logs/out" 2>&1 </dev/null &
     front_pid=$!
     front_wait
 }
 
-# The shipped configuration, with the places of this run put in.
+# The shipped configuration, with this run's paths and ports.
 nginx_site() {
     sed -e "s|listen 443 |listen 127.0.0.1:$port |" -e "s|127.0.0.1:8080|127.0.0.1:$plain_port|" \
         -e "s|127.0.0.1:9200|${backend_url#http://}|" \

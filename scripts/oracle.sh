@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# EsAuthRoles compared with Elasticsearch's own security, by generated roles files and requests.
+# Compares EsAuthRoles with Elasticsearch's own security, by generated roles files and requests.
 #
 #   scripts/oracle.sh elasticsearch-7|elasticsearch-8
 #
-# ESAUTH_ROLES_FILES, ESAUTH_REQUESTS (for each file) and ESAUTH_SEED say how long and which.
+# ESAUTH_ROLES_FILES and ESAUTH_REQUESTS (for each file) set the length, ESAUTH_SEED the seed.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/backend.sh"
@@ -21,7 +21,7 @@ trap 'exit 143' TERM
 trap 'exit 129' HUP
 
 if [ -n "${ES_URL:-}" ]; then
-    say "skipped: the comparison with Elasticsearch's security starts a server of its own, and ES_URL is set"
+    say "skipped the comparison with Elasticsearch's security: it starts its own server, but ES_URL is set"
     exit
 fi
 backend_secured=1

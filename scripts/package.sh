@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Makes a package of what is built, for the distribution of this machine: deb for Debian and Ubuntu, rpm for Red Hat and its
-# kin. What is in it stands in Cargo.toml.
+# Packages the build for the distribution of this machine: deb for Debian and Ubuntu, rpm for Red Hat and its relatives.
+# Cargo.toml lists the content.
 #
-#   scripts/package.sh deb|rpm [VERSION-RELEASE]    prints where it is
+#   scripts/package.sh deb|rpm [VERSION-RELEASE]    prints its path
 #
 # DEBFULLNAME and DEBEMAIL, Debian's own variables, name the Debian package's maintainer.
 set -euo pipefail
@@ -10,7 +10,7 @@ set -euo pipefail
 
 staged=$build_folder/release/package
 
-# The tools are kept with what else is built, unless they are there already.
+# The tools are kept in the build folder, unless they are installed already.
 need_tool() { # CRATE VERSION
     local log=$build_folder/tools/$1.log
     export PATH=$PATH:$build_folder/tools/bin
@@ -19,16 +19,16 @@ need_tool() { # CRATE VERSION
     printf 'building %s %s (once) ' "$1" "$2" >&2
     quietly "$log" cargo install --locked --quiet --root "$build_folder/tools" "$1@$2" >&2 && return
     tail -n 15 "$log" >&2
-    die "$1 could not be installed (the last lines are above); is there a network?"
+    die "cannot install $1 (see the output above); is there a network?"
 }
 
-# What is not packaged as it stands in the repository.
+# The files that are not packaged unchanged from the repository.
 stage() {
     rm -rf "$staged"
     mkdir -p "$staged"
     strip --strip-unneeded -o "$staged/mod_rust_esauth.so" "$module"
     sed 's|@LIBEXECDIR@|/usr/lib/apache2/modules|' "$root/apache/rust_esauth.load" >"$staged/rust_esauth.load"
-    # Relative to the ServerRoot, as in Red Hat's own files.
+    # Relative to the ServerRoot, like Red Hat's own files.
     {
         sed 's|@LIBEXECDIR@|modules|' "$root/apache/rust_esauth.load"
         say
@@ -59,7 +59,7 @@ debian_maintainer() {
     fi
 }
 
-# Debian wants one of the package; what has changed stands in CHANGELOG.md.
+# Debian requires a changelog of the package; CHANGELOG.md has the changes.
 debian_changelog() {
     local changed
     changed=$(git -C "$root" log -1 --format=%cD -- CHANGELOG.md 2>/dev/null || true)
@@ -76,7 +76,7 @@ main() {
     local kind=${1:-} version
     need_module
     need_commands strip
-    [ "$(httpd_generation "$(find_apxs)")" = 2.4 ] || die "packages are for httpd 2.4; elsewhere use make install"
+    [ "$(httpd_generation "$(find_apxs)")" = 2.4 ] || die "packages are for httpd 2.4; use make install for 2.2"
     cd "$root"
     version=${2:-$(sed -n '/^\[workspace.package\]/,/^$/s/^version = "\(.*\)"$/\1/p' Cargo.toml)-1}
     stage

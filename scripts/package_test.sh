@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Both packages, from installing to purging, and the documentation followed word for word (see follow.sh). The Debian one in
-# a clean root of this machine's distribution, made with debootstrap, in namespaces of its own, on the ports that the pages
-# name and in front of a real Elasticsearch. The rpm in a root laid out as Red Hat does (see red_hat.sh), since Red Hat's own
-# packages are not at hand on Debian.
+# Tests both packages, from installing to purging, and follows the documentation word for word (see follow.sh). The Debian
+# package: in a clean root of this machine's distribution, made with debootstrap, in its own namespaces, on the ports that the
+# pages name and in front of a real Elasticsearch. The rpm: in a root laid out like Red Hat's (see red_hat.sh), since Red Hat's
+# own packages are not available on Debian.
 #
 #   scripts/package_test.sh       needs root and a network, and takes some minutes
 #
-# ESAUTH_DEBIAN_ROOT=FOLDER keeps the clean root there for the next time.
+# ESAUTH_DEBIAN_ROOT=FOLDER keeps the clean root there for the next run.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/backend.sh"
@@ -15,12 +15,12 @@ set -euo pipefail
 . "$(dirname "$0")/red_hat.sh"
 
 package=libapache2-mod-rust-esauth
-# Higher than any version there will be.
+# Higher than any future version.
 newer=9999.0.0-1
-# What the pages ask for, to be had without a network; the last ones are what `make` needs.
+# Packages that the pages install, made available without a network; the last ones are for `make`.
 packages=(apache2 apache2-utils ssl-cert curl sudo nginx rpm make git apache2-dev gcc libc6-dev libcrypt-dev libclang-dev)
 password=secret
-# The pages' is on port 9200 of its own machine.
+# The pages' Elasticsearch is on port 9200 of its own machine.
 unset ES_URL
 
 check() { # WHAT COMMAND...
@@ -37,7 +37,7 @@ check_not() { # WHAT COMMAND...
     check "$1" not "${@:2}"
 }
 not() { ! "$@"; }
-# httpd is not waited for by what restarts it.
+# Commands that restart httpd do not wait for it.
 eventually() { # COMMAND...
     local _
     for _ in $(seq 100); do
@@ -56,11 +56,11 @@ make_clean_root() {
         cp -a "$kept" "$debian"
         return
     fi
-    printf 'making a clean root with %s ' "$suite"
+    printf 'creating a clean root with %s ' "$suite"
     quietly "$scratch/log" debootstrap --variant=minbase "$suite" "$debian" || failed_with_log debootstrap
     # The page has no -y, and nobody is there to answer.
     say 'APT::Get::Assume-Yes "true";' >"$debian/etc/apt/apt.conf.d/90assume-yes"
-    printf 'fetching what it will install '
+    printf 'fetching packages to install '
     quietly "$scratch/log" chroot "$debian" sh -ec "apt-get -q update
         DEBIAN_FRONTEND=noninteractive apt-get -q install --no-install-recommends sudo
         apt-get -q install --download-only ${packages[*]}" || failed_with_log apt-get
@@ -69,33 +69,34 @@ make_clean_root() {
 
 failed_with_log() { # COMMAND
     tail -n 15 "$scratch/log" >&2
-    die "$1 failed (its last lines are above); is there a network?"
+    die "$1 failed (see the output above); is there a network?"
 }
 
-# --- inside: a machine of its own, as far as ports and processes go
+# --- inside: with its own ports and processes
 
 in_root() { "${root_command[@]}" "$@"; }
 apache2ctl() { in_root apache2ctl "$@"; }
-# Lines of what httpd's main process has loaded; a file that is no longer there is marked "(deleted)".
+# Mappings of httpd's main process; a file that no longer exists is marked "(deleted)".
 loaded() { grep -q "mod_rust_esauth.so$1" "/proc/$(cat "$debian/run/apache2/apache2.pid")/maps"; }
 start_up_checks() { apache2ctl configtest 2>&1 | grep -F '] rust_esauth: '; }
 enabled() { in_root a2query -q -m "$1"; }
 # shellcheck disable=SC2016 # this is dpkg's variable
 installed_version() { in_root dpkg-query -W -f '${Version}' "$package"; }
 upgrade() { in_root apt-get -q install "/root/newer/${package}_newer.deb"; }
-# The password files and virtual hosts that the pages make are not the package's; the sources may be mounted at their place.
+# Password files and virtual hosts that the pages create do not belong to the package; the sources may be mounted among
+# them.
 nothing_left() {
     not grep . <(find "$debian" -xdev -path "$debian$root" -prune -o -iname '*esauth*' ! -path "$debian/root/*" -print)
 }
 
-# From here on commands run there.
+# From here on, commands run inside.
 enter() { # ROOT
-    # Without an init system, services are only started and restarted where this says that they may be.
+    # Without an init system, services are started and restarted only if this allows it.
     printf '#!/bin/sh\nexit 0\n' >"$1/usr/sbin/policy-rc.d"
     chmod 755 "$1/usr/sbin/policy-rc.d"
     printf '127.0.0.1 localhost\n127.0.1.1 %s\n' "$(hostname)" >"$1/etc/hosts"
     mount -t proc proc "$1/proc"
-    # sudo wants pseudo-terminals.
+    # sudo needs pseudo-terminals.
     mount --rbind /dev "$1/dev"
     root_command=(chroot "$1" env --chdir=/root PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
         HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive)
@@ -128,7 +129,7 @@ install_as_documented() {
 
 prove_set_up() { # [USER-FILE [LOG]]
     local users=${1:-/etc/apache2/elasticsearch.users} log=${2:-$debian/var/log/apache2/error.log}
-    # Only now, since the pages have bob with another password, or not at all.
+    # Only now, since the pages give bob another password, or none.
     in_root htpasswd -b -B -C 5 "$users" bob geheim 2>/dev/null
     front_url=https://localhost trust=(-k)
     prove_all
@@ -184,13 +185,13 @@ try_nginx() {
     check "httpd starts in nginx's place" eventually apache2ctl start
 }
 
-# With the Rust, the crates and the build of this machine, at the same places.
+# With this machine's Rust, crates and build, at the same paths.
 install_from_sources() {
     local toolchain crates=${CARGO_HOME:-$HOME/.cargo} place
     local -a sources
     toolchain=$(rustc --print sysroot)
     if [ "$toolchain" = /usr ]; then
-        say "README.md is not followed from the sources: this machine's Rust is not in a folder of its own"
+        say "skipped README.md's installation from the sources: this machine's Rust has no folder of its own"
         return
     fi
     in_root apt-get -q install "${packages[@]}" >"$scratch/log" 2>&1 || failed_with_log apt-get
@@ -198,7 +199,7 @@ install_from_sources() {
         mkdir -p "$debian$place"
         mount --bind "$place" "$debian$place"
     done
-    # Where it is found without CARGO_TARGET_DIR, which sudo does not hand on.
+    # Found there without CARGO_TARGET_DIR, which sudo does not pass on.
     mkdir -p "$debian$root/target"
     mount --bind "$build_folder" "$debian$root/target"
     sources=(chroot "$debian" env -u CARGO_TARGET_DIR -u ESAUTH_MODULE --chdir="$root" HOME=/root LANG=C.UTF-8
@@ -236,7 +237,7 @@ test_rpm() { # FILE
         grep -v '10-rust_esauth.conf.rpmsave$' <(find "$red_hat" ! -type d -iname '*esauth*')
 }
 
-# Without what it depends on, which is not to be had here.
+# Without dependencies, which are not available here.
 in_rpm_root() { rpm --root "$red_hat" --nodeps "$@"; }
 
 test_red_hat() {
@@ -252,31 +253,31 @@ test_red_hat() {
     in_root apachectl stop
 }
 
-# --- the order of things
+# --- the sequence of tests
 
 outside() {
     [ "$(id -u)" -eq 0 ] || die "this needs root"
     need_module
     need_commands debootstrap unshare ip rpm curl
     scratch=$(scratch_folder packages)
-    # Nothing is mounted below it any more when this runs: the mounts went with their namespace.
+    # Nothing is mounted below it when this runs: the mounts disappeared with their namespace.
     trap 'rm -rf --one-file-system "$scratch"' EXIT
     debian=$scratch/debian red_hat=$scratch/red_hat
     rpm=$("$root/scripts/package.sh" rpm)
-    # The next rpm takes its place.
+    # The next rpm overwrites it.
     cp "$rpm" "$scratch/"
     test_rpm "$scratch/${rpm##*/}"
     deb=$("$root/scripts/package.sh" deb)
     make_clean_root
     backend_archive elasticsearch-7 "$scratch" >/dev/null
-    # Where the pages' ./mod_rust_esauth-*.rpm and ./libapache2-mod-rust-esauth_*.deb are.
+    # The place of the pages' ./mod_rust_esauth-*.rpm and ./libapache2-mod-rust-esauth_*.deb.
     cp -a "$debian" "$red_hat"
     cp "$scratch/${rpm##*/}" "$red_hat/root/"
     mkdir -p "$debian/root/newer"
     cp "$deb" "$debian/root/"
     cp "$("$root/scripts/package.sh" deb "$newer")" "$debian/root/newer/${package}_newer.deb"
     unshare --net --mount --pid --fork --kill-child --mount-proc "$0" inside "$scratch"
-    say "Both packages hold."
+    say "Both packages passed."
 }
 
 inside() { # FOLDER

@@ -1,16 +1,15 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # what lib.sh sets is used here, and what is set here by the script that sources this
-# The promises of the set-up for groups, each proved with a curl command that can be repeated. Sourced after lib.sh.
+# The promises of the setup for groups, each proved with a repeatable curl command. Sourced after lib.sh.
 #
 #   prove_all     with front_url, curl's arguments for its certificate (trust) and a folder for files (scratch); counts
-#                 what did not hold in failures, and leaves the index $index behind
+#                 failures in $failures, and leaves the index $index behind
 
 failures=0
-# Where ES_URL names a server of the user's, nothing of theirs must be touched.
+# If ES_URL names the user's own server, its data must not be touched.
 index=products${ES_URL:+-esauth-demo-$$-$RANDOM}
 
-# Runs a curl command as shown, and holds its status and what it printed against what is expected. The line that
-# proves it is shown.
+# Runs a curl command as shown, compares its status and output with the expectation, and shows the line that proves it.
 prove() { # PROMISE STATUS TEXT CURL-ARGUMENTS...
     local promise=$1 expected=$2 text=$3 answer status line
     shift 3
@@ -29,7 +28,7 @@ prove() { # PROMISE STATUS TEXT CURL-ARGUMENTS...
     printf '    → %s\n' "$line"
 }
 
-# What stands around TEXT in a long line.
+# The part of a long line around TEXT.
 excerpt() { # TEXT LINE
     local before=${2%%"$1"*}
     if [ "${#2}" -le 130 ]; then
@@ -65,7 +64,7 @@ prove_all() {
         -X POST --data-binary "@$scratch/products.json" "$front_url/$index/_bulk?refresh=true"
     prove 'and found' 200 'red hat' -u alice:secret -H "$json" \
         -X POST -d '{"query":{"match":{"name":"hat"}}}' "$front_url/$index/_search"
-    # Elasticsearch's own answer to OPTIONS, whichever it is, shows that the request came through.
+    # Elasticsearch's own answer to OPTIONS, whatever it is, shows that the request got through.
     prove 'OPTIONS without credentials: not refused' '200|204|405' HTTP/ -X OPTIONS "$front_url/"
     prove 'a user outside the group: refused' 401 "$realm" -u bob:geheim "$front_url/"
 }

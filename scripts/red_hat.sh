@@ -1,12 +1,12 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # what lib.sh sets is used here
-# A root in which httpd is laid out as Red Hat does, on a machine that has no Red Hat packages. Sourced after lib.sh.
+# A root with Red Hat's layout of httpd, on a machine without Red Hat packages. Sourced after lib.sh.
 #
-#   lay_out_red_hat ROOT COMMAND...    makes it of a Debian root, in which COMMAND... runs commands
+#   lay_out_red_hat ROOT COMMAND...    converts a Debian root, in which COMMAND... runs commands
 #
 # Paths, users, the certificate and the order of files are Red Hat's (httpd and mod_ssl of RHEL 9, shortened); httpd itself is
-# Debian's. dnf knows only the rpm that it is given, setsebool and systemctl do no more than the documentation asks for: that
-# Red Hat's own dnf, SELinux and systemd do their part is not tested.
+# Debian's. The stand-ins for dnf, setsebool and systemctl do only what the documentation needs; Red Hat's own dnf, SELinux and
+# systemd are not tested.
 
 lay_out_red_hat() { # ROOT COMMAND...
     local server_root=$1/etc/httpd modules=$1/usr/lib64/httpd/modules
@@ -69,7 +69,7 @@ IncludeOptional conf.d/*.conf
 CONF
 }
 
-# What Debian has built in has no file.
+# Modules built into Debian's httpd have no file.
 red_hat_modules() { # FOLDER
     local name
     for name in mpm_event access_compat alias auth_basic authn_core authn_file authz_core authz_groupfile authz_host authz_user dir \
@@ -90,7 +90,7 @@ SSLSessionCache shmcb:/run/httpd/sslcache(512000)
 CONF
 }
 
-# A certificate for the machine's name and, in the same file, the CA that is made for it.
+# A certificate for the machine's name and, in the same file, the CA made for it.
 red_hat_certificate() { # FOLDER
     local name
     name=$(hostname -f)
@@ -100,6 +100,6 @@ red_hat_certificate() { # FOLDER
         openssl req -x509 -newkey rsa:2048 -nodes -days 365 -subj "/CN=$name" -CA "$scratch/ca.crt" -CAkey "$scratch/ca.key" \
             -addext "subjectAltName=DNS:$name" -addext basicConstraints=CA:FALSE \
             -keyout "$1/private/localhost.key" -out "$scratch/localhost.crt"
-    } 2>"$scratch/log" || die "openssl could not make a certificate: $(cat "$scratch/log")"
+    } 2>"$scratch/log" || die "openssl cannot create a certificate: $(cat "$scratch/log")"
     cat "$scratch/localhost.crt" "$scratch/ca.crt" >"$1/certs/localhost.crt"
 }

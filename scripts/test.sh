@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Unit and integration tests, against the httpd that APXS names, and at the end how many there were.
+# Runs unit and integration tests, against the httpd of APXS, and prints their number at the end.
 #
 #   scripts/test.sh [ARGUMENTS FOR cargo test]
 set -euo pipefail
@@ -12,7 +12,7 @@ status=0
 sum_of() { sed -n "s/.*test result: .* \([0-9]*\) $1;.*/\1/p" "$output" | awk '{ sum += $1 } END { print sum + 0 }'; }
 passed=$(sum_of passed)
 failed=$(sum_of failed)
-# To cargo, a test that skips itself has passed.
+# cargo counts a test that skips itself as passed.
 skipped=$(grep -c 'skipped test ' "$output" || true)
 apxs=$(find_apxs)
 version=$("$(httpd_program "$apxs")" -v | sed -n 's/^Server version: Apache\///p')

@@ -1,4 +1,4 @@
-"""make bench: what authentication costs, here and elsewhere. See --help."""
+"""make bench: the cost of authentication, here and in other servers. See --help."""
 
 import argparse
 import json
@@ -27,7 +27,7 @@ PARTS = {"turns": turns_part.run, "static": static_part.run, "backend": backend_
 
 
 class Bench:
-    """One run: its lengths, its folder, and what it tells while it runs."""
+    """One run: its durations, its folder, and its progress messages."""
 
     def __init__(self, options):
         self.seconds = options.seconds or (1 if options.quick else 2)
@@ -50,13 +50,13 @@ class Bench:
         print(f"[{time.monotonic() - self.begin:4.0f} s] {text}", file=sys.stderr, flush=True)
 
     def skip(self, name, reason):
-        """Says once that something is not measured."""
+        """Reports once that something is not measured."""
         if name not in self.skipped:
             self.progress(f"{name}: skipped: {reason}")
             self.skipped[name] = str(reason)
 
     def start_servers(self, classes, password_files=None):
-        """Starts those that can be started."""
+        """Starts the servers that can be started."""
         site = Site(self.folder, password_files or self.password_files, self.module)
         servers = []
         for server_class in classes:
@@ -78,10 +78,10 @@ class Bench:
 def parse_options():
     """The command line."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="short rounds, one of each: the numbers are rough")
-    parser.add_argument("--only", choices=list(PARTS), action="append", help="this part; may be repeated")
+    parser.add_argument("--quick", action="store_true", help="short rounds, one of each, for rough numbers")
+    parser.add_argument("--only", choices=list(PARTS), action="append", help="run only this part; may be repeated")
     parser.add_argument("--seconds", type=int, help="length of a round (default 2)")
-    parser.add_argument("--rounds", type=int, help="how many rounds (default 3)")
+    parser.add_argument("--rounds", type=int, help="number of rounds (default 3)")
     parser.add_argument("--json", default=os.path.join(ROOT, "target", "bench", "results.json"),
                         help="file for all numbers")
     parser.add_argument("--svg", help="file for the chart (default docs/benchmark.svg; "
@@ -100,9 +100,9 @@ def write(path, text):
 
 
 def main():
-    """Runs the parts and tells the results."""
+    """Runs the parts and prints the results."""
     options = parse_options()
-    # Ends in the ordinary way, so that the servers are stopped and the folder goes.
+    # Exits normally, so that the servers are stopped and the folder is removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         for program in ("wrk", "htpasswd"):

@@ -29,7 +29,7 @@ class ProxyingOurs(Ours):
 
 
 class Elasticsearch:
-    """The real one, started by the project's own scripts; it ends when its input does."""
+    """A real Elasticsearch, started by the project's own scripts; it ends when its input does."""
 
     def __init__(self, kind, folder):
         self.folder = os.path.join(folder, "elasticsearch-" + kind)
@@ -40,7 +40,7 @@ class Elasticsearch:
         self.url = None
 
     def wait(self, seconds=400):
-        """Waits until it answers; fetching it may be part of that."""
+        """Waits until it answers, which may include fetching it."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and not self.process.ended():
             with open(self.process.log, errors="replace") as output:
@@ -55,7 +55,7 @@ class Elasticsearch:
 
 
 def start_both(bench):
-    """An Elasticsearch without security and one with it; None in place of what does not start."""
+    """An Elasticsearch without security and one with it; None for one that does not start."""
     started = []
     for server in [Elasticsearch(kind, bench.folder) for kind in ("open", "secured")]:
         try:
@@ -68,7 +68,7 @@ def start_both(bench):
 
 
 def warm_up(url, slices, header=None):
-    """Fills the cache of credentials, and lets Java compile what is hot: until two slices in a row are no faster."""
+    """Fills the cache of credentials, and lets Java compile hot code, until two slices in a row are no faster."""
     expect(url, 200, header)
     best, without_gain = 0.0, 0
     for _ in range(slices):

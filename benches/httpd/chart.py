@@ -1,4 +1,4 @@
-"""The charts for the documentation, readable on light and on dark ground."""
+"""The charts for the documentation, readable on light and dark backgrounds."""
 
 import math
 from html import escape
@@ -54,7 +54,7 @@ def draw(results):
 """
 
 
-# The plot of lookups: its place in the picture, and how far its axes go (powers of ten of entries, microseconds).
+# The plot of lookups: its position, and the range of its axis (powers of ten of entries).
 PLOT_LEFT, PLOT_TOP, PLOT_WIDTH, PLOT_HEIGHT = 60, 60, 480, 200
 DECADES = 6
 LINES = {"users": "users of a password file", "members": "members of one group", "groups": "members of groups of 10"}

@@ -11,7 +11,7 @@ from servers import Ours, Stock
 
 
 class Client:
-    """One connection that is kept."""
+    """One persistent connection."""
 
     def __init__(self, server):
         self.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
@@ -20,7 +20,7 @@ class Client:
         self.milliseconds(None, path="/open/hello.txt")
 
     def milliseconds(self, user, path=None):
-        """How long the answer to one request takes."""
+        """The time of one request."""
         headers = {"Authorization": authorization(user=user)} if user else {}
         begin = time.perf_counter()
         self.connection.request("GET", path or self.path, headers=headers)
@@ -33,7 +33,7 @@ class Client:
 
 
 def run(bench):
-    """Total time of ours over that of stock."""
+    """Total time of ours divided by that of stock."""
     path = os.path.join(bench.folder, "cold.users")
     bench.progress(f"cold: making {bench.cold_users} users with hashes of their own")
     users = write_many_real_users(path, bench.cold_users)
@@ -44,7 +44,7 @@ def run(bench):
     try:
         clients = [(server.key, Client(server)) for server in servers]
         for number, user in enumerate(users):
-            # Whoever comes second finds a warmer processor, so they take turns at it.
+            # The second one finds a warmer processor, so they alternate.
             for key, client in clients if number % 2 else reversed(clients):
                 times[key].append(client.milliseconds(user))
     except (Failed, OSError) as problem:

@@ -1,4 +1,4 @@
-"""The user that the load comes from, and the password files of every scheme."""
+"""The user of the load, and the password files of every scheme."""
 
 import base64
 import os
@@ -12,7 +12,7 @@ PASSWORD = "open-sesame"
 MANY = 100_000
 MILLION = 1_000_000
 
-# What is measured: name → (words for the table, scheme, how many users).
+# The measured cases: name → (words for the table, scheme, number of users).
 CASES = {
     "bcrypt5": ("bcrypt 5", "bcrypt5", 1),
     "bcrypt10": ("bcrypt 10", "bcrypt10", 1),
@@ -23,7 +23,7 @@ CASES = {
     "bcrypt10-million": ("bcrypt 10, 1,000,000 users", "bcrypt10", MILLION),
 }
 ONE_USER = [case for case, (_, _, users) in CASES.items() if users == 1]
-# A server that reads the whole file at every request would take minutes for a round of more.
+# With more users, a server that reads the whole file at every request would take minutes for a round.
 UP_TO_MANY = [case for case, (_, _, users) in CASES.items() if users <= MANY]
 
 HTPASSWD_OPTIONS = {"bcrypt5": ["-B", "-C", "5"], "bcrypt10": ["-B", "-C", "10"], "apr1": ["-m"], "sha": ["-s"]}
@@ -36,16 +36,16 @@ def hash_password(scheme, user=USER, password=PASSWORD):
 
 
 def filler_hash(scheme, rng):
-    """A hash of the right form of a password that nobody knows: computing 100,000 real ones would take an hour."""
+    """A well-formed hash of an unknown password: computing 100,000 real ones would take an hour."""
     if scheme == "sha":
         return "{SHA}" + base64.b64encode(rng.randbytes(20)).decode()
-    # Hexadecimal digits are letters of crypt's as well.
+    # Hexadecimal digits belong to crypt's alphabet, too.
     letters = rng.randbytes(26).hex()
     return f"$2y$10${letters[:21]}.{letters[21:51]}."
 
 
 def write_password_files(folder):
-    """Writes one file for each case, the user of the load in its last line, and returns {case: path}."""
+    """Writes one file for each case, with the user of the load in its last line, and returns {case: path}."""
     rng = random.Random(1)
     lines = {scheme: hash_password(scheme) for scheme in HTPASSWD_OPTIONS}
     files = {}

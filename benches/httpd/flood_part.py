@@ -1,4 +1,4 @@
-"""64 connections that guess passwords, beside clients whose credential is right and has been seen before."""
+"""64 connections that guess passwords, beside clients whose right credential is remembered."""
 
 import os
 import signal
@@ -15,18 +15,18 @@ from servers import EVERY_SERVER, Caddy, LighttpdCache, Ours, OursLockout, Stock
 CACHED_CONNECTIONS = 8
 GUESSING_CONNECTIONS = 64
 LEAD_SECONDS = 1
-# Ours without and with EsAuthMaxFailures; the others are as everywhere.
+# Ours without and with EsAuthMaxFailures; the others as in all parts.
 SERVERS = [each for server in EVERY_SERVER for each in ((Ours, OursLockout) if server is Ours else (server,))]
-# What is promised of these is finer than what two rounds tell on a machine that others share.
+# Their promises are finer than two rounds can show on a shared machine.
 OURS_ROUNDS = 5
-# Where the flood comes and goes: long enough for the guesses under way to end, short enough for the machine to be the same.
+# Length of the turns with and without the flood: long enough for pending guesses to end, short enough for an unchanged machine.
 TURN_SECONDS, SETTLE_SECONDS, ALL_TURNS_SECONDS = 0.6, 0.2, 12
 QUICK_SERVERS = (Stock, Ours, OursLockout, LighttpdCache, Caddy)
 
 
 @dataclass
 class Round:
-    """What the clients with the right password had without the flood and under it."""
+    """The load of the clients with the right password, without the flood and under it."""
 
     calm_rate: float
     calm_p99: float
@@ -35,22 +35,22 @@ class Round:
     guesses: float
 
     def kept(self):
-        """The share of the throughput that is left."""
+        """The remaining share of the throughput."""
         return self.flooded_rate / self.calm_rate
 
     def p99_ratio(self):
-        """How much longer the slowest hundredth takes; None where nothing was answered."""
+        """How much longer the slowest hundredth takes; None if nothing was answered."""
         return self.flooded_p99 / self.calm_p99 if self.flooded_p99 else None
 
 
 def guesses_made(log):
-    """How many guesses were answered."""
+    """The number of answered guesses."""
     with open(log) as lines:
         return sum(int(line.split()[1]) for line in lines if line.startswith("GUESSES "))
 
 
 def under_flood(server, url, seconds, word, folder):
-    """The clients' load during the flood, or None where none of them was answered, and the guesses per second."""
+    """The clients' load during the flood, or None if none of them was answered, and the guesses per second."""
     log = os.path.join(folder, f"guesses-{server.key}-{word}")
     length = seconds + LEAD_SECONDS + 1
     flood = start_guessing(url, guessed_user(server), word, length, GUESSING_CONNECTIONS, log)
@@ -85,12 +85,12 @@ def one_round(server, seconds, word, folder):
 
 
 def guessed_user(server):
-    """The user of the guesses: where that locks out, another one than the clients', whom the lockout is not about."""
+    """The user of the guesses: with lockouts, another one than the clients', so that the lockout does not hit them."""
     return "somebody-else" if isinstance(server, OursLockout) else USER
 
 
 class Toggle(threading.Thread):
-    """Holds the flood up and lets it go on by turns, and remembers when."""
+    """Alternately pauses and resumes the flood, and records the times."""
 
     def __init__(self, flood):
         super().__init__(daemon=True)
@@ -102,16 +102,16 @@ class Toggle(threading.Thread):
             os.kill(self.flood.popen.pid, signal.SIGCONT if flooded else signal.SIGSTOP)
             begin = time.monotonic()
             self.ending.wait(TURN_SECONDS)
-            # What was under way when the turn began belongs to the one before.
+            # Requests pending when the turn began belong to the previous one.
             self.turns.append((flooded, begin + SETTLE_SECONDS, time.monotonic()))
             flooded = not flooded
         os.kill(self.flood.popen.pid, signal.SIGCONT)
 
 
 def kept_by_turns(server, seconds, word, folder):
-    """The share of the throughput that is left, with and without the flood by turns, so that both meet the same machine.
+    """The remaining share of the throughput, with and without the flood in turn, so that both meet the same machine.
 
-    Only for a server that has nothing left to do for guesses once they stop."""
+    Only for a server that does no more work for guesses once they stop."""
     url = server.url("bcrypt10")
     flood = start_guessing(url, guessed_user(server), word, seconds + 2 * LEAD_SECONDS, GUESSING_CONNECTIONS,
                            os.path.join(folder, f"guesses-{server.key}-{word}"))
@@ -134,7 +134,7 @@ def kept_by_turns(server, seconds, word, folder):
 
 
 def one_server(server, bench):
-    """The medians of all rounds (of what is kept: by turns, where that can be), each on a server that has just been started, so that nobody is locked out yet."""
+    """The medians of all rounds (of shares: in turn, if possible), each on a newly started server without lockouts."""
     rounds = []
     by_turns = isinstance(server, OursLockout)
     wanted = OURS_ROUNDS if isinstance(server, Ours) and not (by_turns or bench.quick) else bench.flood_rounds

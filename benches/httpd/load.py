@@ -17,7 +17,7 @@ BINS_PER_SECOND = 20
 
 
 class Failed(Exception):
-    """A measurement that means nothing, and why."""
+    """A meaningless measurement, and the reason."""
 
 
 class NoAnswer(Failed):
@@ -26,7 +26,7 @@ class NoAnswer(Failed):
 
 @dataclass
 class Load:
-    """What a round of wrk found: requests per second, and latencies in milliseconds."""
+    """The result of a round of wrk: requests per second, and latencies in milliseconds."""
 
     rate: float
     p50: float
@@ -58,7 +58,7 @@ def expect(url, wanted, header=None):
 def check_protected(url):
     """Fails unless the URL refuses requests without credentials and with wrong ones, and serves ours.
 
-    Returns how many seconds a request takes when it is not the first one."""
+    Returns the seconds of a request after the first one."""
     expect(url, 401)
     expect(url, 401, authorization(password="wrong"))
     expect(url, 200, authorization())
@@ -68,7 +68,7 @@ def check_protected(url):
 
 
 def round_length(seconds, request_seconds, connections):
-    """The length of a round, longer where that many connections would have few answers in it."""
+    """The length of a round, longer if that many connections would get few answers in it."""
     return max(seconds, math.ceil(2.5 * connections * request_seconds / os.cpu_count()))
 
 
@@ -97,14 +97,14 @@ def measure(url, seconds, header=None, connections=16):
 
 
 def measure_by_slices(opened, url, seconds, header, connections=16):
-    """Loads two URLs of a server by turns, fifty times a second: the rate of either while it has its turn."""
+    """Loads two URLs of a server in turn, fifty times a second: the rate of each during its turns."""
     paths = [urllib.parse.urlsplit(each).path for each in (opened, url)]
     open_requests, open_micros, requests, micros = wrk(url, seconds, header, connections, "slices.lua", *paths)["SLICES"]
     return open_requests / (open_micros / 1e6), requests / (micros / 1e6)
 
 
 def count_by_bins(url, seconds, header, connections):
-    """Loads a URL with wrk: the start of each twentieth of a second by time.monotonic(), and how many requests it had."""
+    """Loads a URL with wrk: the start of each twentieth of a second by time.monotonic(), and its number of requests."""
     first, *counts = wrk(url, seconds, header, connections, "bins.lua")["BINS"]
     return [((first + number) / BINS_PER_SECOND, count) for number, count in enumerate(counts)]
 

@@ -1,4 +1,4 @@
-"""Starting, watching and stopping the servers that are measured."""
+"""Starts, watches and stops the measured servers."""
 
 import atexit
 import glob
@@ -15,7 +15,7 @@ running = []
 
 
 class Unavailable(Exception):
-    """A server that is missing or does not start; it is skipped with these words."""
+    """A server that is missing or does not start; it is skipped with this message."""
 
 
 def free_port():
@@ -26,7 +26,7 @@ def free_port():
 
 
 def identity():
-    """What subprocess needs to run something without rights, where we are root."""
+    """Arguments of subprocess to run a program without privileges, if we are root."""
     if os.getuid() != 0:
         return {}
     nobody = pwd.getpwnam("nobody")
@@ -34,7 +34,7 @@ def identity():
 
 
 def hand_over(path):
-    """Gives a folder and all that is in it to the user that the servers run as."""
+    """Gives a folder and its content to the user that the servers run as."""
     who = identity()
     if not who:
         return
@@ -44,23 +44,23 @@ def hand_over(path):
 
 
 def scratch_folder():
-    """A temporary folder that the servers' user can enter; it goes when we end."""
+    """A temporary folder that the servers' user can enter; removed at exit."""
     path = tempfile.mkdtemp(prefix="esauth-bench.", dir=os.environ.get("TMPDIR") or "/tmp")
     os.chmod(path, 0o755)
-    # Registered before the servers' end, and so carried out after it.
+    # Registered before the stopping of the servers, and so run after it.
     atexit.register(shutil.rmtree, path, ignore_errors=True)
     atexit.register(stop_all)
     return path
 
 
 def stop_all():
-    """Stops whatever we started and is still running."""
+    """Stops all programs that we started."""
     for process in list(running):
         process.stop()
 
 
 def find_program(*names):
-    """The first of these programs that is installed, also outside the PATH of users without rights."""
+    """The first of these programs that is installed, also outside the PATH of unprivileged users."""
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/usr/local/sbin"
     for name in names:
         found = shutil.which(name, path=path)
@@ -70,7 +70,7 @@ def find_program(*names):
 
 
 class Process:
-    """A program in a process group of its own, with its output in a file."""
+    """A program in its own process group, with its output in a file."""
 
     def __init__(self, command, log, folder, as_nobody=True, stdin=subprocess.DEVNULL):
         self.log = log
@@ -82,11 +82,11 @@ class Process:
         running.append(self)
 
     def ended(self):
-        """Did the program end?"""
+        """Whether the program has ended."""
         return self.popen.poll() is not None
 
     def log_tail(self):
-        """The last line that it wrote."""
+        """Its last line of output."""
         with open(self.log, errors="replace") as lines:
             return (lines.read().strip().splitlines() or ["it wrote nothing"])[-1]
 
@@ -109,7 +109,7 @@ class Process:
         for path in glob.glob("/proc/[0-9]*/stat"):
             try:
                 with open(path) as stat:
-                    # What follows the command's name, which may hold blanks: state, parent, group, …
+                    # The fields after the command's name, which may contain blanks: state, parent, group, …
                     fields = stat.read().rpartition(")")[2].split()
             except OSError:
                 continue
@@ -118,7 +118,7 @@ class Process:
         return total
 
     def settle(self, seconds=20):
-        """Waits until the server has finished what clients that are gone left behind."""
+        """Waits until the server has finished the requests of disconnected clients."""
         deadline = time.monotonic() + seconds
         before = self.cpu_ticks()
         while time.monotonic() < deadline:
@@ -129,7 +129,7 @@ class Process:
             before = now
 
     def stop(self):
-        """Ends the program, and whatever is left of its process group."""
+        """Ends the program and its process group."""
         if self not in running:
             return
         running.remove(self)

@@ -8,14 +8,14 @@ DASH = "–"
 
 
 def percent(share):
-    """A share with as many digits as tell something."""
+    """A share with its significant digits."""
     if share >= 0.1:
         return f"{share:.1%}"
     return f"{share:.2%}"
 
 
 def cell(found):
-    """A median and its spread, or what stands in its place."""
+    """A median and its spread, or its replacement."""
     if found is None:
         return DASH
     if "failed" in found:
@@ -97,7 +97,7 @@ def flood_lines(found, markdown):
 
 
 def scale_lines(found, markdown):
-    """One row a kind of file, at its largest."""
+    """One row for each kind of file, at its largest."""
     rows = []
     for kind, sizes in found.items():
         small, large = sizes[0], sizes[-1]
@@ -125,7 +125,7 @@ def failures(results):
 
 
 def text(results, markdown):
-    """Everything that was measured."""
+    """All measurements."""
     clients = max((server.get("clients", 0) for server in results.get("storm", {}).values()), default=0)
     parts = [
         ("turns", "A request on one connection, with and without credentials by turns: the time that is added",

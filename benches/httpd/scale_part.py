@@ -1,4 +1,4 @@
-"""What the number of users, groups and members costs: the engine's own benchmark, for its numbers and the chart."""
+"""The cost of the number of users, groups and members: the engine's own benchmark, for its numbers and the chart."""
 
 import json
 import os

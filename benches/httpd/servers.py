@@ -13,13 +13,13 @@ BODY = ("The quick brown fox jumps over the lazy dog. " * 8).strip() + "\n"
 
 
 class Site:
-    """What all servers serve: the files and the users."""
+    """The files and users of all servers."""
 
     def __init__(self, folder, password_files, module):
         self.folder = folder
         self.password_files = password_files
         self.root = os.path.join(folder, "site")
-        # A copy, since the module may be built anew meanwhile, and the servers' user may not be able to read ours.
+        # A copy, since the module may be rebuilt meanwhile, and the servers' user may be unable to read ours.
         self.module = shutil.copy(module, os.path.join(folder, "rust_esauth.so"))
         for case in ["open", *password_files]:
             os.makedirs(os.path.join(self.root, case), exist_ok=True)
@@ -38,7 +38,7 @@ class Site:
 
 
 class Server:
-    """One server under one configuration. Subclasses say how it is configured and started."""
+    """One server under one configuration. Subclasses define its configuration and start."""
 
     key = label = ""
     cases = UP_TO_MANY
@@ -53,7 +53,7 @@ class Server:
         self.port = None
 
     def find(self):
-        """Where the program is."""
+        """The path of the program."""
         return find_program(*self.programs)
 
     def configuration(self):
@@ -81,12 +81,12 @@ class Server:
             self.process = None
 
     def url(self, case):
-        """What is asked for."""
+        """The URL of a request."""
         return f"http://127.0.0.1:{self.port}/{case}/hello.txt"
 
 
 def apxs(variable):
-    """A value of the httpd that APXS, or else the apxs in the PATH, stands for."""
+    """A value of the httpd of APXS, or else of the apxs in the PATH."""
     program = os.environ.get("APXS") or find_program("apxs", "apxs2")
     done = subprocess.run([program, "-q", variable], capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -95,7 +95,7 @@ def apxs(variable):
 
 
 class Httpd(Server):
-    """Apache httpd; without authentication as it is here."""
+    """Apache httpd; here without authentication."""
 
     key, label = "httpd", "httpd, no authentication"
     cases = []
@@ -109,7 +109,7 @@ class Httpd(Server):
         return os.path.join(apxs("SBINDIR"), apxs("PROGNAME"))
 
     def load_modules(self):
-        """The LoadModule lines; what is built in has no file."""
+        """The LoadModule lines; built-in modules have no file."""
         folder = apxs("LIBEXECDIR")
         names = self.modules + (("proxy", "proxy_http") if self.backend else ())
         paths = [(name, os.path.join(folder, f"mod_{name}.so")) for name in names]
@@ -125,7 +125,7 @@ class Httpd(Server):
     {self.section_settings}
 </Location>
 """ for case in self.cases)
-        # As open as httpd's own configuration files make a folder that is open: they deny all others.
+        # Opened like a folder in httpd's own configuration files, which deny all others.
         sections += "<Location /open/>\n    Require all granted\n</Location>\n"
         if self.backend:
             sections += "".join(f"ProxyPass /{case}/ {self.backend}/\n" for case in ["open", *self.cases])
@@ -182,21 +182,21 @@ class Ours(Httpd):
         return super().load_modules() + f'LoadModule rust_esauth_module "{self.site.module}"\n'
 
     def log(self):
-        """What the server logged since it was started for the first time."""
+        """The server's log since its first start."""
         with open(os.path.join(self.folder, "error.log"), errors="replace") as text:
             return text.read()
 
 
 class OursLockout(Ours):
-    """The same, where who guesses is locked out."""
+    """The same with lockouts for guessers."""
 
     key, label = "ours-lockout", "httpd, rust_esauth, lockout"
-    # Few, since what is measured begins when they are reached.
+    # Few, since the measurement begins when they are reached.
     settings = "EsAuthMaxFailures 2/600"
 
 
 class OursEverything(Ours):
-    """The same with everything on that can be: lockout, the metrics' page, mod_status, the access log with our notes."""
+    """The same with all features on: lockout, the metrics' page, mod_status, the access log with our notes."""
 
     key, label = "ours-everything", "httpd, rust_esauth, everything on"
     cases = ONE_USER
@@ -247,10 +247,10 @@ root {self.site.root};
 
 
 class Haproxy(Server):
-    """HAProxy with a userlist, which it searches with crypt(3): no $apr1$, no {SHA}."""
+    """HAProxy with a userlist, verified with crypt(3): no $apr1$, no {SHA}."""
 
     key, label, programs = "haproxy", "HAProxy", ("haproxy",)
-    # It computes every hash of a list once when it starts; 100,000 would take more than an hour.
+    # It computes every hash of a list once at its start; 100,000 would take more than an hour.
     cases = [case for case in ONE_USER if case.startswith("bcrypt")]
 
     def configuration(self):
@@ -310,7 +310,7 @@ class LighttpdCache(Lighttpd):
 
 
 class Caddy(Server):
-    """Caddy with hash_cache. Of the schemes of password files it knows bcrypt."""
+    """Caddy with hash_cache. The only scheme of password files that it knows is bcrypt."""
 
     key, label, programs = "caddy", "Caddy, hash_cache", ("caddy",)
     cases = [case for case in CASES if case.startswith("bcrypt")]

@@ -31,9 +31,9 @@ class Shares:
         self.problems = {}
 
     def round(self, seconds, progress):
-        """Measures every case between two measurements of the open URL, whose mean is what it is a share of.
+        """Measures every case between two measurements of the open URL; the share is relative to their mean.
 
-        All requests carry the same header: what is measured is what a server does about it, not what it takes to send it."""
+        All requests carry the same header: this measures a server's handling of it, not its transmission."""
         server, url = self.server, self.server.url("open")
         told = []
         # Half as long, since there is one before and one after.
@@ -46,7 +46,7 @@ class Shares:
                 if rate is None:
                     continue
                 before = opened[-1]
-                # Where next to nothing is left, another second of the open URL tells nothing.
+                # If next to nothing is left, another second of the open URL adds nothing.
                 if rate > before / 2:
                     opened.append(measure(url, open_seconds, authorization()).rate)
                 self.rates[case].append(rate)
@@ -60,8 +60,8 @@ class Shares:
         progress(f"{server.label}: open {self.open_rates[-1]:,.0f}/s{''.join(told)}")
 
     def round_by_slices(self, seconds, progress):
-        """The same with the open URL and each case by turns many times a second, for a server that is fast in every case:
-        this tells one percent where whole seconds, which find another machine each time, do not tell ten."""
+        """The same with the open URL and each case in turn many times a second, for a server that is fast in every case:
+        this resolves one percent, while whole seconds, which meet a different machine each time, do not resolve ten."""
         told = []
         for case in self.cases:
             url = self.server.url(case)
@@ -80,7 +80,7 @@ class Shares:
             progress(f"{self.server.label}: open {self.open_rates[-1]:,.0f}/s{''.join(told)}")
 
     def case(self, case, seconds, progress):
-        """The rate of one case, or None and a problem that is noted."""
+        """The rate of one case, or None and a noted problem."""
         url = self.server.url(case)
         try:
             length = round_length(seconds, check_protected(url), CONNECTIONS)
@@ -109,7 +109,7 @@ def run(bench):
         def progress(text, number=number):
             bench.progress(f"static, round {number + 1}: {text}")
         for shares in collected:
-            # Ours is to be told from its bar by a few percent.
+            # Ours must be distinguished from its target by a few percent.
             if isinstance(shares.server, Ours):
                 shares.round_by_slices(bench.seconds, progress)
             else:

@@ -1,4 +1,4 @@
-"""Simultaneous first requests (200 unless the run is quick) with one credential, at a server that has just been started."""
+"""Simultaneous first requests (200 unless the run is quick) with one credential, on a newly started server."""
 
 import selectors
 import socket
@@ -50,7 +50,7 @@ def storm(port, path, header, clients, deadline=120):
 
 
 def one_server(server, clients):
-    """The numbers of one server that has just been started."""
+    """The numbers of one newly started server."""
     seconds, codes = storm(server.port, "/bcrypt10/hello.txt", authorization(), clients)
     if codes != {"200": clients}:
         raise Failed(f"answers: {codes}")

@@ -1,4 +1,4 @@
-"""What a request costs more than without authentication: one connection that asks for both URLs by turns.
+"""The added cost of a request with authentication: one connection that asks for both URLs in turn.
 
 A busy machine slows both down alike, so that this shows a difference of a tenth of a microsecond where the rates of two
 rounds differ by a tenth of themselves."""
@@ -11,22 +11,22 @@ from credentials import CASES, authorization
 from load import Failed, check_protected
 from servers import Ours, OursEverything, Socache, Stock
 
-# For a scheme that is hashed at every request the difference is no secret.
+# For a scheme that is hashed at every request, the difference is obvious.
 FAST = {"stock": ("sha",), "socache": ("sha", "sha-many")}
 
 
 def request(case, header):
-    """The bytes of a request; without credentials it has as many."""
+    """The bytes of a request; as many without credentials."""
     return (f"GET /{case}/hello.txt HTTP/1.1\r\nHost: localhost\r\n{header}\r\n\r\n").encode()
 
 
 def by_turns(port, case, turns):
     """The median time of a request in this case, and of an open one, in microseconds.
 
-    Each case has a connection of its own, as a client has: what a connection remembers is for one file."""
+    Each case has its own connection, like a client's: the connection cache is for one file."""
     credentials = authorization()
     opened = request("open", "X-No-Credentials: " + "x" * (len(credentials) - 3))
-    # The open URL on either side, since what comes later in a turn may cost more or less for that.
+    # The open URL on either side, since later requests in a turn may cost more or less.
     requests = [opened, request(case, "Authorization: " + credentials), opened]
     times = [[] for _ in requests]
     with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:

@@ -20,7 +20,7 @@ URL = os.environ["ESAUTH_URL"]
 CA = os.environ["ESAUTH_CA"]
 USER = os.environ["ESAUTH_USER"]
 REFUSED = os.environ["ESAUTH_REFUSED"].split()
-# Names of this run's own: the back end may be the user's.
+# Names for this run only: the back end may be the user's.
 ALIAS = f"python-e2e-{uuid.uuid4().hex}"
 INDEX, NEXT = f"{ALIAS}-1", f"{ALIAS}-2"
 NEW_CLIENT = library.__name__ == "elasticsearch" and library.__version__[0] >= 8

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# What any HTTP client sees of the guarded back end. Run by scripts/e2e.sh, which sets ESAUTH_URL, ESAUTH_PLAIN_URL, ESAUTH_CA (empty
-# without TLS), ESAUTH_USER and ESAUTH_REFUSED, which are written "user:password".
+# Tests of the protected back end with curl. Run by scripts/e2e.sh, which sets ESAUTH_URL, ESAUTH_PLAIN_URL, ESAUTH_CA
+# (empty without TLS), ESAUTH_USER and ESAUTH_REFUSED, which are written "user:password".
 set -euo pipefail
 : "${ESAUTH_URL:?}" "${ESAUTH_PLAIN_URL:?}" "${ESAUTH_CA?}" "${ESAUTH_USER:?}" "${ESAUTH_REFUSED:?}"
 
-# A name of this run's own: the back end may be the user's.
+# A name for this run only: the back end may be the user's.
 index=curl-e2e-$$-$RANDOM
 count=0
 status=0
