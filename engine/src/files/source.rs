@@ -30,9 +30,6 @@ const WRITER_PATIENCE: Duration = Duration::from_secs(2);
 /// How long an unreported change must be followed by no other.
 const QUIET: Duration = Duration::from_millis(20);
 
-/// How long a file must stay empty after its writer has closed it: another writer may be about to fill it.
-const EMPTY: Duration = Duration::from_millis(500);
-
 /// How long a file may be missing or unreadable after it was there a moment ago: editors move the old file away before
 /// they write the new one.
 const BLINK: Duration = Duration::from_millis(20);
@@ -334,7 +331,7 @@ impl<T: Parse> Source<T> {
             return Ok(current.filter(|_| reader.has_read_what_was_before(activity)));
         }
         let is_complete = if file.identity.is_of_empty_file() && current.is_some() {
-            wait.is_quiet_and_empty(&file.identity, reader.has_been_rewritten(activity))
+            wait.is_quiet_and_empty(&file.identity)
         } else {
             reader.has_been_told(activity) || wait.has_been_quiet_for(QUIET, &file.identity)
         };
@@ -439,10 +436,10 @@ impl Wait {
     }
 
     /// The same for a file that has become empty, which is rarely intended: a writer empties the file first, some time
-    /// before that is reported and the file's times are set (as long as the file system takes).
-    fn is_quiet_and_empty(&mut self, identity: &Identity, is_expected: bool) -> bool {
-        let enough = if is_expected { EMPTY } else { WRITER_PATIENCE };
-        self.has_been_seen_for(enough, identity) || self.began.elapsed() >= 3 * WRITER_PATIENCE
+    /// before that is reported and the file's times are set (as long as the file system takes, and until the writer has the
+    /// processor again). That an earlier writer closed the file does not tell that it left it empty.
+    fn is_quiet_and_empty(&mut self, identity: &Identity) -> bool {
+        self.has_been_seen_for(WRITER_PATIENCE, identity) || self.began.elapsed() >= 3 * WRITER_PATIENCE
     }
 
     fn has_been_seen_for(&mut self, duration: Duration, identity: &Identity) -> bool {
@@ -464,11 +461,6 @@ impl Reader {
     /// True if anything was reported about the watched file since it was read.
     fn has_been_told(&self, activity: Option<Activity>) -> bool {
         activity.is_some_and(|activity| activity.events > self.read_at().map_or(0, |read_at| read_at.events))
-    }
-
-    /// True if a writer has changed and closed the watched file since it was read.
-    fn has_been_rewritten(&self, activity: Option<Activity>) -> bool {
-        self.read_at().zip(activity).is_some_and(|(read_at, activity)| read_at.contents < activity.contents)
     }
 
     /// True if the watched file was read after the last writer before the current one.
