@@ -66,7 +66,7 @@ debian_changelog() {
     cat <<CHANGES
 libapache2-mod-rust-esauth ($version) unstable; urgency=medium
 
-  * What has changed stands in CHANGELOG.md.
+  * See CHANGELOG.md for the changes.
 
  -- $(debian_maintainer)  ${changed:-$(date -R -r "$root/CHANGELOG.md")}
 CHANGES

@@ -127,7 +127,7 @@ fn two_networks_that_guess_on_many_connections_keep_no_third_one_out() {
 }
 
 #[test]
-fn more_guessers_than_workers_stop_neither_open_pages_nor_whoever_is_known() {
+fn more_guessers_than_workers_stop_neither_open_pages_nor_known_clients() {
     for mpm in Mpm::available() {
         let server = start(mpm, SLOW, "", few_workers(mpm));
         assert_eq!(status_from(&server, THIRD, &login("user1", "secret")), 200);
@@ -167,7 +167,7 @@ fn in_a_lockout_a_flood_of_guesses_cannot_tell_the_right_one_and_a_program_at_wo
     let (began, mut told) = (Instant::now(), 0);
     for _ in 0..600 {
         told += u64::from(status(&server, "user1", "secret") == 200);
-        assert_eq!(kept.ask(&right).unwrap().status, 200, "who is in already goes on");
+        assert_eq!(kept.ask(&right).unwrap().status, 200, "a logged-in client goes on");
     }
     let most = 50 * (began.elapsed().as_secs() + 2);
     assert!(told <= most, "{told} of 600 were told, in {:?}", began.elapsed());

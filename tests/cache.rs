@@ -471,7 +471,7 @@ mod memory {
 }
 
 #[test]
-fn a_directive_with_a_wrong_value_is_refused_with_what_is_allowed() {
+fn a_wrong_value_of_a_directive_is_refused_with_the_allowed_ones() {
     let cases = [
         ("EsAuthCacheSize -1", "EsAuthCacheSize: '-1' is not a whole number of entries from 0 to 16777216"),
         ("EsAuthCacheSize many", "EsAuthCacheSize: 'many' is not a whole number of entries from 0 to 16777216"),

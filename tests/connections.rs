@@ -99,7 +99,7 @@ fn a_changed_file_counts_at_the_next_request_on_an_open_connection_under_prefork
 }
 
 #[test]
-fn users_who_take_turns_on_a_connection_are_each_known_by_their_own_name() {
+fn users_taking_turns_on_a_connection_keep_their_own_names() {
     let server = server(Mpm::usual(), "");
     let long = long_name();
     let mut connection = Connection::open(server.port()).unwrap();

@@ -33,7 +33,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn what_is_installed_is_the_module_and_the_line_that_loads_it_and_all_of_it_goes_again() {
+fn the_module_and_its_load_line_are_installed_and_removed_again() {
     let folder = Scratch::new();
     let (modules, configuration) = (place(folder.path(), "LIBEXECDIR"), place(folder.path(), "SYSCONFDIR"));
     let load = format!("LoadModule rust_esauth_module {}/mod_rust_esauth.so", apxs_says("LIBEXECDIR"));

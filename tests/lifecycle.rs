@@ -310,7 +310,7 @@ mod changes {
 
     /// Besides the stock lines for every request, ours says what to do: once, and once when it is over.
     #[test]
-    fn what_to_do_about_a_broken_file_is_said_once() {
+    fn advice_about_a_broken_file_is_logged_once() {
         let server = start(Mpm::usual(), &[], true, one_child());
         assert_eq!(status(&server, "alice", "secret"), 200);
         let own = || {

@@ -157,7 +157,7 @@ fn a_lockout_ends_after_its_time() {
 }
 
 #[test]
-fn what_was_right_from_the_same_address_passes_meanwhile() {
+fn a_grant_from_the_same_address_passes_meanwhile() {
     for (mpm, hash) in Mpm::available().into_iter().flat_map(|mpm| HASHES.map(|hash| (mpm, hash))) {
         let server = Server { mpm, hash, ..Server::with("EsAuthMaxFailures 2/40") }.start();
         assert_eq!(status(&server, "alice", "secret"), 200);
@@ -360,7 +360,7 @@ mod behind_a_proxy {
 }
 
 #[test]
-fn a_wrong_value_is_refused_with_what_is_allowed() {
+fn a_wrong_value_is_refused_with_the_allowed_ones() {
     let load = Installation::get().load_core() + &Installation::get().load_ours();
     let check = |lines: &str| {
         let configuration = |_: &Site<'_>| lines.to_owned() + "\n";

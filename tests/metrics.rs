@@ -226,7 +226,7 @@ mod requests_add_up {
         let (carols, nobodys) = (expected["granted"] / 7 + expected["wrong_password"] / 3, expected["unknown_user"]);
         assert!([carols, carols + nobodys].contains(&(hashes("sha1") as u64)), "{} of {carols}", hashes("sha1"));
         let misses = after.value("rust_esauth_cache_misses_total", &[]);
-        assert_eq!(misses, after.sum("rust_esauth_wait_duration_seconds_count"), "whoever misses waits");
+        assert_eq!(misses, after.sum("rust_esauth_wait_duration_seconds_count"), "every miss waits");
 
         server.restart();
         assert_eq!(requests(&page(&server)), BTreeMap::new(), "any other restart begins anew");
@@ -234,7 +234,7 @@ mod requests_add_up {
 }
 
 #[test]
-fn what_a_full_queue_refuses_is_counted_as_such() {
+fn refusals_of_a_full_queue_are_counted_as_such() {
     let mpm = Mpm::usual();
     // Prefork starts further children one by one, and never as many as would wait.
     let started = if mpm == Mpm::Prefork { "StartServers 200\n" } else { "" };
@@ -260,7 +260,7 @@ fn what_a_full_queue_refuses_is_counted_as_such() {
 }
 
 #[test]
-fn what_is_refused_after_too_many_failures_is_counted_as_such() {
+fn refusals_of_a_lockout_are_counted_as_such() {
     let server = start(Mpm::usual(), &[], "EsAuthMaxFailures 3/60\n");
     let guess = |n| {
         let request = request("GET", "/data/file.txt").basic("alice", format!("guess {n}"));
@@ -347,7 +347,7 @@ fn prometheus_finds_nothing_to_object_to() {
 }
 
 #[test]
-fn a_file_tells_what_it_holds_how_often_it_was_read_and_whether_it_can_be() {
+fn a_files_contents_loads_and_readability_are_shown() {
     let odd = r#"we"ird\users"#;
     let section = format!(
         "<Location /odd>\nAuthType Basic\nAuthName realm\nAuthUserFile '{odd}'\nRequire valid-user\n</Location>\n\
@@ -457,7 +457,7 @@ fn mod_status_shows_the_same_to_people_and_to_programs() {
 }
 
 #[test]
-fn the_access_log_tells_each_requests_verdict_and_what_its_hash_cost() {
+fn the_access_log_shows_each_requests_verdict_and_the_time_of_its_hash() {
     let mut server = start(Mpm::usual(), &[], "");
     load(&server, 1, 2, &mut BTreeMap::new());
     server.stop();

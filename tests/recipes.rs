@@ -148,7 +148,7 @@ fn the_challenge_names_the_character_set_where_it_is_told_to() {
 }
 
 #[test]
-fn another_character_set_is_refused_with_what_is_allowed() {
+fn another_character_set_is_refused_with_the_allowed_ones() {
     let load = Installation::get().load_core() + &Installation::get().load_ours();
     let configuration = |_: &Site<'_>| "<Location />\nEsAuthCharset latin1\n</Location>\n".to_owned();
     let setup = Setup { mpm: Mpm::usual(), load, ports: 0, configuration: &configuration };

@@ -187,7 +187,7 @@ fn a_requirement_that_leaves_no_method_open() {
 }
 
 #[test]
-fn what_is_not_ours_is_left_alone() {
+fn sections_of_other_modules_are_left_alone() {
     let in_24 = !Installation::get().is_22();
     let mut configurations = vec![
         "<Location />\nAuthType Basic\nAuthName realm\nAuthBasicProvider anon\nRequire valid-user\n</Location>\n",

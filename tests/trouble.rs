@@ -117,7 +117,7 @@ fn as_run_user(command: &mut Command) -> &mut Command {
 }
 
 #[test]
-fn without_descriptors_what_is_in_memory_answers_and_a_changed_file_is_an_error_until_there_are_some() {
+fn without_descriptors_files_in_memory_answer_and_a_changed_file_is_an_error_until_there_are_some() {
     if !has_threads() {
         return;
     }
@@ -311,7 +311,7 @@ impl WatchHolder {
         let mut command = Command::new("sleep");
         command.arg("60");
         as_run_user(&mut command);
-        // SAFETY: system calls, which may be made between fork and exec. What they open stays open in `sleep`.
+        // SAFETY: system calls, which may be made between fork and exec. Their descriptors stay open in `sleep`.
         unsafe {
             command.pre_exec(|| {
                 while libc::inotify_init1(0) >= 0 {}

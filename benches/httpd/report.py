@@ -128,7 +128,7 @@ def text(results, markdown):
     """All measurements."""
     clients = max((server.get("clients", 0) for server in results.get("storm", {}).values()), default=0)
     parts = [
-        ("turns", "A request on one connection, with and without credentials by turns: the time that is added",
+        ("turns", "A request on one connection, with and without credentials in turn: added time",
          lambda found: turns_table(found, markdown)),
         ("static", "A static file: share of the server's own rate without authentication",
          lambda found: shares_table(found, list(CASES), markdown)),

@@ -1,4 +1,4 @@
--- Asks for two paths by turns, for a fiftieth of a second each, so that both meet the same machine: arguments are the
+-- Asks for two paths in turn, for a fiftieth of a second each, so that both meet the same machine: arguments are the
 -- paths. Prints, after what result.lua prints, the requests for either and the microseconds given to either.
 local microseconds = dofile("clock.lua")
 local SLICE, LOOK_EVERY = 20000, 8

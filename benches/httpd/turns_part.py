@@ -63,7 +63,7 @@ def run(bench):
                 continue
             for case, more in added.items():
                 result["added_us"].setdefault(case, []).append(more)
-            bench.progress(f"by turns: {server.label}: open {opened:.1f} us, " + ", ".join(
+            bench.progress(f"in turn: {server.label}: open {opened:.1f} us, " + ", ".join(
                 f"{CASES[case][0]} +{more:.2f}" for case, more in added.items()))
     bench.stop_servers(servers)
     return results

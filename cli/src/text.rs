@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_seen_is_escaped_and_nothing_else() {
+    fn only_invisible_characters_are_escaped() {
         for (bytes, text) in [
             (&b"DOMAIN\\al ice"[..], "DOMAIN\\al ice"),
             ("réne علي".as_bytes(), "réne علي"),

@@ -380,7 +380,7 @@ fn shown_runs(is_json: bool) -> BTreeMap<&'static str, Run> {
 }
 
 #[test]
-fn esauth_prints_what_is_shown() {
+fn esauth_prints_the_output_shown() {
     if front::is_impossible() {
         return;
     }

@@ -80,7 +80,7 @@ fn a_page_that_asks_for_a_user_is_shown_to_one() {
 }
 
 #[test]
-fn what_is_no_such_page_is_said() {
+fn another_page_is_an_error() {
     let server = start();
     let at = |place: &str| esauth(&["status", &format!("http://127.0.0.1:{}{place}", server.port())]);
     assert!(at("/missing").errors.contains("rust-esauth-metrics"), "{}", at("/missing").errors);

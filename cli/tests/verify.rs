@@ -320,7 +320,7 @@ fn a_right_password_that_is_refused_is_found() {
 }
 
 #[test]
-fn an_outsider_who_is_let_in_is_found() {
+fn an_admitted_outsider_is_found() {
     need_tls!();
     let front = Front::new("groups").edit("Require group elasticsearch", "Require valid-user").start();
     let run = front.verify(&["--outsider", "bob", "--outsider-password", "bob.password"]);

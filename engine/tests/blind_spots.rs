@@ -158,7 +158,7 @@ impl Drop for Mapped {
 }
 
 #[test]
-fn what_is_written_through_a_mapping_is_seen_within_a_second() {
+fn writes_through_a_mapping_are_seen_within_a_second() {
     let folder = tempfile::tempdir().unwrap();
     let users = folder.path().join("users");
     fs::write(&users, "alice:0\n").unwrap();
@@ -241,7 +241,7 @@ mod replaced_and_rewritten {
     }
 
     #[test]
-    fn a_writer_who_has_begun_before_anybody_looked_is_waited_for() {
+    fn a_writer_that_began_before_the_first_check_is_waited_for() {
         let folder = tempfile::tempdir().unwrap();
         let users = folder.path().join("users");
         fs::write(&users, "alice:before\n").unwrap();

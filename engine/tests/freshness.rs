@@ -140,7 +140,7 @@ fn a_file_that_is_missing_for_a_blink_fails_no_look() {
 }
 
 #[test]
-fn until_a_slow_writer_has_closed_the_file_what_it_held_before_is_the_answer() {
+fn until_a_slow_writer_closes_the_file_its_old_content_is_the_answer() {
     let folder = Folder::new();
     let users = folder.write("users", "alice:0\nbob:0\n");
     let source = source(&users);
@@ -293,7 +293,7 @@ fn a_failing_preload_is_left_to_the_first_look_to_report() {
 }
 
 #[test]
-fn what_is_not_a_regular_file_is_refused_without_waiting_for_it() {
+fn an_irregular_file_is_refused_without_waiting_for_it() {
     let folder = Folder::new();
     let fifo = folder.path("fifo");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());

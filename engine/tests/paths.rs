@@ -126,7 +126,7 @@ fn a_file_that_goes_is_missed_by_the_next_look() {
 }
 
 #[test]
-fn what_happens_beside_the_file_has_it_read_no_more() {
+fn changes_beside_the_file_cause_no_reload() {
     let place = Place::new();
     let source = source(&place.users());
     settle(&source);
@@ -155,7 +155,7 @@ fn behind_a_symbolic_link_changes_are_seen() {
 }
 
 #[test]
-fn no_look_that_begins_after_a_change_is_answered_with_what_was_before() {
+fn no_access_after_a_change_is_answered_with_the_old_content() {
     let place = Place::new();
     fs::write(place.users(), "alice:0\n").unwrap();
     let path = CString::new(place.users().as_os_str().as_bytes()).unwrap();

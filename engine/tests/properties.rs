@@ -164,7 +164,7 @@ proptest! {
     }
 
     #[test]
-    fn what_crypt_makes_of_any_password_is_its_hash(
+    fn crypts_output_for_any_password_is_its_hash(
         setting in select(vec!["$2y$04$abcdefghijklmnopqrstuu", "$2a$04$abcdefghijklmnopqrstuu", "$1$salt", "_J9..rasm", "ab"]),
         password in vec(1..=u8::MAX, 0..90),
     ) {

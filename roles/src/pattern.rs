@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_set_contains_what_one_of_its_patterns_does() {
+    fn a_set_contains_the_names_of_each_of_its_patterns() {
         let patterns = ["shop*", "shopa-*", "shopb", "zeta", "*-logs", "*s", "a*b?c", "shop-x", "sho"];
         let set = Patterns::new(patterns.into_iter());
         let mut asked: Vec<String> = Vec::new();

@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_enforced_is_an_error_that_names_the_line() {
+    fn an_unenforceable_key_is_an_error_that_names_the_line() {
         for (text, expected) in [
             ("a:\n  run_as: [ 'x' ]\n", "line 2: \"run_as\" cannot be enforced"),
             (

@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_can_be_read_in_two_ways_is_refused() {
+    fn an_ambiguous_target_is_refused() {
         for target in [
             "",
             "x",

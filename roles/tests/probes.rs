@@ -113,7 +113,7 @@ fn the_same_on_its_own_index_passes() {
 }
 
 #[test]
-fn what_shops_do_passes() {
+fn requests_of_shops_pass() {
     let rights = rights();
     for (method, target, media_type, body, expected) in [
         ("HEAD", "/", None, None, "/"),

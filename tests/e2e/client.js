@@ -80,7 +80,7 @@ const tests = {
       await assert.rejects(
         connect(user).count({ index }),
         (error) => error instanceof library.errors.ResponseError && error.statusCode === 401,
-        `${user} was let in`,
+        `${user} was admitted`,
       );
     }
   },

@@ -81,7 +81,7 @@ def wrong_password_raises_the_authentication_error(_client):
             status = error.meta.status if NEW_CLIENT else error.status_code
             assert status == 401, f"{user}: {status}"
             continue
-        raise AssertionError(f"{user} was let in")
+        raise AssertionError(f"{user} was admitted")
 
 
 TESTS = [index, bulk, search, scroll, count, alias_switch, delete, wrong_password_raises_the_authentication_error]

@@ -43,7 +43,7 @@ check "none of the refused writes reached the back end" 404 index_not_found "${a
 check "an index is made" 200 '"acknowledged":true' "${as[@]}" -X PUT "$ESAUTH_URL/$index"
 check "a document is written" 201 '"created"' "${as[@]}" -H "$json" -X PUT -d '{"n":1}' "$ESAUTH_URL/$index/_doc/1"
 check "the document is read" 200 '"n":1' "${as[@]}" "$ESAUTH_URL/$index/_doc/1"
-check "what is not there is the back end's 404" 404 '"found":false' "${as[@]}" "$ESAUTH_URL/$index/_doc/2"
+check "a missing document is the back end's 404" 404 '"found":false' "${as[@]}" "$ESAUTH_URL/$index/_doc/2"
 check "OPTIONS needs no credentials" '200|204|405' HTTP/ -X OPTIONS "$ESAUTH_URL/"
 check "nor does it on a document" '200|204|405' HTTP/ -X OPTIONS "$ESAUTH_URL/$index/_doc/1"
 check "nor on the plain port" '200|204|405' HTTP/ -X OPTIONS "$ESAUTH_PLAIN_URL/"

@@ -175,7 +175,7 @@ fn is_name(name: &str) -> bool {
 }
 
 #[test]
-fn the_reader_refuses_what_is_not_the_format() {
+fn the_reader_refuses_other_formats() {
     let head = "# HELP a_total A.\n# TYPE a_total counter\n";
     assert!(parse(&format!("{head}a_total{{b=\"\\\\ \\\" \\n\"}} 1\n")).is_ok());
     for bad in [

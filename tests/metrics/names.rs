@@ -40,7 +40,7 @@ fn exported() -> BTreeSet<String> {
 }
 
 #[test]
-fn dashboard_rules_and_description_name_what_is_exported() {
+fn dashboard_rules_and_description_name_the_exported_metrics() {
     let exported = exported();
     assert!(exported.len() > 15, "{exported:?}");
     for path in ["monitoring/grafana-dashboard.json", "monitoring/prometheus-rules.yml"] {

@@ -84,7 +84,8 @@ pub(crate) struct Difference {
 }
 
 /// Why ours answers 500 where the stock modules of 2.4 deny.
-pub(crate) const UNKNOWN_GROUPS: &str = "behind `Require not`, a denial lets in; so what cannot be told is an error";
+pub(crate) const UNKNOWN_GROUPS: &str =
+    "behind `Require not`, a denial admits users; so unknown membership is an error";
 
 /// Features that 2.2 lacks, and how to recognize them in a configuration.
 const MISSING_IN_22: &[(&str, &[&str])] = &[

@@ -216,7 +216,7 @@ fn long_lines() -> Vec<Case> {
             &[(b"alice", 200), (b"carol", 200), (b"bob", 200)],
         )
         .but_ours(
-            "stock httpd takes what is behind a NUL, and behind its buffer, for a line of its own",
+            "stock httpd reads the text behind a NUL, and behind its buffer, as a line of its own",
             401,
             &["AH01666"],
         ),
@@ -251,7 +251,7 @@ fn long_lines() -> Vec<Case> {
 }
 
 fn files() -> Vec<Case> {
-    const FIFO: &str = "stock httpd waits for a writer; ours refuses what is not a regular file";
+    const FIFO: &str = "stock httpd waits for a writer; ours refuses irregular files";
     let plain = |name: &str| guarded(name, "Require group staff");
     let no_group_file =
         "<Location />\nAuthType Basic\nAuthName realm\nAuthUserFile @DIR@/users\nRequire group staff\n</Location>\n";

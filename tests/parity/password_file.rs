@@ -364,7 +364,7 @@ fn long_lines() -> Vec<Case> {
             &[(b"alice", "secret", 200), (b"carol", "secret", 200), (b"bob", "secret", 200)],
         )
         .but_ours(
-            "stock httpd takes what is behind a NUL, and behind its buffer, for a line of its own",
+            "stock httpd reads the text behind a NUL, and behind its buffer, as a line of its own",
             401,
             &["AH01618"],
         ),
@@ -405,7 +405,7 @@ fn files() -> Vec<Case> {
             .odd("users", Oddity::Fifo)
             .alice(500)
             .logs(&["AH00554", "AH01620"])
-            .only_ours("stock httpd waits for a writer; ours refuses what is not a regular file"),
+            .only_ours("stock httpd waits for a writer; ours refuses irregular files"),
         case("file-dev-null", no_user_file.replace("Require", "AuthUserFile /dev/null\nRequire"))
             .alice(401)
             .logs(&["AH01618"]),

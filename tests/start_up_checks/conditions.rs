@@ -21,7 +21,7 @@ fn at(place: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn what_a_condition_on_an_unloaded_module_leaves_out() {
+fn sections_skipped_by_a_condition_on_an_unloaded_module() {
     let section = guarded("Require valid-user");
     for name in NAMES {
         let around = format!("Listen 127.0.0.1:9\n<IfModule {name}>\n{section}</IfModule>\n");

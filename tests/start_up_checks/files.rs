@@ -60,7 +60,7 @@ fn a_file_that_httpd_cannot_read() {
 }
 
 #[test]
-fn rights_are_those_of_the_user_that_will_run_httpd_whoever_tests() {
+fn rights_are_those_of_httpds_user_whichever_user_tests() {
     if !installation::is_root() {
         return Installation::get().skip_this_test("it becomes other users, which takes root");
     }

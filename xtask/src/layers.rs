@@ -70,15 +70,14 @@ fn floor(house: &House, source: &Source) -> Option<usize> {
 }
 
 fn homeless(source: &Source) -> String {
-    format!("{}: stands on no floor; give it one in xtask/src/floors.rs", source.name)
+    format!("{}: has no layer; add it to xtask/src/floors.rs", source.name)
 }
 
 fn upward(house: &House, sources: &[Source], import: &Import) -> Option<String> {
     let (from, to) = (&sources[import.from], &sources[import.to]);
     let is_upward = floor(house, from)? > floor(house, to)?;
-    is_upward.then(|| {
-        format!("{}:{}: imports {}, which stands above it, in {}", from.name, import.line, import.path, to.name)
-    })
+    is_upward
+        .then(|| format!("{}:{}: imports {} of a higher layer, in {}", from.name, import.line, import.path, to.name))
 }
 
 /// The groups of files that import each other, with their imports.
@@ -170,6 +169,6 @@ mod tests {
     #[test]
     fn a_part_without_a_floor_is_found() {
         let found = faults(&[("src/lib.rs", "mod attic;"), ("src/attic.rs", "")]);
-        assert_eq!(found, ["src/attic.rs: stands on no floor; give it one in xtask/src/floors.rs"]);
+        assert_eq!(found, ["src/attic.rs: has no layer; add it to xtask/src/floors.rs"]);
     }
 }

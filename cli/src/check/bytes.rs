@@ -74,7 +74,7 @@ impl Bytes {
         }
         for &line in &self.return_lines {
             findings.add(Code::LoneReturn, line, b"", || {
-                "has a carriage return that ends no line for httpd: what stands behind it belongs to this line"
+                "has a carriage return, which ends no line for httpd: the text behind it belongs to this line"
                     .to_owned()
             });
         }

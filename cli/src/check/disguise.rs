@@ -66,7 +66,7 @@ mod tests {
     const APR1: &str = "$apr1$w8uZk8oc$UvcCyrDN3Z0SDpLMDzk071";
 
     #[test]
-    fn a_hash_is_found_under_what_was_added() {
+    fn a_hash_is_found_beneath_additions() {
         for (field, added) in [
             (format!(" {APR1}"), "a blank in front of it"),
             (format!("\t{APR1}"), "U+0009 (tab) in front of it"),
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_for_the_colon_is_found() {
+    fn the_character_in_place_of_the_colon_is_found() {
         for (separator, found) in [(" ", ' '), ("\t", '\t'), (" = ", '='), ("=", '='), ("\u{ff1a}", '\u{ff1a}')] {
             assert_eq!(instead_of_colon(format!("alice{separator}{APR1}").as_bytes()), Some(found));
         }

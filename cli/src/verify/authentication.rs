@@ -70,7 +70,7 @@ fn without_credentials(client: &Client<'_>) -> Check {
                  is another one.",
             ),
         },
-        200..=299 => Check::failed(id, format!("{}: anyone is let in", answer.status), LOADED),
+        200..=299 => Check::failed(id, format!("{}: anyone is admitted", answer.status), LOADED),
         _ => unexpected(id, &answer),
     }
 }
@@ -92,7 +92,7 @@ fn wrong_password(client: &Client<'_>, user: Option<&Credentials>) -> Check {
         Ok(answer) => match answer.status {
             401 => Check::passed(id, format!("401 for {name}")),
             429 => Check::passed(id, format!("429 for {name}: too many failures from here")),
-            200..=299 => Check::failed(id, format!("{}: {name} is let in with any password", answer.status), LOADED),
+            200..=299 => Check::failed(id, format!("{}: {name} is admitted with any password", answer.status), LOADED),
             _ => unexpected(id, &answer),
         },
         Err(error) => no_answer(id, client, &error),
@@ -120,7 +120,7 @@ fn right_password(client: &Client<'_>, user: &Credentials) -> Check {
         ),
         403 => Check::failed(
             id,
-            format!("403: {} is known, and not let in", user.name),
+            format!("403: {} is known, but not admitted", user.name),
             "Is the user in the required group? httpd's error log says which Require denied it.",
         ),
         429 => Check::failed(id, "429: too many failures from this address", "Wait, and try again."),
@@ -160,7 +160,7 @@ fn refused_outsider(client: &Client<'_>, outsider: &Credentials) -> Check {
             401 | 403 => Check::passed(id, format!("{} for {}", answer.status, outsider.name)),
             200..=299 => Check::failed(
                 id,
-                format!("{}: {} is let in", answer.status, outsider.name),
+                format!("{}: {} is admitted", answer.status, outsider.name),
                 "Is it Require group, not Require valid-user, that applies, and is the user really outside the group?",
             ),
             _ => unexpected(id, &answer),

@@ -403,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_process_was_hashing_is_counted_and_may_be_presented_again() {
+    fn a_credential_whose_process_was_killed_is_counted_and_may_be_presented_again() {
         let table = lockouts();
         let killed = attempt(table, "alice", "killed");
         assert_eq!(killed.charge(BEGIN), None);
@@ -414,7 +414,7 @@ mod tests {
 
     /// Four times as many pairs as the table holds, with one failure each.
     #[test]
-    fn a_flood_of_pairs_pushes_out_neither_who_is_locked_out_nor_who_has_failed_more() {
+    fn a_flood_of_pairs_evicts_neither_lockouts_nor_pairs_with_more_failures() {
         let table = lockouts();
         let names: Vec<String> = (0..200).map(|number| format!("user{number}")).collect();
         for (number, name) in names.iter().enumerate() {
@@ -512,7 +512,7 @@ mod model {
     }
 
     #[test]
-    fn of_two_guesses_at_once_one_is_hashed_and_whoever_asks_later_is_refused() {
+    fn of_two_guesses_at_once_one_is_hashed_and_later_ones_are_refused() {
         let mut builder = loom::model::Builder::new();
         builder.preemption_bound = Some(3);
         builder.check(|| {

@@ -576,7 +576,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_for_the_same_credential_looks_again_when_it_is_done() {
+    fn waiters_for_the_same_credential_look_again_when_it_is_done() {
         let queue = queue();
         let first = enter(queue, request(1, 1, 11)).unwrap();
         let same = enter(queue, request(1, 2, 21)).unwrap();

@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_inserted_is_found_until_its_time_is_up() {
+    fn an_entry_is_found_until_it_expires() {
         let buckets = buckets(4);
         let table = Table::new(&buckets);
         assert!(!table.contains(&digest(1), 100, 0));
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_used_in_its_second_half_stays_as_long_again() {
+    fn an_entry_used_in_its_second_half_is_renewed() {
         let buckets = buckets(1);
         let table = Table::new(&buckets);
         table.insert(&digest(1), 0, 10);
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scan_leaves_what_is_in_use() {
+    fn a_scan_leaves_entries_in_use() {
         let buckets = buckets(16);
         let table = Table::new(&buckets);
         let in_use = 0..64;

@@ -134,7 +134,7 @@ fn looks_hashes_and_waits_add_up_to_the_credentials_judged() {
 }
 
 #[test]
-fn a_successor_of_the_same_size_adopts_what_is_remembered_and_another_does_not() {
+fn a_successor_of_the_same_size_adopts_the_verdicts_and_another_does_not() {
     let before = cache(64, 3600);
     assert_eq!(judge(&before, &credential("secret")), (Verdict::Granted, true));
     let adopt = |entries| {
@@ -165,7 +165,7 @@ fn lock_out(cache: &Verifier, credential: &Credential<'_>) {
 }
 
 #[test]
-fn during_a_lockout_what_is_remembered_as_right_passes_and_nothing_is_hashed() {
+fn during_a_lockout_a_remembered_grant_passes_and_nothing_is_hashed() {
     for stored in [STORED, CHEAP] {
         let cache = strict(64);
         let right = Credential { stored, ..credential("secret") };
@@ -190,7 +190,7 @@ fn a_right_password_that_is_not_remembered_is_not_told_from_a_guess_during_a_loc
 }
 
 #[test]
-fn during_a_lockout_what_was_right_from_elsewhere_or_for_another_does_not_pass() {
+fn during_a_lockout_a_grant_from_elsewhere_or_to_another_does_not_pass() {
     for stored in [STORED, CHEAP] {
         let cache = strict(64);
         let right = Credential { stored, ..credential("secret") };

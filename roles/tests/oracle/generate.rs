@@ -110,7 +110,7 @@ impl Request {
         }
     }
 
-    /// What tells how its body is read: the last word of its path that begins with `_`, or `create` for an index.
+    /// The kind of its body: the last word of its path that begins with `_`, or `create` for an index.
     pub(crate) fn grammar(&self) -> &str {
         let word = self.path.split('/').rfind(|part| part.starts_with('_'));
         word.unwrap_or(if self.method == "PUT" { "create" } else { "" })
