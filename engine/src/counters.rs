@@ -72,7 +72,7 @@ pub struct Counters {
     started: AtomicU64,
     /// Entries evicted before they expired, of grants and of denials.
     evictions: [AtomicU64; 2],
-    hashes: [Histogram; Family::ALL.len()],
+    hashes: [Histogram; Family::COUNT],
     waits: [Histogram; 3],
     files: [FileCounters; FILES],
     /// For files without counters of their own, by kind.
@@ -117,16 +117,16 @@ impl Counters {
     }
 
     pub(crate) fn count_hash(&self, family: Family, took: Duration) {
-        self.hashes[family as usize].add(took);
+        self.hashes[family.counted_as() as usize].add(took);
     }
 
-    /// Number of hashes computed of a family.
+    /// Number of hashes computed that are counted as this family.
     pub fn hashes(&self, family: Family) -> u64 {
         let cheap = if family == Family::Sha1 { self.sum(CHEAP_HASHES) } else { 0 };
         cheap + self.hashes[family as usize].read().count()
     }
 
-    /// Durations of a family's hashes. Those of `{SHA}` are not timed.
+    /// Durations of the hashes that are counted as this family. Those of `{SHA}` are not timed.
     pub fn hash_times(&self, family: Family) -> Times {
         self.hashes[family as usize].read()
     }

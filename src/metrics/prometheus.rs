@@ -102,13 +102,13 @@ fn remembered(page: &mut Page, cache: &Verifier) {
 fn hashes(page: &mut Page, cache: &Verifier) {
     let (counters, usage) = (cache.counters(), cache.usage());
     page.metric("hashes_total", "counter", "Password hashes computed, by family.");
-    for family in Family::ALL {
-        page.sample(&[("family", family.name())], counters.hashes(family));
+    for family in Family::COUNTED {
+        page.sample(&[("family", family.label())], counters.hashes(family));
     }
     page.metric("hash_duration_seconds", "histogram", "Time to compute a password hash.");
     // {SHA} takes less time than reading the clock.
-    for family in Family::ALL.into_iter().filter(|&family| family != Family::Sha1) {
-        page.histogram(("family", family.name()), &counters.hash_times(family));
+    for family in Family::COUNTED.into_iter().filter(|&family| family != Family::Sha1) {
+        page.histogram(("family", family.label()), &counters.hash_times(family));
     }
     page.metric("hash_slots", "gauge", "Maximum of simultaneous password hashes (EsAuthHashSlots).");
     page.sample(&[], usage.slots);

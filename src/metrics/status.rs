@@ -45,7 +45,7 @@ fn figures(cache: &Verifier) -> Vec<Figure> {
             value: counters.requests(outcome as u8),
         });
     }
-    let hashes = Family::ALL.into_iter().map(|family| counters.hashes(family)).sum();
+    let hashes = Family::COUNTED.into_iter().map(|family| counters.hashes(family)).sum();
     for (key, text, value) in [
         ("CacheGrantHits", "Remembered credentials: right", counters.looks(Look::Grant)),
         ("CacheDenialHits", "Remembered credentials: wrong", counters.looks(Look::Denial)),

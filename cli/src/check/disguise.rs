@@ -1,6 +1,6 @@
 //! Hashes that would be right without something added on their way into the file.
 
-use esauth_engine::hash::{Description, Scheme, describe};
+use esauth_engine::hash::{Description, Family, describe};
 use unicode_normalization::UnicodeNormalization;
 
 use super::spelling::unseen;
@@ -8,7 +8,7 @@ use crate::text::is_invisible;
 
 /// A sound hash inside an invalid field, and the reason why the field is invalid.
 pub(super) struct Disguise {
-    pub(super) scheme: Scheme,
+    pub(super) family: Family,
     pub(super) added: String,
 }
 
@@ -17,7 +17,7 @@ pub(super) fn of(field: &[u8]) -> Option<Disguise> {
     let text = std::str::from_utf8(field).ok()?;
     let sound = |candidate: &str, added: String| {
         let told = describe(candidate.as_bytes());
-        (is_hash(told) && candidate != text).then_some(Disguise { scheme: told.scheme, added })
+        (is_hash(told) && candidate != text).then_some(Disguise { family: told.family, added })
     };
     let is_seen = |character: char| !is_invisible(character) && character != ' ';
     if let Some((hash, _)) = text.split_once(char::is_whitespace).filter(|(_, rest)| rest.contains(is_seen)) {
@@ -46,7 +46,7 @@ pub(super) fn of(field: &[u8]) -> Option<Disguise> {
 
 /// A word of thirteen letters has the form of a DES hash, but is most likely a password.
 fn is_hash(told: Description<'_>) -> bool {
-    told.usable && told.scheme != Scheme::Des
+    told.usable && told.family != Family::Des
 }
 
 /// The character in place of the colon, in a line without one that ends in a hash.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use esauth_engine::hash::{Description, Scheme, describe};
+use esauth_engine::hash::{Description, Family, describe};
 use esauth_engine::{Listed, Listing};
 
 use super::disguise;
@@ -79,11 +79,11 @@ fn fault(line: Listed<'_>, told: Description<'_>) -> Code {
     if rest.len() == 32 && rest.iter().all(u8::is_ascii_hexdigit) {
         return Code::DigestLine;
     }
-    match told.scheme {
-        Scheme::Empty => Code::NoHash,
+    match told.family {
+        Family::Empty => Code::NoHash,
         _ if disguise::of(line.stored_hash()).is_some() => Code::AlteredHash,
-        Scheme::Plain => Code::PlainText,
-        Scheme::Unknown => Code::UnknownHash,
+        Family::Plain => Code::PlainText,
+        Family::Unknown => Code::UnknownHash,
         _ => Code::MalformedHash,
     }
 }
@@ -101,14 +101,14 @@ fn explain(fault: Code, line: Listed<'_>, told: Description<'_>) -> String {
         },
         Code::NoHash => "has no hash: nobody can log in, not even without a password".to_owned(),
         Code::AlteredHash => disguise::of(line.stored_hash()).map_or_else(String::new, |disguise| {
-            format!("has a hash of {} with {}: nobody can log in", disguise.scheme.name(), disguise.added)
+            format!("has a hash of {} with {}: nobody can log in", disguise.family.name(), disguise.added)
         }),
         Code::PlainText => {
             "has a plain-text password instead of a hash: nobody can log in, and anyone who reads the file knows it"
                 .to_owned()
         }
         Code::UnknownHash => "has a hash that httpd does not know: nobody can log in".to_owned(),
-        _ => format!("has a damaged {} hash: nobody can log in", told.scheme.name()),
+        _ => format!("has a damaged {} hash: nobody can log in", told.family.name()),
     }
 }
 
@@ -116,27 +116,27 @@ fn explain(fault: Code, line: Listed<'_>, told: Description<'_>) -> String {
 /// is weak at any cost.
 fn weakness(told: Description<'_>, min_bcrypt_cost: u32) -> Option<String> {
     let cost = || told.cost.trim_start_matches("rounds=").parse::<u32>().ok();
-    match told.scheme {
-        Scheme::Bcrypt if cost()? < min_bcrypt_cost => Some(min_bcrypt_cost.to_string()),
-        Scheme::Sha256 | Scheme::Sha512 if cost()? < 5000 => Some("rounds=5000".to_owned()),
-        Scheme::Apr1
-        | Scheme::Md5
-        | Scheme::Sha1
-        | Scheme::Sha1Rounds
-        | Scheme::SunMd5
-        | Scheme::Nt
-        | Scheme::Des
-        | Scheme::ExtendedDes
-        | Scheme::BcryptFaulty => Some(String::new()),
+    match told.family {
+        Family::Bcrypt if cost()? < min_bcrypt_cost => Some(min_bcrypt_cost.to_string()),
+        Family::Sha256Crypt | Family::Sha512Crypt if cost()? < 5000 => Some("rounds=5000".to_owned()),
+        Family::Apr1
+        | Family::Md5Crypt
+        | Family::Sha1
+        | Family::Sha1Crypt
+        | Family::SunMd5
+        | Family::Nt
+        | Family::Des
+        | Family::ExtendedDes
+        | Family::BcryptFaulty => Some(String::new()),
         _ => None,
     }
 }
 
 fn weak(told: Description<'_>, least: &str, min_bcrypt_cost: u32) -> String {
-    let name = told.scheme.name();
+    let name = told.family.name();
     let what = match least {
         "" => name.to_owned(),
-        least if told.scheme == Scheme::Bcrypt => {
+        least if told.family == Family::Bcrypt => {
             format!("{name} with cost {} (wanted: at least {least})", told.cost)
         }
         least => format!("{name} with {} (wanted: at least {least})", told.cost),

@@ -64,7 +64,7 @@ fn write_hashes(text: &mut String, hashes: &[Measured]) -> std::fmt::Result {
             (None, None) if !kind.usable => "never matches".to_owned(),
             (None, None) => "not measured".to_owned(),
         };
-        writeln!(text, "  {:<14} {:<width$} {:>9} {:>12}", kind.scheme, kind.cost, kind.users, time)?;
+        writeln!(text, "  {:<14} {:<width$} {:>9} {:>12}", kind.family, kind.cost, kind.users, time)?;
     }
     Ok(())
 }

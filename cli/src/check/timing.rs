@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use esauth_engine::hash::{Description, Scheme, verify};
+use esauth_engine::hash::{Description, Family, verify};
 use serde::Serialize;
 
 /// Upper bound for all measurements together; they get at least a quarter of it.
@@ -21,7 +21,7 @@ const REPEATED_FOR: Duration = Duration::from_millis(2);
 /// Family and cost of a hash, and a hash that has them.
 #[derive(Clone, Copy)]
 pub(super) struct Kind<'a> {
-    scheme: Scheme,
+    family: Family,
     cost: &'a str,
     usable: bool,
     example: &'a [u8],
@@ -29,11 +29,11 @@ pub(super) struct Kind<'a> {
 
 impl<'a> Kind<'a> {
     pub(super) fn of(told: Description<'a>, stored: &'a [u8]) -> Self {
-        Kind { scheme: told.scheme, cost: told.cost, usable: told.usable, example: stored }
+        Kind { family: told.family, cost: told.cost, usable: told.usable, example: stored }
     }
 
-    fn key(&self) -> (Scheme, &'a str, bool) {
-        (self.scheme, self.cost, self.usable)
+    fn key(&self) -> (Family, &'a str, bool) {
+        (self.family, self.cost, self.usable)
     }
 }
 
@@ -66,7 +66,8 @@ impl Ord for Kind<'_> {
 /// A kind of hash, its number of users, and its time.
 #[derive(Clone, Serialize)]
 pub(crate) struct Measured {
-    pub(crate) scheme: &'static str,
+    #[serde(rename = "scheme")]
+    pub(crate) family: &'static str,
     /// As the hashes write it; empty if the family has none.
     pub(crate) cost: String,
     /// False for hashes that no password matches.
@@ -107,7 +108,7 @@ impl Timer {
                 };
                 let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
                 Measured {
-                    scheme: kind.scheme.name(),
+                    family: kind.family.name(),
                     cost: kind.cost.to_owned(),
                     usable: kind.usable,
                     users,

@@ -162,7 +162,7 @@ fn of_commonest_kind(text: &[u8], mut offsets: Vec<u32>) -> Vec<u32> {
     let kind = |offset: &u32| {
         let (_, fields) = word(text, *offset as usize);
         let description = describe(word(text, fields).0);
-        description.usable.then_some((description.scheme, description.cost))
+        description.usable.then_some((description.family, description.cost))
     };
     let mut counts = HashMap::new();
     for kind in offsets.iter().filter_map(kind) {

@@ -7,13 +7,14 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::crypt64::{is_base64, is_hash, value};
+use super::family::Family;
 use super::{apr1, bcrypt, sha1};
 
 /// Result of [`describe`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Description<'a> {
     /// The family, named by the text's first bytes.
-    pub scheme: Scheme,
+    pub family: Family,
     /// The part of the text that states the work factor, as written: `10` for bcrypt, `rounds=5000`, `j9T` for
     /// yescrypt; empty if the family's work is fixed or not stated.
     pub cost: &'a str,
@@ -21,119 +22,52 @@ pub struct Description<'a> {
     pub usable: bool,
 }
 
-/// The families of password hashes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Scheme {
-    /// `$2a$`, `$2b$`, `$2y$`.
-    Bcrypt,
-    /// `$2x$`: bcrypt as a faulty version computed it.
-    BcryptFaulty,
-    /// `$y$`.
-    Yescrypt,
-    /// `$gy$`: yescrypt inside GOST R 34.11-2012.
-    GostYescrypt,
-    /// `$7$`.
-    Scrypt,
-    /// `$6$`.
-    Sha512,
-    /// `$5$`.
-    Sha256,
-    /// `$sha1$`.
-    Sha1Rounds,
-    /// `$md5`: from SunOS.
-    SunMd5,
-    /// `$apr1$`: the default of `htpasswd`.
-    Apr1,
-    /// `$1$`.
-    Md5,
-    /// `{SHA}`.
-    Sha1,
-    /// `$3$`: from Windows NT.
-    Nt,
-    /// `_`: extended DES.
-    ExtendedDes,
-    /// Thirteen characters without a prefix.
-    Des,
-    /// Begins like a hash (`$…`, `{…}`), but of no family that httpd accepts.
-    Unknown,
-    /// Not a hash: probably the password itself.
-    Plain,
-    /// No text at all.
-    Empty,
-}
-
-impl Scheme {
-    /// The family's usual name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Scheme::Bcrypt => "bcrypt",
-            Scheme::BcryptFaulty => "bcrypt 2x",
-            Scheme::Yescrypt => "yescrypt",
-            Scheme::GostYescrypt => "gost-yescrypt",
-            Scheme::Scrypt => "scrypt",
-            Scheme::Sha512 => "sha512crypt",
-            Scheme::Sha256 => "sha256crypt",
-            Scheme::Sha1Rounds => "sha1crypt",
-            Scheme::SunMd5 => "SunMD5",
-            Scheme::Apr1 => "apr1",
-            Scheme::Md5 => "md5crypt",
-            Scheme::Sha1 => "{SHA}",
-            Scheme::Nt => "NT hash",
-            Scheme::ExtendedDes => "extended DES",
-            Scheme::Des => "DES",
-            Scheme::Unknown => "unknown",
-            Scheme::Plain => "plain text",
-            Scheme::Empty => "none",
-        }
-    }
-}
-
 /// Describes `stored`, a password field.
 pub fn describe(stored: &[u8]) -> Description<'_> {
     let Ok(text) = std::str::from_utf8(stored) else {
-        return Description { scheme: Scheme::Plain, cost: "", usable: false };
+        return Description { family: Family::Plain, cost: "", usable: false };
     };
-    let (scheme, parts) = parse(text);
-    Description { scheme, cost: parts.unwrap_or(""), usable: parts.is_some() }
+    let (family, parts) = parse(text);
+    Description { family, cost: parts.unwrap_or(""), usable: parts.is_some() }
 }
 
 /// The family, and the cost if the text has the form of the family's hashes.
-fn parse(text: &str) -> (Scheme, Option<&str>) {
+fn parse(text: &str) -> (Family, Option<&str>) {
     type Form = fn(&str) -> Option<&str>;
-    const FAMILIES: &[(&str, Scheme, Form)] = &[
-        ("$2a$", Scheme::Bcrypt, bcrypt_cost),
-        ("$2b$", Scheme::Bcrypt, bcrypt_cost),
-        ("$2y$", Scheme::Bcrypt, bcrypt_cost),
-        ("$2x$", Scheme::BcryptFaulty, bcrypt_cost),
-        ("$y$", Scheme::Yescrypt, |rest| yescrypt(&rest[3..])),
-        ("$gy$", Scheme::GostYescrypt, |rest| yescrypt(&rest[4..])),
-        ("$7$", Scheme::Scrypt, scrypt),
-        ("$6$", Scheme::Sha512, |text| rounds_salt_hash(&text[3..], 86, 4)),
-        ("$5$", Scheme::Sha256, |text| rounds_salt_hash(&text[3..], 43, 16)),
-        ("$sha1$", Scheme::Sha1Rounds, sha1_rounds),
-        ("$md5", Scheme::SunMd5, sun_md5),
-        ("$apr1$", Scheme::Apr1, |text| apr1::is_well_formed(text.as_bytes()).then_some("")),
-        ("$1$", Scheme::Md5, |text| salt_hash(&text[3..], 8, 22, 4).then_some("")),
-        ("{SHA}", Scheme::Sha1, sha1),
-        ("$3$", Scheme::Nt, |text| text.strip_prefix("$3$$").filter(|hash| is_hex(hash)).map(|_| "")),
-        ("_", Scheme::ExtendedDes, |text| (text.len() == 20 && is_des(&text[1..])).then(|| &text[1..5])),
+    const FAMILIES: &[(&str, Family, Form)] = &[
+        ("$2a$", Family::Bcrypt, bcrypt_cost),
+        ("$2b$", Family::Bcrypt, bcrypt_cost),
+        ("$2y$", Family::Bcrypt, bcrypt_cost),
+        ("$2x$", Family::BcryptFaulty, bcrypt_cost),
+        ("$y$", Family::Yescrypt, |rest| yescrypt(&rest[3..])),
+        ("$gy$", Family::GostYescrypt, |rest| yescrypt(&rest[4..])),
+        ("$7$", Family::Scrypt, scrypt),
+        ("$6$", Family::Sha512Crypt, |text| rounds_salt_hash(&text[3..], 86, 4)),
+        ("$5$", Family::Sha256Crypt, |text| rounds_salt_hash(&text[3..], 43, 16)),
+        ("$sha1$", Family::Sha1Crypt, sha1_rounds),
+        ("$md5", Family::SunMd5, sun_md5),
+        ("$apr1$", Family::Apr1, |text| apr1::is_well_formed(text.as_bytes()).then_some("")),
+        ("$1$", Family::Md5Crypt, |text| salt_hash(&text[3..], 8, 22, 4).then_some("")),
+        ("{SHA}", Family::Sha1, sha1),
+        ("$3$", Family::Nt, |text| text.strip_prefix("$3$$").filter(|hash| is_hex(hash)).map(|_| "")),
+        ("_", Family::ExtendedDes, |text| (text.len() == 20 && is_des(&text[1..])).then(|| &text[1..5])),
     ];
     if text.is_empty() {
-        return (Scheme::Empty, None);
+        return (Family::Empty, None);
     }
-    if let Some((_, scheme, form)) = FAMILIES.iter().find(|(prefix, ..)| text.starts_with(prefix)) {
+    if let Some((_, family, form)) = FAMILIES.iter().find(|(prefix, ..)| text.starts_with(prefix)) {
         let parts = form(text);
         // An underscore alone does not make a word a hash.
-        if parts.is_some() || *scheme != Scheme::ExtendedDes {
-            return (*scheme, parts);
+        if parts.is_some() || *family != Family::ExtendedDes {
+            return (*family, parts);
         }
     }
     if text.len() == 13 && is_des(text) {
-        (Scheme::Des, Some(""))
+        (Family::Des, Some(""))
     } else if text.starts_with('$') || (text.starts_with('{') && text.contains('}')) {
-        (Scheme::Unknown, None)
+        (Family::Unknown, None)
     } else {
-        (Scheme::Plain, None)
+        (Family::Plain, None)
     }
 }
 

@@ -10,6 +10,7 @@ mod compare;
 mod crypt;
 mod crypt64;
 mod description;
+mod family;
 mod sha1;
 
 use std::io;
@@ -18,7 +19,8 @@ use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
 use crate::wipe::wipe_stack;
 
-pub use description::{Description, Scheme, describe};
+pub use description::{Description, describe};
+pub use family::Family;
 
 /// True if `stored` was made from `password`; false also if that could not be computed.
 pub fn verify(password: &[u8], stored: &[u8]) -> bool {
@@ -63,9 +65,9 @@ fn verify_slow(password: &[u8], stored: &[u8]) -> io::Result<bool> {
 /// libxcrypt also reports EINVAL if a family that needs megabytes could not allocate them. So for a well-formed hash of
 /// such a family, lack of memory is assumed only if memory is scarce indeed.
 fn is_lack_of_memory(error: &io::Error, stored: &[u8]) -> bool {
-    let takes_much = |scheme| matches!(scheme, Scheme::Yescrypt | Scheme::GostYescrypt | Scheme::Scrypt);
-    let Description { scheme, usable, .. } = describe(stored);
-    error.kind() == io::ErrorKind::OutOfMemory || (usable && takes_much(scheme) && memory_is_scarce())
+    let takes_much = |family| matches!(family, Family::Yescrypt | Family::GostYescrypt | Family::Scrypt);
+    let Description { family, usable, .. } = describe(stored);
+    error.kind() == io::ErrorKind::OutOfMemory || (usable && takes_much(family) && memory_is_scarce())
 }
 
 /// True if this process cannot allocate another gigabyte, more than any hash in use needs.
@@ -77,78 +79,6 @@ fn memory_is_scarce() -> bool {
         match mmap_anonymous(std::ptr::null_mut(), MUCH, access, MapFlags::PRIVATE) {
             Ok(memory) => munmap(memory, MUCH).is_err(),
             Err(_) => true,
-        }
-    }
-}
-
-/// The families of hashes, as operators distinguish them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-#[allow(missing_docs, reason = "they are what they are called")]
-pub enum Family {
-    Bcrypt,
-    Apr1,
-    Sha1,
-    Md5Crypt,
-    Sha256Crypt,
-    Sha512Crypt,
-    Yescrypt,
-    Scrypt,
-    Des,
-    /// All others, whether crypt(3) knows them or not.
-    Other,
-}
-
-impl Family {
-    /// All of them, in order.
-    pub const ALL: [Family; 10] = [
-        Family::Bcrypt,
-        Family::Apr1,
-        Family::Sha1,
-        Family::Md5Crypt,
-        Family::Sha256Crypt,
-        Family::Sha512Crypt,
-        Family::Yescrypt,
-        Family::Scrypt,
-        Family::Des,
-        Family::Other,
-    ];
-
-    /// The family that a stored hash appears to belong to.
-    pub fn of(stored: &[u8]) -> Family {
-        const PREFIXES: [(&[u8], Family); 10] = [
-            (b"$2", Family::Bcrypt),
-            (apr1::PREFIX, Family::Apr1),
-            (sha1::PREFIX, Family::Sha1),
-            (b"$1$", Family::Md5Crypt),
-            (b"$5$", Family::Sha256Crypt),
-            (b"$6$", Family::Sha512Crypt),
-            (b"$y$", Family::Yescrypt),
-            (b"$gy$", Family::Yescrypt),
-            (b"$7$", Family::Scrypt),
-            (b"_", Family::Des),
-        ];
-        let named = PREFIXES.iter().find(|(prefix, _)| stored.starts_with(prefix));
-        match named {
-            Some(&(_, family)) => family,
-            None if stored.len() == 13 && stored.iter().all(|&byte| byte != b'$' && byte != b'{') => Family::Des,
-            None => Family::Other,
-        }
-    }
-
-    /// Its name, in lower case.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Family::Bcrypt => "bcrypt",
-            Family::Apr1 => "apr1",
-            Family::Sha1 => "sha1",
-            Family::Md5Crypt => "md5crypt",
-            Family::Sha256Crypt => "sha256crypt",
-            Family::Sha512Crypt => "sha512crypt",
-            Family::Yescrypt => "yescrypt",
-            Family::Scrypt => "scrypt",
-            Family::Des => "des",
-            Family::Other => "other",
         }
     }
 }
@@ -189,8 +119,8 @@ mod tests {
     }
 
     #[test]
-    fn each_hash_is_told_by_its_family() {
-        let names: Vec<_> = OF_SECRET.iter().map(|stored| Family::of(stored.as_bytes()).name()).collect();
+    fn each_hash_is_counted_by_its_family() {
+        let names: Vec<_> = OF_SECRET.iter().map(|stored| Family::of(stored.as_bytes()).label()).collect();
         let expected = [
             "apr1",
             "sha1",
@@ -207,7 +137,7 @@ mod tests {
         ];
         assert_eq!(names, expected);
         assert!(
-            ["", "secret", "$9$x", "{SSHA}56789012"].iter().all(|text| Family::of(text.as_bytes()) == Family::Other)
+            ["", "secret", "$9$x", "{SSHA}56789012"].iter().all(|text| Family::of(text.as_bytes()).label() == "other")
         );
     }
 
