@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use esauth_engine::{Groups, LineRules, Parse};
 use esauth_roles::{Decision, Facts, Limits, Refusal, RequestHead, Rights, Roles, judge};
 
 use crate::arguments::ExplainOptions;
-use crate::outcome::Outcome;
 use crate::terminal;
 use crate::text::printable;
 
@@ -35,7 +35,7 @@ struct Explained {
     privileges: Vec<&'static str>,
 }
 
-pub(crate) fn run(options: &ExplainOptions) -> Result<Outcome, String> {
+pub(crate) fn run(options: &ExplainOptions) -> Result<ExitCode, String> {
     let roles = roles(&options.roles)?;
     let rights = Arc::new(rights(&roles, options)?);
     let (method, target) = options
@@ -57,7 +57,7 @@ pub(crate) fn run(options: &ExplainOptions) -> Result<Outcome, String> {
     } else {
         terminal::print(&in_words(&explanation))?;
     }
-    Ok(if explanation.passes { Outcome::Good } else { Outcome::Bad })
+    Ok(if explanation.passes { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn explain(rights: &Arc<Rights>, head: &RequestHead<'_>, body: &[u8]) -> Explanation {

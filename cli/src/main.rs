@@ -4,7 +4,6 @@ mod arguments;
 mod check;
 mod explain;
 mod finding;
-mod outcome;
 mod server;
 mod status;
 mod terminal;
@@ -16,7 +15,6 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use arguments::{Arguments, Command};
-use outcome::Outcome;
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
@@ -26,8 +24,7 @@ fn main() -> ExitCode {
         Command::Status(options) => status::run(&options),
     };
     match result {
-        Ok(Outcome::Good) => ExitCode::SUCCESS,
-        Ok(Outcome::Bad) => ExitCode::from(1),
+        Ok(code) => code,
         Err(message) => {
             anstream::eprintln!("{}: {message}", terminal::bad("error"));
             ExitCode::from(2)

@@ -13,16 +13,13 @@ use std::time::{Duration, SystemTime};
 
 use crate::hash::Family;
 
-/// An outcome of a request, by a number chosen by the host: below [`OUTCOMES`].
-pub type Outcome = u8;
-
 /// Number of outcomes that a host can distinguish.
 pub const OUTCOMES: usize = 10;
 
 /// Result of looking up a credential with a slow hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Look {
+pub enum Lookup {
     /// Remembered as right.
     Grant,
     /// Remembered as wrong.
@@ -55,8 +52,8 @@ pub enum FileKind {
 
 /// Processors with a higher number share the shard of a lower one.
 const SHARDS: usize = 64;
-const LOOKS: usize = OUTCOMES;
-const CHEAP_HASHES: usize = LOOKS + 3;
+const LOOKUPS: usize = OUTCOMES;
+const CHEAP_HASHES: usize = LOOKUPS + 3;
 
 /// The counters of one processor, in two cache lines of their own, since processors fetch them in pairs.
 #[repr(C, align(128))]
@@ -91,23 +88,23 @@ impl Counters {
 
     /// Counts a request. Costs a few nanoseconds, and no time on other processors.
     #[inline]
-    pub fn count(&self, outcome: Outcome) {
+    pub fn count(&self, outcome: u8) {
         self.add((outcome as usize).min(OUTCOMES - 1));
     }
 
     /// Number of requests with this outcome.
-    pub fn requests(&self, outcome: Outcome) -> u64 {
+    pub fn requests(&self, outcome: u8) -> u64 {
         self.sum((outcome as usize).min(OUTCOMES - 1))
     }
 
     #[inline]
-    pub(crate) fn count_look(&self, look: Look) {
-        self.add(LOOKS + look as usize);
+    pub(crate) fn count_lookup(&self, lookup: Lookup) {
+        self.add(LOOKUPS + lookup as usize);
     }
 
     /// Number of lookups with this result.
-    pub fn looks(&self, look: Look) -> u64 {
-        self.sum(LOOKS + look as usize)
+    pub fn lookups(&self, lookup: Lookup) -> u64 {
+        self.sum(LOOKUPS + lookup as usize)
     }
 
     /// For a hash that takes less time than reading the clock twice.
@@ -151,17 +148,16 @@ impl Counters {
     /// Assigns counters to the files with these numbers, while there are free ones, and releases those of other files.
     /// A file that already has counters keeps them and their values.
     pub(crate) fn name_files(&self, numbers: &[u64]) {
-        for place in &self.files {
-            let number = place.number.load(Ordering::Relaxed);
-            if number != NOBODY && !numbers.contains(&number) {
-                place.clear();
+        for entry in &self.files {
+            let number = entry.number.load(Ordering::Relaxed);
+            if number != FREE && !numbers.contains(&number) {
+                entry.clear();
             }
         }
         for &number in numbers {
-            let place_of = |wanted| self.files.iter().find(|place| place.number.load(Ordering::Relaxed) == wanted);
-            if place_of(number).is_none() {
-                if let Some(place) = place_of(NOBODY) {
-                    place.number.store(number, Ordering::Relaxed);
+            if self.named_file(number).is_none() {
+                if let Some(entry) = self.named_file(FREE) {
+                    entry.number.store(number, Ordering::Relaxed);
                 }
             }
         }
@@ -169,7 +165,7 @@ impl Counters {
 
     /// The counters of a file that has its own.
     pub(crate) fn named_file(&self, number: u64) -> Option<&FileCounters> {
-        self.files.iter().find(|place| place.number.load(Ordering::Relaxed) == number)
+        self.files.iter().find(|entry| entry.number.load(Ordering::Relaxed) == number)
     }
 
     /// The counters of all files of a kind that have none of their own.
@@ -257,7 +253,7 @@ impl Times {
 const FILES: usize = 64;
 
 /// No file has this number.
-const NOBODY: u64 = 0;
+const FREE: u64 = 0;
 
 /// State of one file. Each child reads the file for itself, so loads are summed over all children; the rest is from the
 /// child that read it last.
@@ -319,7 +315,7 @@ impl FileCounters {
 
     /// Current state of the file.
     pub fn read(&self) -> FileReport {
-        let read = |place: &AtomicU64| place.load(Ordering::Relaxed);
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         FileReport {
             contents: Contents {
                 users: read(&self.users) as usize,
@@ -336,7 +332,7 @@ impl FileCounters {
     fn clear(&self) {
         // The number first: a child with the previous configuration, which still uses the file, must not find this
         // entry.
-        for place in [
+        for counter in [
             &self.number,
             &self.loads,
             &self.failures,
@@ -346,7 +342,7 @@ impl FileCounters {
             &self.loaded_at,
             &self.readable,
         ] {
-            place.store(0, Ordering::Relaxed);
+            counter.store(0, Ordering::Relaxed);
         }
     }
 }
@@ -401,13 +397,13 @@ mod tests {
                 let counters = &counters;
                 scope.spawn(move || {
                     for number in 0..10_000 {
-                        counters.count(((thread + number) % OUTCOMES) as Outcome);
+                        counters.count(((thread + number) % OUTCOMES) as u8);
                     }
                 });
             }
         });
-        assert!((0..OUTCOMES).all(|outcome| counters.requests(outcome as Outcome) == 8_000));
-        assert_eq!(counters.looks(Look::Grant), 0);
+        assert!((0..OUTCOMES).all(|outcome| counters.requests(outcome as u8) == 8_000));
+        assert_eq!(counters.lookups(Lookup::Grant), 0);
     }
 
     #[test]
@@ -436,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn more_files_than_there_are_places_for_go_without() {
+    fn more_files_than_there_are_entries_for_go_without() {
         let counters = counters();
         let numbers: Vec<u64> = (1..=FILES as u64 + 10).collect();
         counters.name_files(&numbers);

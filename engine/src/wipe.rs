@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn no_vector_register_holds_bytes_copied_before() {
-        let secret: [u8; 64] = std::array::from_fn(|place| 0x80 | place as u8);
+        let secret: [u8; 64] = std::array::from_fn(|index| 0x80 | index as u8);
         let holds_some = |seen: [u8; 512]| seen.windows(8).any(|window| secret.windows(8).any(|part| part == window));
         copies_a_secret(&secret);
         let before = registers();

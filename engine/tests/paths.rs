@@ -16,18 +16,18 @@ use esauth_engine::{LineRules, Passwords, Source};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 /// A password file two folders down, with room beside each of the three.
-struct Place(tempfile::TempDir);
+struct Folder(tempfile::TempDir);
 
-impl Place {
+impl Folder {
     fn new() -> Self {
-        let place = Place(tempfile::tempdir().unwrap());
-        for folder in ["outer/inner", "other/inner"] {
-            fs::create_dir_all(place.path(folder)).unwrap();
+        let folder = Folder(tempfile::tempdir().unwrap());
+        for inner in ["outer/inner", "other/inner"] {
+            fs::create_dir_all(folder.path(inner)).unwrap();
         }
-        fs::write(place.users(), "alice:before\n").unwrap();
-        fs::write(place.path("outer/inner/other"), "alice:after\n").unwrap();
-        fs::write(place.path("other/inner/users"), "alice:after\n").unwrap();
-        place
+        fs::write(folder.users(), "alice:before\n").unwrap();
+        fs::write(folder.path("outer/inner/other"), "alice:after\n").unwrap();
+        fs::write(folder.path("other/inner/users"), "alice:after\n").unwrap();
+        folder
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -57,7 +57,7 @@ fn hash_of_alice(source: &Source<Passwords>) -> Option<String> {
 }
 
 /// A change and its name.
-type Way = (&'static str, fn(&Place));
+type Way = (&'static str, fn(&Folder));
 
 /// Checks until the source has no more reason to read its file again.
 fn settle(source: &Source<Passwords>) {
@@ -71,39 +71,39 @@ fn settle(source: &Source<Passwords>) {
 #[test]
 fn every_way_to_put_another_content_in_the_place_is_seen_by_the_next_look() {
     let ways: [Way; 10] = [
-        ("rewritten in place", |place| fs::write(place.users(), "alice:after\n").unwrap()),
-        ("rewritten by way of a hard link", |place| {
-            fs::hard_link(place.users(), place.path("link")).unwrap();
-            fs::write(place.path("link"), "alice:after\n").unwrap();
+        ("rewritten in place", |folder| fs::write(folder.users(), "alice:after\n").unwrap()),
+        ("rewritten by way of a hard link", |folder| {
+            fs::hard_link(folder.users(), folder.path("link")).unwrap();
+            fs::write(folder.path("link"), "alice:after\n").unwrap();
         }),
-        ("another renamed over it", |place| place.rename("outer/inner/other", "outer/inner/users")),
-        ("another renamed over it while a hard link keeps it", |place| {
-            fs::hard_link(place.users(), place.path("link")).unwrap();
-            place.rename("outer/inner/other", "outer/inner/users");
+        ("another renamed over it", |folder| folder.rename("outer/inner/other", "outer/inner/users")),
+        ("another renamed over it while a hard link keeps it", |folder| {
+            fs::hard_link(folder.users(), folder.path("link")).unwrap();
+            folder.rename("outer/inner/other", "outer/inner/users");
         }),
-        ("another renamed over it while somebody has it open", |place| {
-            let open = File::open(place.users()).unwrap();
-            place.rename("outer/inner/other", "outer/inner/users");
+        ("another renamed over it while somebody has it open", |folder| {
+            let open = File::open(folder.users()).unwrap();
+            folder.rename("outer/inner/other", "outer/inner/users");
             std::mem::forget(open);
         }),
-        ("exchanged", |place| place.exchange("outer/inner/other", "outer/inner/users")),
-        ("its folder exchanged", |place| place.exchange("outer/inner", "other/inner")),
-        ("the outer folder exchanged", |place| place.exchange("outer", "other")),
-        ("the outer folder moved and another put there", |place| {
-            place.rename("outer", "away");
-            place.rename("other", "outer");
+        ("exchanged", |folder| folder.exchange("outer/inner/other", "outer/inner/users")),
+        ("its folder exchanged", |folder| folder.exchange("outer/inner", "other/inner")),
+        ("the outer folder exchanged", |folder| folder.exchange("outer", "other")),
+        ("the outer folder moved and another put there", |folder| {
+            folder.rename("outer", "away");
+            folder.rename("other", "outer");
         }),
-        ("its folder replaced by a link to another", |place| {
-            place.rename("outer/inner", "away");
-            symlink(place.path("other/inner"), place.path("outer/inner")).unwrap();
+        ("its folder replaced by a link to another", |folder| {
+            folder.rename("outer/inner", "away");
+            symlink(folder.path("other/inner"), folder.path("outer/inner")).unwrap();
         }),
     ];
     for (way, change) in ways {
-        let place = Place::new();
-        let source = source(&place.users());
+        let folder = Folder::new();
+        let source = source(&folder.users());
         assert_eq!(hash_of_alice(&source).as_deref(), Some("before"), "{way}");
         settle(&source);
-        change(&place);
+        change(&folder);
         assert_eq!(hash_of_alice(&source).as_deref(), Some("after"), "{way}");
     }
 }
@@ -111,54 +111,54 @@ fn every_way_to_put_another_content_in_the_place_is_seen_by_the_next_look() {
 #[test]
 fn a_file_that_goes_is_missed_by_the_next_look() {
     let ways: [Way; 4] = [
-        ("deleted", |place| fs::remove_file(place.users()).unwrap()),
-        ("moved away", |place| place.rename("outer/inner/users", "users")),
-        ("its folder moved away", |place| place.rename("outer/inner", "inner")),
-        ("the outer folder moved away", |place| place.rename("outer", "away")),
+        ("deleted", |folder| fs::remove_file(folder.users()).unwrap()),
+        ("moved away", |folder| folder.rename("outer/inner/users", "users")),
+        ("its folder moved away", |folder| folder.rename("outer/inner", "inner")),
+        ("the outer folder moved away", |folder| folder.rename("outer", "away")),
     ];
     for (way, change) in ways {
-        let place = Place::new();
-        let source = source(&place.users());
+        let folder = Folder::new();
+        let source = source(&folder.users());
         settle(&source);
-        change(&place);
+        change(&folder);
         assert_eq!(hash_of_alice(&source), None, "{way}");
     }
 }
 
 #[test]
 fn changes_beside_the_file_cause_no_reload() {
-    let place = Place::new();
-    let source = source(&place.users());
+    let folder = Folder::new();
+    let source = source(&folder.users());
     settle(&source);
     let loads = source.loads();
-    fs::write(place.path("outer/inner/other"), "x").unwrap();
-    File::open(place.path("outer/inner")).unwrap().set_modified(std::time::SystemTime::now()).unwrap();
+    fs::write(folder.path("outer/inner/other"), "x").unwrap();
+    File::open(folder.path("outer/inner")).unwrap().set_modified(std::time::SystemTime::now()).unwrap();
     assert_eq!(hash_of_alice(&source).as_deref(), Some("before"));
     assert_eq!(source.loads(), loads);
 }
 
 #[test]
 fn behind_a_symbolic_link_changes_are_seen() {
-    let place = Place::new();
-    symlink("outer", place.path("link")).unwrap();
-    symlink("outer/inner/users", place.path("users")).unwrap();
-    for path in [place.path("link/inner/users"), place.path("users")] {
+    let folder = Folder::new();
+    symlink("outer", folder.path("link")).unwrap();
+    symlink("outer/inner/users", folder.path("users")).unwrap();
+    for path in [folder.path("link/inner/users"), folder.path("users")] {
         let source = source(&path);
         thread::sleep(Duration::from_millis(50));
         for _ in 0..10 {
             assert_eq!(hash_of_alice(&source).as_deref(), Some("before"));
         }
-        fs::write(place.users(), "alice:after\n").unwrap();
+        fs::write(folder.users(), "alice:after\n").unwrap();
         assert_eq!(hash_of_alice(&source).as_deref(), Some("after"));
-        fs::write(place.users(), "alice:before\n").unwrap();
+        fs::write(folder.users(), "alice:before\n").unwrap();
     }
 }
 
 #[test]
 fn no_access_after_a_change_is_answered_with_the_old_content() {
-    let place = Place::new();
-    fs::write(place.users(), "alice:0\n").unwrap();
-    let path = CString::new(place.users().as_os_str().as_bytes()).unwrap();
+    let folder = Folder::new();
+    fs::write(folder.users(), "alice:0\n").unwrap();
+    let path = CString::new(folder.users().as_os_str().as_bytes()).unwrap();
     let watcher = Arc::default();
     // Two sources of one watcher: either may take the events that the other waits for.
     let sources: [Source<Passwords>; 2] =
@@ -178,10 +178,10 @@ fn no_access_after_a_change_is_answered_with_the_old_content() {
         for number in 1..120 {
             let text = format!("alice:{number}\n");
             if number % 3 == 0 {
-                fs::write(place.users(), text).unwrap();
+                fs::write(folder.users(), text).unwrap();
             } else {
-                fs::write(place.path("outer/inner/other"), text).unwrap();
-                place.rename("outer/inner/other", "outer/inner/users");
+                fs::write(folder.path("outer/inner/other"), text).unwrap();
+                folder.rename("outer/inner/other", "outer/inner/users");
             }
             written.store(number, Ordering::SeqCst);
             // Sometimes long enough for the snapshots to settle.

@@ -6,7 +6,7 @@ use crate::action::{Action, Actions};
 use crate::body::{BodyJudge, Scope};
 use crate::decision::{Decision, Pass, Reason, Refusal};
 use crate::endpoints::{self, Body, Endpoint, Names};
-use crate::names::{Expression, Verdict, clean};
+use crate::names::{Access, Expression, clean};
 use crate::rights::Rights;
 use crate::target::{Target, encode};
 
@@ -161,8 +161,8 @@ fn judge_names(
                 }
                 let may_narrow = matches!(endpoint.names, Names::Narrow | Names::Missing(_));
                 let names = match names.judge(rights, actions, may_narrow)? {
-                    Verdict::Allowed => names,
-                    Verdict::Narrowed(text) => {
+                    Access::Whole => names,
+                    Access::Narrowed(text) => {
                         let names = Expression::parse(&text)?;
                         replaced.push((number, text));
                         names
@@ -194,8 +194,8 @@ fn judge_names(
         Names::Missing(path) | Names::InBodyOr(path) => {
             let everything = Expression::all();
             let text = match everything.judge(rights, actions, true) {
-                Ok(Verdict::Narrowed(text)) => text,
-                Ok(Verdict::Allowed) => {
+                Ok(Access::Narrowed(text)) => text,
+                Ok(Access::Whole) => {
                     pass.facts.note(Actions::NONE, everything.texts());
                     return Ok(Some(everything));
                 }

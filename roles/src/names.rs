@@ -21,9 +21,9 @@ struct Part {
 }
 
 /// The verdict on an expression.
-pub(crate) enum Verdict {
+pub(crate) enum Access {
     /// Allowed unchanged.
-    Allowed,
+    Whole,
     /// Must be replaced by this.
     Narrowed(String),
 }
@@ -80,7 +80,7 @@ impl Expression {
 
     /// Whether all of the actions are allowed on all of it. With `may_narrow`, patterns that reach further are replaced
     /// by those of the rights that lie inside.
-    pub(crate) fn judge(&self, rights: &Rights, actions: Actions, may_narrow: bool) -> Result<Verdict, Refusal> {
+    pub(crate) fn judge(&self, rights: &Rights, actions: Actions, may_narrow: bool) -> Result<Access, Refusal> {
         let mut kept: Vec<String> = Vec::new();
         let mut is_narrowed = false;
         for part in &self.parts {
@@ -104,7 +104,7 @@ impl Expression {
             }
             is_narrowed = true;
         }
-        Ok(if is_narrowed { Verdict::Narrowed(kept.join(",")) } else { Verdict::Allowed })
+        Ok(if is_narrowed { Access::Narrowed(kept.join(",")) } else { Access::Whole })
     }
 }
 
@@ -193,8 +193,8 @@ mod tests {
         let roles = "r:\n  indices:\n  - names: ['shopa-*', 'logs', '.own-*', '*-eu']\n    privileges: [read]\n";
         let rights = Rights::of(&Roles::parse(roles.as_bytes()).unwrap_or_default(), [&b"r"[..]].into_iter());
         match Expression::parse(text).and_then(|names| names.judge(&rights, Actions::of(&[Action::Search]), true)) {
-            Ok(Verdict::Allowed) => "allowed".into(),
-            Ok(Verdict::Narrowed(names)) => names,
+            Ok(Access::Whole) => "allowed".into(),
+            Ok(Access::Narrowed(names)) => names,
             Err(refusal) => refusal.reason.word().into(),
         }
     }

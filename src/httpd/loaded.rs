@@ -17,8 +17,8 @@ pub(crate) fn look() {
     #[cfg(httpd = "2.2")]
     {
         // If mod_authz_groupfile is not loaded, this module's position counts instead.
-        let groups = place(c"mod_authz_groupfile.c").unwrap_or_else(module::index);
-        let before_users = place(c"mod_authz_user.c").is_none_or(|users| groups < users);
+        let groups = load_position(c"mod_authz_groupfile.c").unwrap_or_else(module::index);
+        let before_users = load_position(c"mod_authz_user.c").is_none_or(|users| groups < users);
         GROUPS_BEFORE_USERS.store(before_users, Ordering::Relaxed);
     }
 }
@@ -35,7 +35,7 @@ pub(crate) fn groups_come_before_users() -> bool {
 
 /// The position of a module in the order of loading.
 #[cfg(httpd = "2.2")]
-fn place(name: &CStr) -> Option<std::ffi::c_int> {
+fn load_position(name: &CStr) -> Option<std::ffi::c_int> {
     // SAFETY: a C string, which is only compared; the result is null or a module that does not change now.
     unsafe { ap_find_linked_module(name.as_ptr()).as_ref() }.map(|found| found.module_index)
 }

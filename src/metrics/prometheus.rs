@@ -8,7 +8,7 @@ use std::fmt::{Display, Write as _};
 use std::time::Duration;
 
 use esauth_engine::hash::Family;
-use esauth_engine::verification::{Counters, FileKind, FileReport, Look, Times, Verifier, Waited};
+use esauth_engine::verification::{Counters, FileKind, FileReport, Lookup, Times, Verifier, Waited};
 
 use crate::config::section::{DirConfig, METRICS_HANDLER, file_directive};
 use crate::httpd::bindings::{
@@ -78,13 +78,13 @@ fn server(page: &mut Page, counters: &Counters) {
 
 fn remembered(page: &mut Page, cache: &Verifier) {
     let (counters, usage) = (cache.counters(), cache.usage());
-    let parts = [("grants", Look::Grant, usage.grants), ("denials", Look::Denial, usage.denials)];
+    let parts = [("grants", Lookup::Grant, usage.grants), ("denials", Lookup::Denial, usage.denials)];
     page.metric("cache_hits_total", "counter", "Credentials whose verdict was remembered.");
-    for (part, look, _) in parts {
-        page.sample(&[("part", part)], counters.looks(look));
+    for (part, lookup, _) in parts {
+        page.sample(&[("part", part)], counters.lookups(lookup));
     }
     page.metric("cache_misses_total", "counter", "Credentials whose verdict was not remembered.");
-    page.sample(&[], counters.looks(Look::Miss));
+    page.sample(&[], counters.lookups(Lookup::Miss));
     page.metric("cache_entries", "gauge", "Verdicts in the cache now.");
     for (part, _, usage) in parts {
         page.sample(&[("part", part)], usage.entries);

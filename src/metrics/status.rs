@@ -4,7 +4,7 @@ use std::ffi::c_int;
 use std::fmt::Write as _;
 
 use esauth_engine::hash::Family;
-use esauth_engine::verification::{Look, Verifier};
+use esauth_engine::verification::{Lookup, Verifier};
 
 use crate::httpd::bindings::{DECLINED, OK, request_rec};
 use crate::httpd::request::Request;
@@ -47,9 +47,9 @@ fn figures(cache: &Verifier) -> Vec<Figure> {
     }
     let hashes = Family::COUNTED.into_iter().map(|family| counters.hashes(family)).sum();
     for (key, text, value) in [
-        ("CacheGrantHits", "Remembered credentials: right", counters.looks(Look::Grant)),
-        ("CacheDenialHits", "Remembered credentials: wrong", counters.looks(Look::Denial)),
-        ("CacheMisses", "Credentials not remembered", counters.looks(Look::Miss)),
+        ("CacheGrantHits", "Remembered credentials: right", counters.lookups(Lookup::Grant)),
+        ("CacheDenialHits", "Remembered credentials: wrong", counters.lookups(Lookup::Denial)),
+        ("CacheMisses", "Credentials not remembered", counters.lookups(Lookup::Miss)),
         ("CacheGrantEntries", "Right credentials in the cache", usage.grants.entries),
         ("CacheDenialEntries", "Wrong credentials in the cache", usage.denials.entries),
         ("CacheGrantEvictions", "Right credentials evicted early", usage.grants.evictions),

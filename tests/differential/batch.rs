@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use super::batch_folder::{BatchFolder, ports_defined};
 use super::model::Configuration;
-use super::place::{Place, ports_defined};
 use super::talk::{Answered, Target, curl_speaks_http2, tag};
 use crate::harness::backend::Backend;
 use crate::harness::httpd::{self, Httpd, Mpm, Setup, Site};
@@ -55,10 +55,10 @@ pub(crate) fn speaks_http2(variant: &Variant) -> bool {
 
 /// By the name of the configuration.
 pub(crate) fn run(variant: &Variant, configurations: &[Configuration], backend: &Backend) -> HashMap<String, Taken> {
-    let place = Place::write(configurations, backend);
+    let batch = BatchFolder::write(configurations, backend);
     let mut taken = HashMap::new();
     let mut accepted: Vec<&Configuration> = configurations.iter().collect();
-    while let Some((name, refused)) = refusal(variant, &accepted, &place) {
+    while let Some((name, refused)) = refusal(variant, &accepted, &batch) {
         accepted.retain(|configuration| configuration.name != name);
         taken.insert(name, refused);
     }
@@ -66,24 +66,24 @@ pub(crate) fn run(variant: &Variant, configurations: &[Configuration], backend: 
         return taken;
     }
     // Not each in its own thread: a server ends with the thread that started it.
-    let mut stock = start(&STOCK, variant, &accepted, &place);
-    let mut ours = start(variant, variant, &accepted, &place);
-    let mut served = serve(&accepted, &place, backend, &stock, &ours);
+    let mut stock = start(&STOCK, variant, &accepted, &batch);
+    let mut ours = start(variant, variant, &accepted, &batch);
+    let mut served = serve(&accepted, &batch, backend, &stock, &ours);
     for server in [&mut stock, &mut ours] {
         wait_for_the_log(server);
         let ended = server.stop();
         assert!(ended.success(), "{}: httpd ended with {ended}", variant.name);
     }
-    read_logs(&stock, &place, &mut served, |both| &mut both.stock);
-    read_logs(&ours, &place, &mut served, |both| &mut both.ours);
+    read_logs(&stock, &batch, &mut served, |both| &mut both.stock);
+    read_logs(&ours, &batch, &mut served, |both| &mut both.ours);
     taken.extend(served.into_iter().map(|(name, outcomes)| (name, Taken::Served(outcomes))));
     taken
 }
 
 /// A configuration that one of the servers refuses, with their messages.
-fn refusal(variant: &Variant, accepted: &[&Configuration], place: &Place) -> Option<(String, Taken)> {
+fn refusal(variant: &Variant, accepted: &[&Configuration], batch: &BatchFolder) -> Option<(String, Taken)> {
     let check = |which: &Variant| {
-        let configuration = |site: &Site<'_>| main_server(which, variant, accepted, place, site);
+        let configuration = |site: &Site<'_>| main_server(which, variant, accepted, batch, site);
         httpd::check(&Setup { mpm: which.mpm, load: load(which, variant), ports: 0, configuration: &configuration })
     };
     let (stock, ours) = thread::scope(|scope| {
@@ -95,25 +95,25 @@ fn refusal(variant: &Variant, accepted: &[&Configuration], place: &Place) -> Opt
         return None;
     }
     let text = if stock.0 == Some(0) { &ours.1 } else { &stock.1 };
-    let named = accepted.iter().find(|it| text.contains(&place.conf(it).display().to_string()));
+    let named = accepted.iter().find(|it| text.contains(&batch.conf(it).display().to_string()));
     let Some(refused) = named.or(accepted.first().filter(|_| accepted.len() == 1)) else {
         // Some refusals name no file.
         let (front, back) = accepted.split_at(accepted.len() / 2);
         let mut halves = [front, back].into_iter().filter(|half| !half.is_empty());
-        let found = halves.find_map(|half| refusal(variant, half, place));
+        let found = halves.find_map(|half| refusal(variant, half, batch));
         return Some(found.unwrap_or_else(|| panic!("refused only together: stock {stock:?}, ours {ours:?}")));
     };
-    let without_place = |(status, text): Said| (status, place.take_out(&refused.name, &text));
-    Some((refused.name.clone(), Taken::Refused { stock: without_place(stock), ours: without_place(ours) }))
+    let without_folder = |(status, text): Said| (status, batch.take_out(&refused.name, &text));
+    Some((refused.name.clone(), Taken::Refused { stock: without_folder(stock), ours: without_folder(ours) }))
 }
 
 fn load(which: &Variant, beside: &Variant) -> String {
     which.load() + &if speaks_http2(beside) { Installation::get().load(&["http2"]) } else { String::new() }
 }
 
-fn start(which: &Variant, beside: &Variant, accepted: &[&Configuration], place: &Place) -> Httpd {
-    let configuration = |site: &Site<'_>| main_server(which, beside, accepted, place, site);
-    let ports = place.ports();
+fn start(which: &Variant, beside: &Variant, accepted: &[&Configuration], batch: &BatchFolder) -> Httpd {
+    let configuration = |site: &Site<'_>| main_server(which, beside, accepted, batch, site);
+    let ports = batch.ports();
     Httpd::start(&Setup { mpm: which.mpm, load: load(which, beside), ports, configuration: &configuration })
 }
 
@@ -121,7 +121,7 @@ fn main_server(
     which: &Variant,
     beside: &Variant,
     accepted: &[&Configuration],
-    place: &Place,
+    batch: &BatchFolder,
     site: &Site<'_>,
 ) -> String {
     let folder = site.folder.display();
@@ -135,8 +135,8 @@ fn main_server(
          <Directory />\nAllowOverride None\n</Directory>\n{protocols}{}{}",
         which.log_level(),
         log::FORMAT,
-        ports_defined(site.ports, place.ports()),
-        place.includes(accepted)
+        ports_defined(site.ports, batch.ports()),
+        batch.includes(accepted)
     )
 }
 
@@ -157,14 +157,14 @@ fn wait_for_the_log(server: &Httpd) {
 type Served = HashMap<String, HashMap<usize, Both>>;
 
 /// Each talk goes to one server, then to the other, so that both see the same files.
-fn serve(accepted: &[&Configuration], place: &Place, backend: &Backend, stock: &Httpd, ours: &Httpd) -> Served {
+fn serve(accepted: &[&Configuration], batch: &BatchFolder, backend: &Backend, stock: &Httpd, ours: &Httpd) -> Served {
     let served = Mutex::new(Served::new());
     let next = AtomicUsize::new(0);
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
                 while let Some(configuration) = accepted.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let outcomes = ask_both(configuration, place, backend, stock, ours);
+                    let outcomes = ask_both(configuration, batch, backend, stock, ours);
                     served.lock().unwrap().insert(configuration.name.clone(), outcomes);
                 }
             });
@@ -175,32 +175,32 @@ fn serve(accepted: &[&Configuration], place: &Place, backend: &Backend, stock: &
 
 fn ask_both(
     configuration: &Configuration,
-    place: &Place,
+    batch: &BatchFolder,
     backend: &Backend,
     stock: &Httpd,
     ours: &Httpd,
 ) -> HashMap<usize, Both> {
     let mut outcomes = HashMap::from([(OUTSIDE, Both::default())]);
-    let port = place.port(configuration);
+    let port = batch.port(configuration);
     let name = configuration.name.as_str();
     let target = |server: &Httpd| Target { name, port: server.ports()[port], backend: backend.port() };
     let (stock_target, our_target) = (target(stock), target(ours));
     for talk in &configuration.talks {
         if let Some(edit) = &talk.edit {
-            place.edit(name, edit);
+            batch.edit(name, edit);
         }
         let answers = stock_target.hold(talk).into_iter().zip(our_target.hold(talk));
         for (ask, (by_stock, by_ours)) in talk.asks.iter().zip(answers) {
-            let stock = outcome(by_stock, name, stock, place);
-            let ours = outcome(by_ours, name, ours, place);
+            let stock = outcome(by_stock, name, stock, batch);
+            let ours = outcome(by_ours, name, ours, batch);
             outcomes.insert(ask.number, Both { stock, ours });
         }
     }
     outcomes
 }
 
-fn outcome(answered: Answered, name: &str, server: &Httpd, place: &Place) -> Outcome {
-    let text = |text: &str| without_ports(&place.take_out(name, text), server);
+fn outcome(answered: Answered, name: &str, server: &Httpd, batch: &BatchFolder) -> Outcome {
+    let text = |text: &str| without_ports(&batch.take_out(name, text), server);
     match answered {
         Ok(answer) => Outcome {
             status: answer.status,
@@ -245,16 +245,16 @@ fn without_quoted(text: &str, field: &str) -> String {
     parts.fold(first, |text, part| format!("{text}{field}…{}", &part[part.find('"').unwrap_or(0)..]))
 }
 
-fn read_logs(server: &Httpd, place: &Place, served: &mut Served, side: impl Fn(&mut Both) -> &mut Outcome) {
+fn read_logs(server: &Httpd, batch: &BatchFolder, served: &mut Served, side: impl Fn(&mut Both) -> &mut Outcome) {
     let accessed = fs::read(server.folder().join("access.log")).unwrap();
     for line in String::from_utf8_lossy(&accessed).lines() {
         let Some((tag, rest)) = line.split_once('|') else { continue };
         if let Some((name, both)) = by_tag(served, tag) {
-            side(both).accessed.push(without_ports(&place.take_out(&name, rest), server));
+            side(both).accessed.push(without_ports(&batch.take_out(&name, rest), server));
         }
     }
     let server_folder = server.folder().display().to_string();
-    let folder = format!("{}/", place.path().display());
+    let folder = format!("{}/", batch.path().display());
     for mut line in log::parse(&server.error_log()) {
         if line.tag == "-" {
             // It belongs to the configuration whose folder it names.
@@ -262,7 +262,7 @@ fn read_logs(server: &Httpd, place: &Place, served: &mut Served, side: impl Fn(&
             line.tag = tag(rest.split('/').next().unwrap_or_default(), OUTSIDE);
         }
         if let Some((name, both)) = by_tag(served, &line.tag) {
-            let text = place.take_out(&name, &line.text.replace(&server_folder, "@SERVER@"));
+            let text = batch.take_out(&name, &line.text.replace(&server_folder, "@SERVER@"));
             line.text = without_ports(&text, server);
             line.tag = String::new();
             side(both).logged.push(line);

@@ -2,12 +2,12 @@
 //! answers.
 
 pub(crate) mod batch;
+pub(crate) mod batch_folder;
 pub(crate) mod configurations;
 pub(crate) mod files;
 pub(crate) mod intended;
 pub(crate) mod judge;
 pub(crate) mod model;
-pub(crate) mod place;
 pub(crate) mod random;
 pub(crate) mod report;
 pub(crate) mod requests;

@@ -20,7 +20,7 @@ pub(crate) const HOUSES: &[House] = &[
             &["main"],
             &["check", "explain", "status", "verify"],
             &["arguments", "server"],
-            &["finding", "outcome", "terminal", "text"],
+            &["finding", "terminal", "text"],
         ],
     },
     House {

@@ -12,15 +12,16 @@ mod roles;
 mod spelling;
 mod timing;
 
+use std::process::ExitCode;
+
 use esauth_engine::{LineRules, Listing};
 
 use self::findings::{Findings, checked};
 use self::lines::{File, NamedFile};
 use self::names::Names;
 use crate::arguments::{CheckOptions, Generation};
-use crate::outcome::Outcome;
 
-pub(crate) fn run(options: &CheckOptions) -> Result<Outcome, String> {
+pub(crate) fn run(options: &CheckOptions) -> Result<ExitCode, String> {
     let mut timer = timing::Timer::start();
     let rules = match options.httpd {
         Generation::V22 => LineRules::Httpd22,
@@ -58,5 +59,5 @@ pub(crate) fn run(options: &CheckOptions) -> Result<Outcome, String> {
     }
     report::print(&files, options)?;
     let is_clean = files.iter().all(|file| file.counts.is_empty());
-    Ok(if is_clean { Outcome::Good } else { Outcome::Bad })
+    Ok(if is_clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -5,11 +5,11 @@ mod view;
 
 use std::fmt::Write as _;
 use std::io::IsTerminal;
+use std::process::ExitCode;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::arguments::StatusOptions;
-use crate::outcome::Outcome;
 use crate::server::http::Client;
 use crate::server::secrets::Credentials;
 use crate::server::target::Target;
@@ -24,7 +24,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// Moves to the upper left corner and clears everything below.
 const ANEW: &str = "\x1b[H\x1b[J";
 
-pub(crate) fn run(options: &StatusOptions) -> Result<Outcome, String> {
+pub(crate) fn run(options: &StatusOptions) -> Result<ExitCode, String> {
     let dialler = Dialler::new(&options.access)?;
     let server = Server::reach(options, &dialler)?;
     let first = server.page()?;
@@ -35,7 +35,7 @@ pub(crate) fn run(options: &StatusOptions) -> Result<Outcome, String> {
     } else {
         watch(&options.url, &server, first)?;
     }
-    Ok(Outcome::Good)
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Runs until interrupted, or until the server stops answering.

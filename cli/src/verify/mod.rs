@@ -7,8 +7,9 @@ mod exposure;
 mod hello;
 mod report;
 
+use std::process::ExitCode;
+
 use crate::arguments::VerifyOptions;
-use crate::outcome::Outcome;
 use crate::server::http::Client;
 use crate::server::secrets::Credentials;
 use crate::server::target::Target;
@@ -16,7 +17,7 @@ use crate::server::tls::{Dialler, Trust};
 
 use report::{Check, Id, Report};
 
-pub(crate) fn run(options: &VerifyOptions) -> Result<Outcome, String> {
+pub(crate) fn run(options: &VerifyOptions) -> Result<ExitCode, String> {
     let access = &options.access;
     let target = Target::parse(&options.url, access.connect)?;
     let trust = Trust::load(access.ca.as_deref())?;

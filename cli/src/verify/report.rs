@@ -1,10 +1,10 @@
 //! The checklist.
 
 use std::fmt::Write;
+use std::process::ExitCode;
 
 use serde::Serialize;
 
-use crate::outcome::Outcome;
 use crate::terminal::{self, bad, faint, good, strong};
 
 /// The checks. Their names are part of the interface.
@@ -166,7 +166,7 @@ impl Report {
         }
     }
 
-    pub(super) fn print(mut self, json: bool) -> Result<Outcome, String> {
+    pub(super) fn print(mut self, json: bool) -> Result<ExitCode, String> {
         let place = |check: &Check| Id::ALL.iter().position(|&id| id == check.id);
         self.checks.sort_by_key(place);
         if json {
@@ -177,7 +177,7 @@ impl Report {
             let _ = self.write(&mut text);
             terminal::print(&text)?;
         }
-        Ok(if self.passed { Outcome::Good } else { Outcome::Bad })
+        Ok(if self.passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
     fn write(&self, text: &mut String) -> std::fmt::Result {

@@ -143,9 +143,9 @@ impl Parse for Groups {
 fn starts_of_members(memberships: &[u64], members: usize) -> Result<Box<[u32]>, ReadError> {
     let mut starts = Vec::new();
     starts.try_reserve_exact(members + 1)?;
-    for (place, pair) in memberships.iter().enumerate() {
+    for (index, pair) in memberships.iter().enumerate() {
         if starts.len() as u64 == pair >> 32 {
-            starts.push(place as u32);
+            starts.push(index as u32);
         }
     }
     starts.push(memberships.len() as u32);
@@ -197,10 +197,10 @@ impl Names {
         numbers.try_reserve(1, |&number| hash_at(offsets[number as usize])).map_err(|_| ReadError::NO_MEMORY)?;
         let known = |&number: &u32| same(offsets[number as usize], offset);
         Ok(match numbers.entry(hash, known, |&number| hash_at(offsets[number as usize])) {
-            Entry::Occupied(place) => *place.get(),
-            Entry::Vacant(place) => {
+            Entry::Occupied(entry) => *entry.get(),
+            Entry::Vacant(entry) => {
                 let number = offsets.len() as u32;
-                place.insert(number);
+                entry.insert(number);
                 offsets.push(offset);
                 number
             }

@@ -75,7 +75,7 @@ pub struct Source<T> {
 #[derive(Default)]
 struct Reader {
     /// Watch on the file's name in its folder.
-    place: Option<Watch>,
+    path_watch: Option<Watch>,
     /// Number of files put there, up to and including the watched one.
     arrivals: u64,
     watched: Option<WatchedFile>,
@@ -399,7 +399,7 @@ impl<T> Drop for Source<T> {
     fn drop(&mut self) {
         let reader = self.reader.get_mut().unwrap_or_else(PoisonError::into_inner);
         reader.stop_watching(&self.watcher);
-        reader.stop_watching_place(&self.watcher);
+        reader.stop_watching_path(&self.watcher);
     }
 }
 
@@ -481,7 +481,7 @@ impl Reader {
         match watcher.watch(path) {
             Ok(watch) => {
                 self.unwatchable = false;
-                self.watch_place(path, &watch, watcher);
+                self.watch_path(path, &watch, watcher);
                 self.watched = Some(WatchedFile { identity: *identity, watch, read_at: None });
             }
             // It is gone already, which the next check will find.
@@ -500,22 +500,22 @@ impl Reader {
 
     /// Watches the folder of the file of `watch`. If the file arrived there after another one was read, its activity
     /// since then is known. (If the folder cannot be watched, nothing is reported.)
-    fn watch_place(&mut self, path: &CStr, watch: &Watch, watcher: &Watcher) {
+    fn watch_path(&mut self, path: &CStr, watch: &Watch, watcher: &Watcher) {
         let (folder, name) = folder_and_name(path);
-        let Ok(place) = watcher.watch_name(&folder, name) else { return self.stop_watching_place(watcher) };
-        let arrivals = watcher.activity(&place).map_or(0, |activity| activity.arrivals);
-        if self.place.as_ref() == Some(&place) && self.arrivals < arrivals {
-            watcher.add_history(watch, &place);
+        let Ok(path_watch) = watcher.watch_name(&folder, name) else { return self.stop_watching_path(watcher) };
+        let arrivals = watcher.activity(&path_watch).map_or(0, |activity| activity.arrivals);
+        if self.path_watch.as_ref() == Some(&path_watch) && self.arrivals < arrivals {
+            watcher.add_history(watch, &path_watch);
         }
         self.arrivals = arrivals;
         // Released only now, so that watches that are already there stay.
-        self.stop_watching_place(watcher);
-        self.place = Some(place);
+        self.stop_watching_path(watcher);
+        self.path_watch = Some(path_watch);
     }
 
-    fn stop_watching_place(&mut self, watcher: &Watcher) {
-        if let Some(place) = self.place.take() {
-            watcher.unwatch(place);
+    fn stop_watching_path(&mut self, watcher: &Watcher) {
+        if let Some(path_watch) = self.path_watch.take() {
+            watcher.unwatch(path_watch);
         }
     }
 

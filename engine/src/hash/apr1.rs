@@ -68,8 +68,8 @@ fn encode(state: &[u8; 16]) -> [u8; 22] {
     const TRIPLES: [[usize; 3]; 5] = [[0, 6, 12], [1, 7, 13], [2, 8, 14], [3, 9, 15], [4, 10, 5]];
     let mut encoded = [0; 22];
     let mut put = |at: usize, count: usize, mut bits: u32| {
-        for place in &mut encoded[at..at + count] {
-            *place = crypt64::ALPHABET[(bits & 0x3f) as usize];
+        for character in &mut encoded[at..at + count] {
+            *character = crypt64::ALPHABET[(bits & 0x3f) as usize];
             bits >>= 6;
         }
     };

@@ -79,9 +79,9 @@ mod tests {
 
     #[test]
     fn spare_bits_in_the_salt_or_hash_are_a_mismatch() {
-        for place in [super::SALT_ENDS - 1, super::HASH_ENDS - 1] {
+        for index in [super::SALT_ENDS - 1, super::HASH_ENDS - 1] {
             let mut altered = OF_72.to_vec();
-            altered[place] += 1;
+            altered[index] += 1;
             assert!(!verify(&[b'x'; 72], &altered), "{}", String::from_utf8_lossy(&altered));
         }
     }

@@ -33,8 +33,8 @@ mod tests {
     #[test]
     fn a_character_has_the_value_of_its_place_in_the_alphabet() {
         for byte in 0..=u8::MAX {
-            let place = ALPHABET.iter().position(|&character| character == byte);
-            assert_eq!(value(byte).map(usize::from), place, "{byte:#x}");
+            let index = ALPHABET.iter().position(|&character| character == byte);
+            assert_eq!(value(byte).map(usize::from), index, "{byte:#x}");
         }
     }
 }

@@ -31,6 +31,13 @@ pub fn describe(stored: &[u8]) -> Description<'_> {
     Description { family, cost: parts.unwrap_or(""), usable: parts.is_some() }
 }
 
+impl Family {
+    /// The family that a stored hash looks like.
+    pub fn of(stored: &[u8]) -> Family {
+        describe(stored).family
+    }
+}
+
 /// The family, and the cost if the text has the form of the family's hashes.
 fn parse(text: &str) -> (Family, Option<&str>) {
     type Form = fn(&str) -> Option<&str>;

@@ -1,7 +1,5 @@
 //! The families of password hashes.
 
-use super::describe;
-
 /// A family of password hashes, and what stands where a hash should.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Family {
@@ -60,11 +58,6 @@ impl Family {
         Family::Des,
         Family::Unknown,
     ];
-
-    /// The family that a stored hash looks like one of.
-    pub fn of(stored: &[u8]) -> Family {
-        describe(stored).family
-    }
 
     /// The one of [`Family::COUNTED`] that a hash of this family is counted as.
     pub const fn counted_as(self) -> Family {

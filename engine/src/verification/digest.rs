@@ -90,7 +90,7 @@ impl Digest {
     }
 
     /// A number that the digest's other bits do not depend on: the position in a table.
-    pub(super) fn place(&self) -> u64 {
+    pub(super) fn index(&self) -> u64 {
         self.0[0]
     }
 
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn nothing_of_a_password_is_left_on_the_stack() {
         for length in [32, SHORT - 40, SHORT, 1100] {
-            let secret: Vec<u8> = (0..length).map(|place| 0x80 | (place % 101) as u8).collect();
+            let secret: Vec<u8> = (0..length).map(|index| 0x80 | (index % 101) as u8).collect();
             let parts = [b"hash", &secret[..]];
             black_box(if length < SHORT { Digest::of_short(&KEY, parts) } else { Digest::of_long(&KEY, parts) });
             assert!(is_below(&secret), "the test sees what is left of {length} bytes");

@@ -9,7 +9,7 @@
 //!   neighbour at the same address who knows the new one.
 //!
 //! **Looks.** During a lockout, passwords remembered as right still pass, so that a logged-in program goes on. Each
-//! request of the pair therefore tells a guesser something, and only [`LOOKS`] of them a second are examined. The
+//! request of the pair therefore tells a guesser something, and only [`EXAMINED`] of them a second are examined. The
 //! others are refused unseen.
 //!
 //! **Bounds.** The table has a fixed size. When the two buckets of a pair are full, the entry with the fewest failures
@@ -30,7 +30,7 @@ const BUCKETS: usize = if cfg!(loom) { 1 } else { 8192 };
 
 /// Requests of a locked-out pair that are examined in a second: more than a program and a guesser together usually
 /// send, and no more than hashing would let a guesser try.
-const LOOKS: u64 = 40;
+const EXAMINED: u64 = 40;
 
 /// The limit that locks a client network out of a user's account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +80,7 @@ struct Entry {
     /// How often `last` was found wrong. 0: it is still being hashed.
     repeats: Count,
     /// Requests examined in the current second of a lockout.
-    looks: Count,
+    examined: Count,
 }
 
 /// A credential presented by a pair, with access to its counts.
@@ -116,22 +116,22 @@ impl Lockouts {
     }
 
     /// The entries that a pair may use: those of two buckets, which are practically never both crowded by chance.
-    fn places(&self, pair: &Digest) -> impl Iterator<Item = &Entry> {
+    fn candidates(&self, pair: &Digest) -> impl Iterator<Item = &Entry> {
         let bucket = |word: u64| &self.buckets[(word % BUCKETS as u64) as usize];
         bucket(pair.0[0]).iter().chain(bucket(pair.0[1]))
     }
 
     fn find(&self, pair: &Digest) -> Option<&Entry> {
-        self.places(pair).find(|entry| entry.is_of(pair))
+        self.candidates(pair).find(|entry| entry.is_of(pair))
     }
 
     /// The pair's entry; if it has none, a new one that evicts the least valuable.
     fn find_or_make(&self, pair: &Digest, limit: MaxFailures, now: u64) -> Option<&Entry> {
         self.find(pair).or_else(|| {
-            let entry = self.places(pair).min_by_key(|entry| entry.worth(limit, now))?;
+            let entry = self.candidates(pair).min_by_key(|entry| entry.worth(limit, now))?;
             entry.clear();
-            for (place, word) in entry.pair.iter().zip(pair.0) {
-                place.store(word, Ordering::Release);
+            for (stored, word) in entry.pair.iter().zip(pair.0) {
+                stored.store(word, Ordering::Release);
             }
             Some(entry)
         })
@@ -141,17 +141,17 @@ impl Lockouts {
 impl Attempt<'_> {
     /// The lockout that refuses this attempt at time `now`, in milliseconds, whatever it presents: the pair is locked
     /// out, and enough of its requests have been examined in this second. Counts this one.
-    pub(super) fn refusal_unseen(&self, now: u64) -> Option<Lockout> {
+    pub(super) fn refusal_unexamined(&self, now: u64) -> Option<Lockout> {
         let Some(_guard) = self.lockouts.lock() else { return Some(UNKNOWN) };
         let entry = self.lockouts.find(&self.pair)?;
         if !entry.failures.is_full(self.limit, now) {
             return None;
         }
-        let looks = entry.looks.number(now);
-        if looks >= LOOKS {
+        let examined = entry.examined.number(now);
+        if examined >= EXAMINED {
             return Some(lockout(Scope::User, &entry.failures, now));
         }
-        entry.looks.set(looks + 1, if looks == 0 { now + 1000 } else { entry.looks.ends() });
+        entry.examined.set(examined + 1, if examined == 0 { now + 1000 } else { entry.examined.ends() });
         None
     }
 
@@ -207,7 +207,7 @@ impl Attempt<'_> {
 
 impl Entry {
     fn is_of(&self, pair: &Digest) -> bool {
-        self.pair.iter().zip(pair.0).all(|(place, word)| place.load(Ordering::Relaxed) == word)
+        self.pair.iter().zip(pair.0).all(|(stored, word)| stored.load(Ordering::Relaxed) == word)
     }
 
     fn refusal(&self, attempt: &Attempt<'_>, now: u64) -> Option<Lockout> {
@@ -224,12 +224,12 @@ impl Entry {
     /// True if the attempt's credential is the one counted last, and the count has not expired.
     fn was_last(&self, attempt: &Attempt<'_>, now: u64) -> bool {
         let counts = self.failures.number(now) > 0 || self.repeats.number(now) > 0;
-        counts && self.last.load(Ordering::Relaxed) == attempt.credential.place()
+        counts && self.last.load(Ordering::Relaxed) == attempt.credential.index()
     }
 
     fn set_last(&self, attempt: &Attempt<'_>) {
         self.repeats.clear();
-        self.last.store(attempt.credential.place(), Ordering::Release);
+        self.last.store(attempt.credential.index(), Ordering::Release);
     }
 
     /// The lockout of the pair if it begins now; `None` if it was reported before.
@@ -245,7 +245,7 @@ impl Entry {
     fn clear(&self) {
         self.failures.clear();
         self.repeats.clear();
-        self.looks.clear();
+        self.examined.clear();
         self.last.store(0, Ordering::Release);
     }
 
@@ -437,13 +437,13 @@ mod tests {
     fn during_a_lockout_a_bounded_number_of_requests_is_looked_at_in_a_second() {
         let table = lockouts();
         let looked_at =
-            |now| (0..200).filter(|_| attempt(table, "alice", "x").refusal_unseen(now).is_none()).count() as u64;
+            |now| (0..200).filter(|_| attempt(table, "alice", "x").refusal_unexamined(now).is_none()).count() as u64;
         assert_eq!((looked_at(BEGIN), table.are_any(BEGIN)), (200, false));
         assert!((0..3).all(|number| guess(attempt(table, "alice", &number.to_string()), BEGIN).is_ok()));
         assert!(table.are_any(BEGIN) && !table.are_any(BEGIN + 10_000));
-        assert_eq!([BEGIN, BEGIN + 999, BEGIN + 1000, BEGIN + 1999].map(looked_at), [LOOKS, 0, LOOKS, 0]);
-        assert_eq!(attempt(table, "alice", "x").refusal_unseen(BEGIN + 1999), Some(user_lockout(9)));
-        assert_eq!(attempt(table, "bob", "x").refusal_unseen(BEGIN), None);
+        assert_eq!([BEGIN, BEGIN + 999, BEGIN + 1000, BEGIN + 1999].map(looked_at), [EXAMINED, 0, EXAMINED, 0]);
+        assert_eq!(attempt(table, "alice", "x").refusal_unexamined(BEGIN + 1999), Some(user_lockout(9)));
+        assert_eq!(attempt(table, "bob", "x").refusal_unexamined(BEGIN), None);
         assert_eq!(looked_at(BEGIN + 10_000), 200, "the lockout has ended");
     }
 
@@ -501,7 +501,7 @@ mod model {
             told: AtomicU64::new(0),
             last: AtomicU64::new(0),
             repeats: Count::default(),
-            looks: Count::default(),
+            examined: Count::default(),
         };
         let bucket = || std::array::from_fn(|_| entry());
         Lockouts {

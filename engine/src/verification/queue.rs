@@ -412,8 +412,8 @@ struct Load {
 impl Ticket {
     fn fill(&self, request: &Request, came: u64) {
         let digest = request.digest.map_or([0; 3], |digest| digest.0);
-        for (place, word) in self.digest.iter().zip(digest) {
-            place.store(word, Ordering::Relaxed);
+        for (stored, word) in self.digest.iter().zip(digest) {
+            stored.store(word, Ordering::Relaxed);
         }
         self.network.store(request.network, Ordering::Relaxed);
         self.account.store(request.account, Ordering::Relaxed);

@@ -69,7 +69,7 @@ impl Verifier {
         }
         let recalled = self.has_granted(grant, presented) && grant.look.at(path) == Ok(grant.file);
         if recalled {
-            self.counters().count_look(counters::Look::Grant);
+            self.counters().count_lookup(counters::Lookup::Grant);
         }
         recalled
     }
@@ -116,16 +116,16 @@ mod tests {
     const HERE: Presented<'_> = Presented { text: b"Basic YWxpY2U6c2VjcmV0", client: b"192.0.2.1" };
 
     /// A password file, and a source of it.
-    struct Place(tempfile::TempDir, Source<Passwords>);
+    struct UsersFile(tempfile::TempDir, Source<Passwords>);
 
-    impl Place {
-        fn new() -> Place {
+    impl UsersFile {
+        fn new() -> UsersFile {
             let folder = tempfile::tempdir().unwrap();
             fs::write(folder.path().join("users"), "alice:x\n").unwrap();
             let path = CString::new(folder.path().join("users").as_os_str().as_bytes()).unwrap();
             // A file written just now is not relied on: it could be written again within the same clock tick.
             thread::sleep(Duration::from_millis(50));
-            Place(folder, Source::new(&path, LineRules::Httpd24, Arc::default()))
+            UsersFile(folder, Source::new(&path, LineRules::Httpd24, Arc::default()))
         }
 
         fn path(&self) -> PathBuf {
@@ -155,26 +155,26 @@ mod tests {
 
     #[test]
     fn the_same_text_is_recalled_and_no_other() {
-        let (place, cache) = (Place::new(), cache(64, None));
-        assert!(place.recalls(&cache, &HERE, &HERE));
+        let (file, cache) = (UsersFile::new(), cache(64, None));
+        assert!(file.recalls(&cache, &HERE, &HERE));
         for text in [&b"Basic YWxpY2U6c2VjcmV1"[..], b"Basic YWxpY2U6c2VjcmV", b"Basic YWxpY2U6c2VjcmV0=", b""] {
-            assert!(!place.recalls(&cache, &HERE, &Presented { text, ..HERE }));
+            assert!(!file.recalls(&cache, &HERE, &Presented { text, ..HERE }));
         }
     }
 
     #[test]
     fn where_clients_are_locked_out_a_grant_is_for_one_address() {
-        let (place, elsewhere) = (Place::new(), Presented { client: b"192.0.2.2", ..HERE });
-        assert!(place.recalls(&cache(64, None), &HERE, &elsewhere));
+        let (file, elsewhere) = (UsersFile::new(), Presented { client: b"192.0.2.2", ..HERE });
+        assert!(file.recalls(&cache(64, None), &HERE, &elsewhere));
         let strict = cache(64, Some(MaxFailures { failures: 3, seconds: 60 }));
-        assert!(!place.recalls(&strict, &HERE, &elsewhere));
+        assert!(!file.recalls(&strict, &HERE, &elsewhere));
         let moved = Presented { text: b"1Basic YWxpY2U6c2VjcmV0", client: b"192.0.2." };
-        assert!(!place.recalls(&strict, &HERE, &moved));
+        assert!(!file.recalls(&strict, &HERE, &moved));
     }
 
     #[test]
     fn a_changed_or_removed_file_ends_it_at_once() {
-        let (place, cache) = (Place::new(), cache(64, None));
+        let (file, cache) = (UsersFile::new(), cache(64, None));
         type Change = fn(&PathBuf);
         let changes: [Change; 3] = [
             |path| fs::write(path, "alice:y\n").unwrap(),
@@ -185,39 +185,39 @@ mod tests {
             |path| fs::remove_file(path).unwrap(),
         ];
         for change in changes {
-            assert!(place.recalls(&cache, &HERE, &HERE));
-            let grant = cache.grant(&HERE, &place.snapshot()).unwrap();
-            change(&place.path());
-            assert!(!cache.recalls(&grant, &HERE, place.1.path()));
-            if place.path().exists() {
-                place.snapshot();
+            assert!(file.recalls(&cache, &HERE, &HERE));
+            let grant = cache.grant(&HERE, &file.snapshot()).unwrap();
+            change(&file.path());
+            assert!(!cache.recalls(&grant, &HERE, file.1.path()));
+            if file.path().exists() {
+                file.snapshot();
                 thread::sleep(Duration::from_millis(50));
             }
-            assert!(!cache.recalls(&grant, &HERE, place.1.path()));
+            assert!(!cache.recalls(&grant, &HERE, file.1.path()));
         }
     }
 
     #[test]
     fn it_ends_with_the_second() {
-        let (place, cache) = (Place::new(), cache(64, None));
-        assert!(place.recalls(&cache, &HERE, &HERE));
-        let grant = cache.grant(&HERE, &place.snapshot()).unwrap();
+        let (file, cache) = (UsersFile::new(), cache(64, None));
+        assert!(file.recalls(&cache, &HERE, &HERE));
+        let grant = cache.grant(&HERE, &file.snapshot()).unwrap();
         thread::sleep(Duration::from_secs(1));
-        assert!(!cache.recalls(&grant, &HERE, place.1.path()));
+        assert!(!cache.recalls(&grant, &HERE, file.1.path()));
     }
 
     #[test]
     fn another_file_or_server_recalls_nothing() {
-        let [place, other] = [Place::new(), Place::new()];
+        let [file, other] = [UsersFile::new(), UsersFile::new()];
         let [cache, restarted] = [cache(64, None), cache(64, None)];
-        assert!(place.recalls(&cache, &HERE, &HERE));
-        let grant = cache.grant(&HERE, &place.snapshot()).unwrap();
+        assert!(file.recalls(&cache, &HERE, &HERE));
+        let grant = cache.grant(&HERE, &file.snapshot()).unwrap();
         assert!(!cache.recalls(&grant, &HERE, other.1.path()));
-        assert!(!restarted.recalls(&grant, &HERE, place.1.path()));
+        assert!(!restarted.recalls(&grant, &HERE, file.1.path()));
     }
 
     #[test]
     fn where_nothing_is_to_be_remembered_nothing_is() {
-        assert!(cache(0, None).grant(&HERE, &Place::new().snapshot()).is_none());
+        assert!(cache(0, None).grant(&HERE, &UsersFile::new().snapshot()).is_none());
     }
 }

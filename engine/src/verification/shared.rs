@@ -24,7 +24,7 @@ use crate::counters::Counters;
 /// version.
 const LAYOUT: u64 = {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    let places = [
+    let layout = [
         size_of::<Header>(),
         offset_of!(Header, keys),
         offset_of!(Header, queue),
@@ -34,8 +34,8 @@ const LAYOUT: u64 = {
         WAYS,
     ];
     let mut index = 0;
-    while index < places.len() {
-        hash = (hash ^ places[index] as u64).wrapping_mul(0x0100_0000_01b3);
+    while index < layout.len() {
+        hash = (hash ^ layout[index] as u64).wrapping_mul(0x0100_0000_01b3);
         index += 1;
     }
     let version = env!("CARGO_PKG_VERSION").as_bytes();
@@ -231,10 +231,10 @@ fn size_of_memory(grants: usize, denials: usize) -> Option<usize> {
     buckets.checked_mul(size_of::<[Entry; WAYS]>())?.checked_add(size_of::<Header>())
 }
 
-fn fill_with_random(mut place: &mut [u8]) -> io::Result<()> {
-    while !place.is_empty() {
-        let filled = getrandom(&mut *place, GetRandomFlags::empty())?;
-        place = &mut place[filled..];
+fn fill_with_random(mut buffer: &mut [u8]) -> io::Result<()> {
+    while !buffer.is_empty() {
+        let filled = getrandom(&mut *buffer, GetRandomFlags::empty())?;
+        buffer = &mut buffer[filled..];
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! A table of digests in memory shared by many processes, read without locks.
 //!
-//! Entries are in buckets of [`WAYS`]; a digest's place selects its bucket. Every word is atomic, so a reader may meet
+//! Entries are in buckets of [`WAYS`]; a digest's index selects its bucket. Every word is atomic, so a reader may meet
 //! an entry that another process is writing, or was killed while writing. That is harmless by construction:
 //!
 //! * An entry says only "this digest has this table's verdict until then". A reader believes it only if all 192 bits
@@ -100,7 +100,7 @@ impl<'t> Table<'t> {
 
     fn bucket(&self, digest: &Digest) -> Option<&'t [Entry; WAYS]> {
         let count = self.buckets.len() as u64;
-        let index = digest.place().checked_rem(count)?;
+        let index = digest.index().checked_rem(count)?;
         self.buckets.get(index as usize)
     }
 }
@@ -119,8 +119,8 @@ impl Entry {
     fn write(&self, digest: &Digest, end: u64) {
         self.meta.store(0, Ordering::Relaxed);
         fence(Ordering::Release);
-        for (place, word) in self.digest.iter().zip(digest.0) {
-            place.store(word, Ordering::Relaxed);
+        for (stored, word) in self.digest.iter().zip(digest.0) {
+            stored.store(word, Ordering::Relaxed);
         }
         self.meta.store(end << 1, Ordering::Release);
     }

@@ -116,7 +116,7 @@ fn a_flood_of_wrong_passwords_evicts_no_grant() {
 }
 
 #[test]
-fn looks_hashes_and_waits_add_up_to_the_credentials_judged() {
+fn lookups_hashes_and_waits_add_up_to_the_credentials_judged() {
     let cache = cache(64, 3600);
     for password in ["secret", "wrong", "secret", "wrong", "secret", "wrong", "secret", "secret"] {
         cache.judge(&credential(password));
@@ -124,7 +124,7 @@ fn looks_hashes_and_waits_add_up_to_the_credentials_judged() {
     let sha = Credential { stored: b"{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=", ..credential("secret") };
     assert_eq!(judge(&cache, &sha), (Verdict::Granted, false));
     let counters = cache.counters();
-    assert_eq!([Look::Grant, Look::Denial, Look::Miss].map(|look| counters.looks(look)), [4, 2, 2]);
+    assert_eq!([Lookup::Grant, Lookup::Denial, Lookup::Miss].map(|lookup| counters.lookups(lookup)), [4, 2, 2]);
     assert_eq!([Family::Bcrypt, Family::Sha1, Family::Apr1].map(|family| counters.hashes(family)), [2, 1, 0]);
     assert!(counters.hash_times(Family::Bcrypt).sum > Duration::ZERO);
     assert_eq!([Waited::Slot, Waited::Shared].map(|ended| counters.waits(ended).count()), [2, 0]);

@@ -12,7 +12,7 @@ use super::queue::{Admission, Limits, Request, Slot};
 use super::shared::{Shared, Unprotected};
 use super::table::Table;
 use crate::clock::{monotonic_milliseconds, monotonic_seconds};
-use crate::counters::{Counters, FileCounters, FileKind, Look, PartUsage, Usage, Waited};
+use crate::counters::{Counters, FileCounters, FileKind, Lookup, PartUsage, Usage, Waited};
 use crate::hash::{self, Family};
 
 /// Settings of a verifier.
@@ -219,20 +219,20 @@ impl Verifier {
         let now = monotonic_milliseconds();
         if !credential.proven && self.settings.max_failures.is_some() && self.shared.lockouts().are_any(now) {
             let attempt = self.attempt(credential, digest);
-            if let Some(lockout) = attempt.and_then(|attempt| attempt.refusal_unseen(now)) {
+            if let Some(lockout) = attempt.and_then(|attempt| attempt.refusal_unexamined(now)) {
                 return Judgement::locked_out(lockout);
             }
         }
         let remembered = self.remembered(&digest);
         if remembered == Some(Verdict::Granted) {
-            self.counters().count_look(Look::Grant);
+            self.counters().count_lookup(Lookup::Grant);
             return Judgement::from_memory(Verdict::Granted);
         }
         let attempt = self.attempt(credential, digest);
         if let Some(lockout) = attempt.and_then(|attempt| attempt.refusal(now)) {
             return Judgement::locked_out(lockout);
         }
-        self.counters().count_look(if remembered.is_some() { Look::Denial } else { Look::Miss });
+        self.counters().count_lookup(if remembered.is_some() { Lookup::Denial } else { Lookup::Miss });
         match remembered {
             Some(verdict) => self.judge_by_memory(verdict, attempt),
             // Needs no slot.

@@ -11,7 +11,7 @@ use crate::action::{Action, Actions};
 use crate::decision::{Facts, Pass, Reason, Refusal};
 use crate::endpoints::Body;
 use crate::judge::Limits;
-use crate::names::{Expression, Verdict, clean};
+use crate::names::{Access, Expression, clean};
 use crate::rights::Rights;
 use bulk::Bulk;
 use gzip::Gzip;
@@ -154,8 +154,8 @@ impl Scope {
         let names = Expression::parse(text)?;
         facts.note(actions, names.texts());
         match names.judge(&self.rights, actions, false)? {
-            Verdict::Allowed => Ok(()),
-            Verdict::Narrowed(_) => Err(Refusal::new(Reason::Wildcard, "a body's names cannot be narrowed".into())),
+            Access::Whole => Ok(()),
+            Access::Narrowed(_) => Err(Refusal::new(Reason::Wildcard, "a body's names cannot be narrowed".into())),
         }
     }
 
@@ -172,8 +172,8 @@ impl Scope {
         let Some(names) = &self.names else { return Err(malformed("an item names no index, nor does the target")) };
         facts.note(actions, names.texts());
         match names.judge(&self.rights, actions, false)? {
-            Verdict::Allowed => Ok(()),
-            Verdict::Narrowed(_) => Err(Refusal::new(Reason::Wildcard, "these names cannot be narrowed".into())),
+            Access::Whole => Ok(()),
+            Access::Narrowed(_) => Err(Refusal::new(Reason::Wildcard, "these names cannot be narrowed".into())),
         }
     }
 }

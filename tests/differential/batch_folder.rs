@@ -14,7 +14,7 @@ use crate::harness::installation::{Installation, group_name};
 use crate::harness::md5;
 use crate::harness::scratch::Scratch;
 
-pub(crate) struct Place {
+pub(crate) struct BatchFolder {
     folder: Scratch,
     group: String,
     backend: u16,
@@ -22,23 +22,23 @@ pub(crate) struct Place {
     own_ports: HashMap<String, usize>,
 }
 
-impl Place {
+impl BatchFolder {
     pub(crate) fn write(configurations: &[Configuration], backend: &Backend) -> Self {
         let folder = Scratch::new();
         let probe = folder.write("probe", "").metadata().unwrap();
         let group = group_name(probe.gid()).expect("the group that owns new files has a name");
         let own = configurations.iter().filter(|configuration| configuration.own_port);
-        let own_ports = own.enumerate().map(|(place, configuration)| (configuration.name.clone(), 1 + place)).collect();
-        let place = Place { folder, group, backend: backend.port(), own_ports };
-        let dbm = place.folder.write("shared/users.dbm", users_dbm());
+        let own_ports = own.enumerate().map(|(index, configuration)| (configuration.name.clone(), 1 + index)).collect();
+        let batch = BatchFolder { folder, group, backend: backend.port(), own_ports };
+        let dbm = batch.folder.write("shared/users.dbm", users_dbm());
         fs::set_permissions(dbm, Permissions::from_mode(0o644)).unwrap();
         for configuration in configurations {
             let name = &configuration.name;
-            place.folder.write(&format!("{name}.conf"), place.configuration(configuration));
-            fs::create_dir_all(place.path().join(name).join("htdocs")).unwrap();
-            configuration.files.iter().for_each(|file| place.write_file(name, file));
+            batch.folder.write(&format!("{name}.conf"), batch.configuration(configuration));
+            fs::create_dir_all(batch.path().join(name).join("htdocs")).unwrap();
+            configuration.files.iter().for_each(|file| batch.write_file(name, file));
         }
-        place
+        batch
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -106,8 +106,8 @@ impl Place {
             // Times of files and folders appear in headers and listings; those of young ones not always in the same
             // way.
             let time = UNIX_EPOCH + Duration::from_secs(1_600_000_000);
-            for place in path.ancestors().take_while(|place| !place.ends_with(name)) {
-                fs::File::open(place).and_then(|opened| opened.set_modified(time)).unwrap();
+            for folder in path.ancestors().take_while(|folder| !folder.ends_with(name)) {
+                fs::File::open(folder).and_then(|opened| opened.set_modified(time)).unwrap();
             }
         }
     }
@@ -145,12 +145,12 @@ impl Place {
 
 /// `Define` lines for the ports of a server. One that is only checked has none.
 pub(crate) fn ports_defined(ports: &[u16], count: usize) -> String {
-    let port = |place: usize| ports.get(place).copied().unwrap_or(1 + place as u16);
-    (0..count).map(|place| format!("Define ESAUTH_PORT_{place} {}\n", port(place))).collect()
+    let port = |index: usize| ports.get(index).copied().unwrap_or(1 + index as u16);
+    (0..count).map(|index| format!("Define ESAUTH_PORT_{index} {}\n", port(index))).collect()
 }
 
-fn variable(place: usize) -> String {
-    format!("${{ESAUTH_PORT_{place}}}")
+fn variable(index: usize) -> String {
+    format!("${{ESAUTH_PORT_{index}}}")
 }
 
 /// A DBM of alice/dbmsecret and dana/dbmsecret.

@@ -1,7 +1,0 @@
-//! The result of a command, which determines its exit status.
-
-/// Whether all is well.
-pub(crate) enum Outcome {
-    Good,
-    Bad,
-}
