@@ -62,7 +62,7 @@ fn certificates_are_renewed_on_a_guarded_host() {
     let backend = Backend::start();
     let recipe = recipe("An open path for ACME");
     // The same beside the kind of section in the shipped virtual hosts.
-    let section = &recipe[recipe.find("<Location \"/\">").unwrap()..recipe.find("# Behind").unwrap()];
+    let section = &recipe[recipe.find("<Location \"/\">").unwrap()..recipe.find("# After").unwrap()];
     let proxy =
         recipe.replace(section, &section.replace("<Location \"/\">", "<Proxy *>").replace("</Location>", "</Proxy>"));
     assert_ne!(proxy, recipe);
