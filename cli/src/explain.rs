@@ -107,7 +107,7 @@ fn in_words(explanation: &Explanation) -> String {
     };
     let roles: Vec<&str> = explanation.roles.iter().map(String::as_str).collect();
     line("user", &[&explanation.user]);
-    line("roles", if roles.is_empty() { &["none that the roles file has"] } else { &roles });
+    line("roles", if roles.is_empty() { &["none in the roles file"] } else { &roles });
     line("actions", &explanation.actions);
     line("indices", &explanation.indices.iter().map(String::as_str).collect::<Vec<_>>());
     line("sent as", &explanation.sent_as.iter().map(String::as_str).collect::<Vec<_>>());

@@ -66,7 +66,7 @@ impl Bytes {
     pub(super) fn check(&self, findings: &mut Findings<'_>) {
         if let Some(encoding) = self.wide {
             findings.add(Code::WideEncoding, 1, b"", || {
-                format!("the file is in {encoding}, of which httpd understands no line: save it as UTF-8")
+                format!("the file is in {encoding}, which httpd cannot read: save it as UTF-8")
             });
         }
         for &line in &self.nul_lines {

@@ -41,12 +41,10 @@ fn password(name: &str, file: Option<&Path>, variable: &str) -> Result<Zeroizing
         return Ok(Zeroizing::new(password));
     }
     if !std::io::stdin().is_terminal() {
-        return Err(format!(
-            "there is no terminal to ask for the password of {name}: name a file with it, or set {variable}"
-        ));
+        return Err(format!("no terminal to ask for the password of {name}: pass a file with it, or set {variable}"));
     }
     let typed = rpassword::prompt_password(format!("Password of {name}: "));
-    typed.map(Zeroizing::new).map_err(|error| format!("the password of {name} cannot be asked for: {error}"))
+    typed.map(Zeroizing::new).map_err(|error| format!("cannot ask for the password of {name}: {error}"))
 }
 
 fn first_line(path: &Path) -> std::io::Result<Zeroizing<String>> {

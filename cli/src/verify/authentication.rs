@@ -130,7 +130,7 @@ fn right_password(client: &Client<'_>, user: &Credentials) -> Check {
             None => Check::failed(
                 id,
                 format!("{}, and not Elasticsearch's answer", answer.status),
-                "Does ProxyPass stand in this virtual host, and name Elasticsearch's address?",
+                "Is ProxyPass in this virtual host, with Elasticsearch's address?",
             ),
         },
         _ => unexpected(id, &answer),

@@ -93,7 +93,7 @@ fn judge(chain: &[CertificateDer<'static>], host: &str, trust: &Trust, min_days:
             check_name(&chain[0], host),
             check_validity(&facts, now, min_days),
         ],
-        Some(Err(why)) => vec![Check::failed(Id::Chain, format!("cannot be read: {why}"), "Have a new one issued.")],
+        Some(Err(why)) => vec![Check::failed(Id::Chain, format!("cannot be read: {why}"), "Get a new one.")],
         None => vec![Check::failed(Id::Chain, "none was shown", "SSLCertificateFile names one.")],
     }
 }
@@ -156,7 +156,7 @@ fn check_chain(chain: &[CertificateDer<'static>], facts: &Facts, trust: &Trust, 
         Err(error) => Check::failed(
             Id::Chain,
             format!("{from}: {}", reason(&error)),
-            "Have a certificate made for this server by a CA that clients trust, or name the certificate itself with --ca.",
+            "Get a certificate for this server from a CA that clients trust, or name the certificate itself with --ca.",
         ),
     }
 }
@@ -174,7 +174,7 @@ fn check_name(leaf: &CertificateDer<'_>, host: &str) -> Check {
     let judged = ServerName::try_from(host.to_owned())
         .map_err(|error| Error::General(error.to_string()))
         .and_then(|name| ParsedCertificate::try_from(leaf).and_then(|leaf| verify_server_name(&leaf, &name)));
-    let advice = "Have the certificate made for this name too (subjectAltName), or use the address by a name it has.";
+    let advice = "Get a certificate that includes this name (subjectAltName), or use a name that it includes.";
     match judged {
         Ok(()) => Check::passed(Id::Name, host),
         Err(Error::InvalidCertificate(CertificateError::NotValidForNameContext { presented, .. })) => {
@@ -189,7 +189,7 @@ fn check_validity(facts: &Facts, now: Duration, min_days: u32) -> Check {
     let advice = "Renew it, and reload httpd: it reads certificates only when it starts or is reloaded.";
     let ends = &facts.ends;
     if now < facts.not_before {
-        return Check::failed(Id::Validity, "not valid yet", "Is the clock right, here and where it was made?");
+        return Check::failed(Id::Validity, "not valid yet", "Are the clocks right, here and where it was issued?");
     }
     let Some(left) = facts.not_after.checked_sub(now) else {
         let days = (now - facts.not_after).as_secs() / DAY;
@@ -225,11 +225,11 @@ fn check_versions(target: &Target, address: SocketAddr, dialler: &Dialler, repor
         Check::failed(Id::Versions, format!("{found}; 1.0 and 1.1 are broken"), advice)
     } else if offered.is_empty() {
         let advice =
-            "Is this port one for TLS (SSLEngine On), and has it a certificate? Try: openssl s_client -connect";
+            "Does this port use TLS (SSLEngine On), and does it have a certificate? Try: openssl s_client -connect";
         Check::failed(Id::Versions, found, advice)
     } else if unknown.is_empty() {
         Check::passed(Id::Versions, found)
     } else {
-        Check::passed(Id::Versions, format!("{found}; could not be told: {}", unknown.join(", ")))
+        Check::passed(Id::Versions, format!("{found}; undetermined: {}", unknown.join(", ")))
     });
 }
