@@ -1,20 +1,8 @@
-//! The result of a judgement.
+//! What a judgement results in, apart from the body that is still to be judged.
 
 use std::fmt;
 
 use crate::action::{Action, Actions, Scope};
-use crate::body::BodyJudge;
-use crate::names::clean;
-
-/// The verdict on the head of a request.
-pub enum Decision {
-    /// Send it.
-    Pass(Pass),
-    /// The head may be sent once the body, or the necessary part of it, has been judged.
-    Body(Box<BodyJudge>),
-    /// Do not send it.
-    Refuse(Box<Refusal>),
-}
 
 /// A request that may be sent unchanged, except for its target.
 #[derive(Debug, Default)]
@@ -215,4 +203,10 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
+}
+
+/// The text without control characters, shortened for a log.
+pub(crate) fn clean(text: &str) -> String {
+    const MOST: usize = 255;
+    text.chars().take(MOST).map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::action::{Action, Actions};
-use crate::body::{BodyJudge, Scope};
-use crate::decision::{Decision, Pass, Reason, Refusal};
+use crate::body::{BodyJudge, Limits, Scope};
+use crate::decision::{Pass, Reason, Refusal, clean};
 use crate::endpoints::{self, Body, Endpoint, Names};
-use crate::names::{Access, Expression, clean};
+use crate::names::{Access, Expression};
 use crate::rights::Rights;
 use crate::target::{Target, encode};
 
@@ -27,20 +27,14 @@ pub struct RequestHead<'a> {
     pub has_body: bool,
 }
 
-/// Bounds of memory use.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Size in bytes of a body that must be read as a whole before any part is sent, after decompression. Larger: 413.
-    /// Streamed bodies (`_bulk`) have no bound.
-    pub document: usize,
-    /// Size in bytes of one action line of `_bulk`. Larger: 413.
-    pub line: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits { document: 8 * 1024 * 1024, line: 64 * 1024 }
-    }
+/// The verdict on the head of a request.
+pub enum Decision {
+    /// Send it.
+    Pass(Pass),
+    /// The head may be sent once the body, or the necessary part of it, has been judged.
+    Body(Box<BodyJudge>),
+    /// Do not send it.
+    Refuse(Box<Refusal>),
 }
 
 /// Decides about a request of a user with these rights. Never fails: in doubt, it refuses.

@@ -22,9 +22,10 @@ mod roles;
 mod target;
 mod yaml;
 
-pub use body::BodyJudge;
-pub use decision::{Decision, Facts, Pass, Reason, Refusal};
-pub use judge::{Limits, RequestHead, judge};
+pub use body::{BodyJudge, Limits};
+pub use decision::{Facts, Pass, Reason, Refusal};
+pub use judge::{Decision, RequestHead, judge};
 pub use pattern::may_overlap;
 pub use rights::{Rights, RightsCache};
-pub use roles::{Fault, Role, Roles, RolesFile};
+pub use roles::{Role, Roles, RolesFile};
+pub use yaml::Fault;

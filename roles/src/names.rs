@@ -1,7 +1,7 @@
 //! Expressions for names of indices, which Elasticsearch accepts in place of one name.
 
 use crate::action::Actions;
-use crate::decision::{Reason, Refusal};
+use crate::decision::{Reason, Refusal, clean};
 use crate::rights::Rights;
 
 /// A list of names and patterns, as in one part of a path or a body.
@@ -175,12 +175,6 @@ fn part(text: &str) -> Result<String, Refusal> {
         return refuse("is not a name");
     }
     Ok(if text.starts_with('<') { format!("{name}*") } else { name.into() })
-}
-
-/// The text without control characters, shortened for a log.
-pub(crate) fn clean(text: &str) -> String {
-    const MOST: usize = 255;
-    text.chars().take(MOST).map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
 }
 
 #[cfg(test)]

@@ -1,28 +1,11 @@
 //! The roles file: the `roles.yml` of Elasticsearch's own file realm, as far as it can be enforced in front of
 //! Elasticsearch.
 
-use std::fmt;
-
 use esauth_engine::{LineRules, Parse, ReadError};
 use hashbrown::HashMap;
 
 use crate::action::{Actions, Scope};
-use crate::yaml::{self, Node, Value};
-
-/// A fault in a roles file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// Number of the line, from 1.
-    pub line: usize,
-    /// The fault, and what is allowed. Has no control characters.
-    pub text: String,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: {}", self.line, self.text)
-    }
-}
+use crate::yaml::{self, Fault, Node, Value};
 
 /// The rights of each role in a roles file.
 #[derive(Default)]

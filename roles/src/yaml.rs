@@ -1,9 +1,24 @@
 //! The part of YAML that roles files need: mappings, lists and text, each with its line. Anchors, aliases, tags and
 //! several documents are faults, because their meaning is ambiguous.
 
+use std::fmt;
+
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
-use crate::roles::Fault;
+/// A fault in a roles file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Number of the line, from 1.
+    pub line: usize,
+    /// The fault, and what is allowed. Has no control characters.
+    pub text: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.text)
+    }
+}
 
 /// A value, and the number of its first line, from 1.
 pub(crate) struct Node {

@@ -27,4 +27,16 @@ pub(crate) const HOUSES: &[House] = &[
         folder: "engine/src",
         floors: &[&["lib"], &["verification"], &["counters", "files"], &["hash"], &["clock", "sync", "wipe"]],
     },
+    House {
+        folder: "roles/src",
+        floors: &[
+            &["lib"],
+            &["judge"],
+            &["body"],
+            &["endpoints", "names"],
+            &["rights", "target"],
+            &["decision", "roles"],
+            &["action", "json", "pattern", "yaml"],
+        ],
+    },
 ];

@@ -3,7 +3,7 @@
 
 use memchr::memchr;
 
-use super::{Scope, malformed};
+use super::scope::{Scope, malformed};
 use crate::action::{Action, Actions};
 use crate::decision::{Facts, Reason, Refusal};
 use crate::json::{self, Json};

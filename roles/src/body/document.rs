@@ -1,7 +1,7 @@
 //! Bodies that are read as a whole before any part is sent.
 
 use super::query::{has_no_mustache, walk};
-use super::{LOOK_UP, Scope, malformed};
+use super::scope::{LOOK_UP, Scope, malformed};
 use crate::action::{Action, Actions};
 use crate::decision::{Facts, Reason, Refusal};
 use crate::endpoints::Body;

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use flate2::write::GzDecoder;
 
-use super::malformed;
+use super::scope::malformed;
 use crate::decision::Refusal;
 
 /// Number of compressed bytes expanded at once. Their expansion is at most a thousand times as long.

@@ -4,17 +4,15 @@ mod bulk;
 mod document;
 mod gzip;
 mod query;
+mod scope;
 
-use std::sync::Arc;
-
-use crate::action::{Action, Actions};
 use crate::decision::{Facts, Pass, Reason, Refusal};
 use crate::endpoints::Body;
-use crate::judge::Limits;
-use crate::names::{Access, Expression, clean};
-use crate::rights::Rights;
 use bulk::Bulk;
 use gzip::Gzip;
+
+pub use scope::Limits;
+pub(crate) use scope::Scope;
 
 /// Judges a body as it arrives.
 ///
@@ -30,17 +28,6 @@ pub struct BodyJudge {
     fed: usize,
     released: usize,
     refused: Option<Box<Refusal>>,
-}
-
-/// The scope in which a body's names are judged.
-pub(crate) struct Scope {
-    pub(crate) rights: Arc<Rights>,
-    pub(crate) limits: Limits,
-    pub(crate) grammar: Body,
-    /// Actions needed on each name in the body, besides its target's.
-    pub(crate) actions: Actions,
-    /// The target's names. `None` if it has none.
-    pub(crate) names: Option<Expression>,
 }
 
 enum Reader {
@@ -146,42 +133,4 @@ impl BodyJudge {
             Reader::Whole(text) => text.len(),
         }
     }
-}
-
-impl Scope {
-    /// Judges a name expression in the body, without narrowing it.
-    pub(crate) fn names(&self, text: &str, actions: Actions, facts: &mut Facts) -> Result<(), Refusal> {
-        let names = Expression::parse(text)?;
-        facts.note(actions, names.texts());
-        match names.judge(&self.rights, actions, false)? {
-            Access::Whole => Ok(()),
-            Access::Narrowed(_) => Err(Refusal::new(Reason::Wildcard, "a body's names cannot be narrowed".into())),
-        }
-    }
-
-    /// Judges a text that must be the name of one index.
-    pub(crate) fn one_name(&self, text: &str, actions: Actions, facts: &mut Facts) -> Result<(), Refusal> {
-        if !Expression::parse(text)?.is_one_name() {
-            return Err(Refusal::new(Reason::Name, format!("[{}] is not the name of one index", clean(text))));
-        }
-        self.names(text, actions, facts)
-    }
-
-    /// Judges the actions on the target's own names, to which an item of the body defers.
-    pub(crate) fn own_names(&self, actions: Actions, facts: &mut Facts) -> Result<(), Refusal> {
-        let Some(names) = &self.names else { return Err(malformed("an item names no index, nor does the target")) };
-        facts.note(actions, names.texts());
-        match names.judge(&self.rights, actions, false)? {
-            Access::Whole => Ok(()),
-            Access::Narrowed(_) => Err(Refusal::new(Reason::Wildcard, "these names cannot be narrowed".into())),
-        }
-    }
-}
-
-/// Actions of a query that reads from another index.
-pub(crate) const LOOK_UP: Actions =
-    Actions::of(&[Action::Search, Action::Get, Action::MultiGet, Action::TermVectors, Action::MultiTermVectors]);
-
-pub(crate) fn malformed(text: impl Into<String>) -> Refusal {
-    Refusal::new(Reason::Body, text.into())
 }

@@ -1,9 +1,8 @@
 //! Queries: walked at any depth without understanding them, in search of parts that read from another index.
 
-use super::{LOOK_UP, Scope};
-use crate::decision::{Facts, Reason, Refusal};
+use super::scope::{LOOK_UP, Scope};
+use crate::decision::{Facts, Reason, Refusal, clean};
 use crate::json::Json;
-use crate::names::clean;
 
 /// Names whose content cannot be judged here: encoded queries, rules kept elsewhere, extensions.
 const UNREADABLE: &[&str] = &["wrapper", "rule", "rule_query", "search_pipeline", "ext", "template"];
