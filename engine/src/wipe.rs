@@ -18,7 +18,7 @@ pub(crate) fn wipe_stack<const BYTES: usize>() {
 /// Overwrites the vector registers, which copying and hashing leave full. They would stay so for a while, and could
 /// reach memory meanwhile: lazy binding of a function saves them all on the stack, and so does a signal.
 pub fn wipe_registers() {
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
     // SAFETY: caller-saved registers, and instructions whose support is checked first.
     unsafe {
         if std::arch::is_x86_feature_detected!("avx512f") {
@@ -70,7 +70,7 @@ pub fn wipe_registers() {
     }
 }
 
-#[cfg(all(test, target_arch = "x86_64", not(loom)))]
+#[cfg(all(test, target_arch = "x86_64", not(any(loom, miri))))]
 mod tests {
     use super::*;
 

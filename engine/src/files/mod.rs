@@ -2,13 +2,14 @@
 //!
 //! * `identity`: checks whether a file has changed, and reads it.
 //! * `lines`, `htpasswd`, `groups`: from bytes to a snapshot; `listing`: line by line, to explain a file.
-//! * `source`, `watch`: the current snapshot of one file.
+//! * `source`, `snapshot`, `watch`: the current snapshot of one file.
 
 mod groups;
 mod htpasswd;
 mod identity;
 mod lines;
 mod listing;
+mod snapshot;
 mod source;
 mod watch;
 
@@ -18,6 +19,6 @@ pub use identity::ReadError;
 pub(crate) use identity::{Identity, Look};
 pub use lines::LineRules;
 pub use listing::{Listed, Listing};
-pub(crate) use source::milliseconds;
-pub use source::{FileEvent, Parse, Reading, Snapshot, Source};
+pub use snapshot::Snapshot;
+pub use source::{FileEvent, Parse, Reading, Source};
 pub use watch::{Watcher, advice_on_watching};

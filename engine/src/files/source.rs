@@ -11,18 +11,18 @@
 //! A program that has mapped the file can change it without a trace, so the content is also compared at intervals.
 
 use std::ffi::{CStr, CString};
-use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use rustix::io::Errno;
-use rustix::time::{ClockId, clock_gettime};
 
 use super::identity::{Digest, Identity, Look, Opened, ReadError, digest};
 use super::lines::LineRules;
+use super::snapshot::Snapshot;
 use super::watch::{Activity, Watch, Watcher};
+use crate::clock::monotonic_milliseconds;
 
 /// How long to wait for a program that is writing to the file. After that, the content is taken as it is.
 const WRITER_PATIENCE: Duration = Duration::from_secs(2);
@@ -39,10 +39,6 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 /// How often to reread a file that changes while it is read, before the last reading is taken as it is.
 const READ_ATTEMPTS: usize = 3;
-
-/// Interval of comparing a file's content with its snapshot, for each [`COMPARED`] bytes or part of them.
-const COMPARISON_MILLISECONDS: u64 = 1000;
-const COMPARED: u64 = 1024 * 1024;
 
 /// The parsed form of a file. Every sequence of bytes is a valid file to httpd.
 pub trait Parse: Sized {
@@ -101,60 +97,6 @@ struct Wait {
     /// The file as last seen, and since when it has been so.
     seen: Option<(Identity, Instant)>,
     readings: usize,
-}
-
-/// A file's content at one moment. Dereferences to the parsed file.
-pub struct Snapshot<T> {
-    parsed: T,
-    identity: Identity,
-    look: Look,
-    digest: Digest,
-    first_read: Instant,
-    /// False while the file could change without a change of its identity.
-    settled: AtomicBool,
-    /// When to compare the content again, in [`milliseconds`].
-    compare_at: AtomicU64,
-}
-
-impl<T> Snapshot<T> {
-    fn is_settled(&self) -> bool {
-        self.settled.load(Ordering::Acquire)
-    }
-
-    /// Notes that the file still held this content at the time `began` or later.
-    fn was_right_at(&self, began: (SystemTime, Instant)) {
-        self.compare_at.store(milliseconds() + self.comparison_interval(), Ordering::Relaxed);
-        self.settled.store(has_settled(&self.identity, self.first_read, began), Ordering::Release);
-    }
-
-    fn comparison_interval(&self) -> u64 {
-        COMPARISON_MILLISECONDS * self.identity.size().div_ceil(COMPARED).max(1)
-    }
-
-    /// How to verify that the file at a path is this one and unchanged, and until when that is enough. `None` if it is
-    /// not enough even now.
-    pub(crate) fn evidence(&self) -> Option<(Look, Identity, u64)> {
-        self.is_settled().then(|| (self.look, self.identity, self.compare_at.load(Ordering::Relaxed)))
-    }
-
-    /// The size of the file in bytes.
-    pub fn file_size(&self) -> u64 {
-        self.identity.size()
-    }
-}
-
-/// Milliseconds of the monotonic clock, as of its last tick.
-pub(crate) fn milliseconds() -> u64 {
-    let now = clock_gettime(ClockId::MonotonicCoarse);
-    u64::try_from(now.tv_sec).unwrap_or(0) * 1000 + u64::try_from(now.tv_nsec).unwrap_or(0) / 1_000_000
-}
-
-impl<T> Deref for Snapshot<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.parsed
-    }
 }
 
 /// The result of an access to a file.
@@ -262,7 +204,7 @@ impl<T: Parse> Source<T> {
         if seen != Ok(snapshot.identity) {
             return None;
         }
-        let (due, now) = (snapshot.compare_at.load(Ordering::Relaxed), milliseconds());
+        let (due, now) = (snapshot.compare_at.load(Ordering::Relaxed), monotonic_milliseconds());
         if now < due {
             return Some(snapshot);
         }
@@ -401,13 +343,6 @@ impl<T> Drop for Source<T> {
         reader.stop_watching(&self.watcher);
         reader.stop_watching_path(&self.watcher);
     }
-}
-
-/// True if a file with this identity, which held the same content at the times `first_read` and `began`, cannot change
-/// later without a change of its identity.
-fn has_settled(identity: &Identity, first_read: Instant, began: (SystemTime, Instant)) -> bool {
-    // The second condition avoids the wall clock, which can be behind the file's time for a day.
-    identity.settled_at(began.0) || began.1.duration_since(first_read) >= identity.granularity()
 }
 
 /// The folder of `path`, and the file's name.

@@ -13,8 +13,9 @@ use siphasher::sip128::{Hasher128, SipHasher24};
 use subtle::ConstantTimeEq;
 
 use super::verifier::Verifier;
+use crate::clock::monotonic_milliseconds;
 use crate::counters;
-use crate::files::{Identity, Look, Passwords, Snapshot, milliseconds};
+use crate::files::{Identity, Look, Passwords, Snapshot};
 use crate::wipe::wipe_stack;
 
 /// Size of SipHash's key in bytes.
@@ -42,7 +43,7 @@ pub struct Grant {
     /// The file that granted them.
     file: Identity,
     look: Look,
-    /// Expiry, in [`milliseconds`].
+    /// Expiry, in [`monotonic_milliseconds`].
     ends: u64,
 }
 
@@ -51,7 +52,7 @@ impl Verifier {
     /// remembered.
     pub fn grant(&self, presented: &Presented<'_>, file: &Snapshot<Passwords>) -> Option<Grant> {
         let (look, identity, until) = file.evidence().filter(|_| self.settings.entries > 0)?;
-        let ends = (milliseconds() / 1000 + 1).saturating_mul(1000).min(until);
+        let ends = (monotonic_milliseconds() / 1000 + 1).saturating_mul(1000).min(until);
         Some(Grant { digest: self.digest_presented(presented), file: identity, look, ends })
     }
 
@@ -64,7 +65,7 @@ impl Verifier {
     /// True if the file at `path` granted the same credentials before and would again. Takes one check of the file if
     /// they are the same.
     pub fn recalls(&self, grant: &Grant, presented: &Presented<'_>, path: &CStr) -> bool {
-        if milliseconds() >= grant.ends {
+        if monotonic_milliseconds() >= grant.ends {
             return false;
         }
         let recalled = self.has_granted(grant, presented) && grant.look.at(path) == Ok(grant.file);

@@ -3,9 +3,9 @@
 //! If anything goes wrong with it (its state cannot be recovered, its holder was stopped), the caller does not get it,
 //! and must do without the guarded state.
 
-#[cfg(loom)]
+#[cfg(any(loom, miri))]
 pub(super) use self::in_a_model::{Held, RobustMutex};
-#[cfg(not(loom))]
+#[cfg(not(any(loom, miri)))]
 pub(super) use self::shared::{Held, RobustMutex};
 
 /// Result of trying to take a mutex.
@@ -13,7 +13,7 @@ pub(super) enum Taken<'m> {
     /// It was free.
     Clean(Held<'m>),
     /// Its holder died while holding it: the guarded state may be half done.
-    #[cfg_attr(loom, expect(dead_code, reason = "nobody is killed in a model"))]
+    #[cfg_attr(any(loom, miri), expect(dead_code, reason = "nobody is killed in a model"))]
     Abandoned(Held<'m>),
     /// It cannot be taken.
     Busy,
@@ -29,10 +29,13 @@ impl<'m> Taken<'m> {
     }
 }
 
-/// loom's mutex with the same interface.
-#[cfg(loom)]
+/// loom's or the standard library's mutex with the same interface: Miri does not know robust ones.
+#[cfg(any(loom, miri))]
 mod in_a_model {
+    #[cfg(loom)]
     use loom::sync::{Mutex, MutexGuard};
+    #[cfg(not(loom))]
+    use std::sync::{Mutex, MutexGuard};
 
     use super::Taken;
 
@@ -59,7 +62,7 @@ mod in_a_model {
     }
 }
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, miri)))]
 mod shared {
     use std::cell::UnsafeCell;
     use std::marker::PhantomData;

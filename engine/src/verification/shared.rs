@@ -50,6 +50,9 @@ const LAYOUT: u64 = {
 /// Size in bytes of the part that is never closed: Linux's largest page.
 const OPEN_PART: usize = 65_536;
 
+/// Miri knows private mappings only, which its threads share all the same.
+const SHARING: MapFlags = if cfg!(miri) { MapFlags::PRIVATE } else { MapFlags::SHARED };
+
 /// The denials' part has the grants' number of entries divided by this.
 const DENIALS_FRACTION: usize = 4;
 
@@ -102,11 +105,11 @@ impl Shared {
         // SAFETY: a new mapping at an address chosen by the kernel, zeroed; written here before it is shared, and
         // mapped until `release`.
         unsafe {
-            let memory = mmap_anonymous(null_mut(), size, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED)?;
+            let memory = mmap_anonymous(null_mut(), size, ProtFlags::READ | ProtFlags::WRITE, SHARING)?;
             let header = memory.cast::<Header>();
             let protections = [
-                (Unprotected::CoreDumps, madvise(memory, size, Advice::LinuxDontDump)),
-                (Unprotected::Swap, mlock(memory.add(OPEN_PART), size_of::<Keys>())),
+                (Unprotected::CoreDumps, outside_miri(|| madvise(memory, size, Advice::LinuxDontDump))),
+                (Unprotected::Swap, outside_miri(|| mlock(memory.add(OPEN_PART), size_of::<Keys>()))),
             ];
             (&raw mut (*header).size).write(size as u64);
             (&raw mut (*header).grant_buckets).write(grants as u64);
@@ -172,7 +175,9 @@ impl Shared {
     fn protect(&self, access: MprotectFlags) -> io::Result<()> {
         let size = self.header().size as usize;
         // SAFETY: within the mapping; the caller of `close` promises that nothing uses closed memory.
-        unsafe { mprotect(self.memory.as_ptr().byte_add(OPEN_PART).cast(), size - OPEN_PART, access)? };
+        outside_miri(|| unsafe {
+            mprotect(self.memory.as_ptr().byte_add(OPEN_PART).cast(), size - OPEN_PART, access)
+        })?;
         Ok(())
     }
 
@@ -219,6 +224,11 @@ impl Shared {
             slice::from_raw_parts(first.add(from).as_ptr(), count)
         }
     }
+}
+
+/// Makes a call that Miri does not know, except under Miri.
+fn outside_miri(call: impl FnOnce() -> rustix::io::Result<()>) -> rustix::io::Result<()> {
+    if cfg!(miri) { Ok(()) } else { call() }
 }
 
 /// Numbers of buckets of grants and of denials; both zero without entries.
