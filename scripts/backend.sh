@@ -16,9 +16,15 @@ backend_artifact() { # KIND
     case $1 in
         elasticsearch-7) say org.elasticsearch.distribution.integ-test-zip:elasticsearch:7.17.28:zip ;;
         elasticsearch-8) say org.elasticsearch.distribution.integ-test-zip:elasticsearch:8.19.8:zip ;;
+        elasticsearch-9) say org.elasticsearch.distribution.integ-test-zip:elasticsearch:9.2.8:zip ;;
         opensearch-2) say org.opensearch.distribution.integ-test-zip:opensearch:2.19.1:zip ;;
-        *) die "$1 is not a back end; choose elasticsearch-7, elasticsearch-8 or opensearch-2" ;;
+        *) die "$1 is not a back end; choose elasticsearch-7, elasticsearch-8, elasticsearch-9 or opensearch-2" ;;
     esac
+}
+
+# Prints the home of a Java that runs it.
+backend_java() { # KIND
+    if [ "$1" = elasticsearch-9 ]; then find_java 21 25; else find_java; fi
 }
 
 # Fetches the archive into the cache, once, and prints its path.
@@ -55,8 +61,8 @@ SETTINGS
     if [ -n "${backend_secured:-}" ]; then
         say 'xpack.security.enabled: true'
         say 'resource.reload.interval.high: 100ms'
-        if [ "$1" = elasticsearch-8 ]; then say 'xpack.security.autoconfiguration.enabled: false'; fi
-    elif [ "$1" = elasticsearch-8 ]; then
+        if [[ $1 = elasticsearch-[89] ]]; then say 'xpack.security.autoconfiguration.enabled: false'; fi
+    elif [[ $1 = elasticsearch-[89] ]]; then
         say 'xpack.security.enabled: false'
     fi
 }
@@ -68,6 +74,58 @@ backend_users() { # FOLDER
     say 'superuser:root' >"$1/users_roles"
 }
 
+# Gives Elasticsearch 7 the modules for _reindex and its kin, templates and percolation, which its distribution for
+# integration tests lacks. Maven has them as libraries for clients; other versions' are not published.
+backend_modules() { # HOME FOLDER
+    local version=${1##*-} jars folder log=$2/fetch name class pom
+    jars=$cache/elasticsearch-modules-$version
+    if [ ! -d "$jars" ]; then
+        pom=$2/pom.xml
+        {
+            say '<project><modelVersion>4.0.0</modelVersion>'
+            say '<groupId>none</groupId><artifactId>none</artifactId><version>1</version><dependencies>'
+            for name in reindex lang-mustache percolator; do
+                say "<dependency><groupId>org.elasticsearch.plugin</groupId><artifactId>$name-client</artifactId>"
+                say "<version>$version</version></dependency>"
+            done
+            say '</dependencies></project>'
+        } >"$pom"
+        printf 'fetching modules of Elasticsearch %s (3 MB, once) ' "$version"
+        rm -rf "$cache/partial-modules"
+        quietly "$log" mvn -q -B --strict-checksums -f "$pom" dependency:copy-dependencies \
+            -DoutputDirectory="$cache/partial-modules" || die "Maven could not fetch them; its messages are in $log"
+        mv "$cache/partial-modules" "$jars"
+    fi
+    while read -r name class; do
+        folder=$1/modules/$name
+        mkdir -p "$folder"
+        case $name in
+            reindex)
+                cp "$jars"/*.jar "$folder"
+                # Parts of the server, and of the other two.
+                rm "$folder"/{elasticsearch-core,lang-mustache,percolator,compiler}-*.jar
+                ;;
+            lang-mustache) cp "$jars"/{lang-mustache,compiler}-*.jar "$folder" ;;
+            percolator) cp "$jars"/percolator-*.jar "$folder" ;;
+        esac
+        printf '%s\n' "name=$name" "description=$name" "classname=$class" "version=$version" java.version=1.8 \
+            "elasticsearch.version=$version" extended.plugins= has.native.controller=false \
+            >"$folder/plugin-descriptor.properties"
+    done <<'MODULES'
+reindex org.elasticsearch.reindex.ReindexPlugin
+lang-mustache org.elasticsearch.script.mustache.MustachePlugin
+percolator org.elasticsearch.percolator.PercolatorPlugin
+MODULES
+    # Compiling a template looks into its parameters.
+    cat >"$1/modules/lang-mustache/plugin-security.policy" <<'POLICY'
+grant {
+  permission java.lang.RuntimePermission "getClassLoader";
+  permission java.lang.RuntimePermission "accessDeclaredMembers";
+  permission java.lang.reflect.ReflectPermission "suppressAccessChecks";
+};
+POLICY
+}
+
 backend_start() { # KIND FOLDER
     local kind=$1 folder=$2 archive home port transport_port java
     if [ -n "${ES_URL:-}" ]; then
@@ -77,7 +135,8 @@ backend_start() { # KIND FOLDER
         say "using $backend_url"
         return
     fi
-    java=$(find_java) || die "${kind%-*} needs Java 17 to 23, which is missing: run 'make deps', or set ES_URL to your own server"
+    java=$(backend_java "$kind") ||
+        die "$kind needs another Java, which is missing (17 to 23, or 21 to 25 for Elasticsearch 9): run 'make deps', or set ES_URL to your own server"
     port=$(port_or_free ES_PORT "${ES_PORT:-}") || exit 1
     transport_port=$(free_port) || exit 1
     mkdir -p "$folder/tmp"
@@ -86,7 +145,10 @@ backend_start() { # KIND FOLDER
     home=$(compgen -G "$folder/*search-*")
     backend_settings "$kind" "$port" "$transport_port" >"$home/config/${kind%-*}.yml"
     backend_config=$home/config
-    if [ -n "${backend_secured:-}" ]; then backend_users "$backend_config"; fi
+    if [ -n "${backend_secured:-}" ]; then
+        backend_users "$backend_config"
+        if [ "$kind" = elasticsearch-7 ]; then backend_modules "$home" "$folder"; fi
+    fi
     if [ "$(id -u)" -eq 0 ]; then chown -R "nobody:$(id -gn nobody)" "$folder"; fi
 
     backend_url=http://127.0.0.1:$port

@@ -79,13 +79,14 @@ unprivileged() {
     fi
 }
 
-# Prints the home of a Java that all back ends run on. Java 24 removed a feature that Elasticsearch 7 needs.
-find_java() {
-    local java properties version
+# Prints the home of a Java in this range of versions; without one, of a Java that all back ends but Elasticsearch 9 run on.
+# Java 24 removed a feature that Elasticsearch 7 needs.
+find_java() { # [OLDEST NEWEST]
+    local java properties version oldest=${1:-17} newest=${2:-23}
     for java in ${JAVA_HOME:+"$JAVA_HOME/bin/java"} java /usr/lib/jvm/*/bin/java; do
         properties=$("$java" -XshowSettings:properties -version 2>&1) || continue
         version=$(sed -n 's/^ *java\.specification\.version = //p' <<<"$properties")
-        if [[ $version =~ ^[0-9]+$ ]] && [ "$version" -ge 17 ] && [ "$version" -le 23 ]; then
+        if [[ $version =~ ^[0-9]+$ ]] && [ "$version" -ge "$oldest" ] && [ "$version" -le "$newest" ]; then
             sed -n 's/^ *java\.home = //p' <<<"$properties"
             return
         fi

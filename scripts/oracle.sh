@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Compares EsAuthRoles with Elasticsearch's own security, by generated roles files and requests.
 #
-#   scripts/oracle.sh elasticsearch-7|elasticsearch-8
+#   scripts/oracle.sh elasticsearch-7|elasticsearch-8|elasticsearch-9
 #
 # ESAUTH_ROLES_FILES and ESAUTH_REQUESTS (for each file) set the length, ESAUTH_SEED the seed.
 set -euo pipefail
@@ -22,6 +22,10 @@ trap 'exit 129' HUP
 
 if [ -n "${ES_URL:-}" ]; then
     say "skipped the comparison with Elasticsearch's security: it starts its own server, but ES_URL is set"
+    exit
+fi
+if [ "${1:-}" = elasticsearch-9 ] && ! backend_java elasticsearch-9 >/dev/null; then
+    say "skipped the comparison with the security of Elasticsearch 9: it needs Java 21 to 25, which is missing"
     exit
 fi
 backend_secured=1

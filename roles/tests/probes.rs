@@ -173,3 +173,18 @@ fn requests_of_shops_pass() {
         assert_eq!(sent.as_deref(), Some(expected), "{method} {target}");
     }
 }
+
+#[test]
+fn a_list_of_aliases_in_one_text_is_refused() {
+    let rights = rights();
+    for (indices, expected) in [("[\"shopa-1\",\"shopa-2\"]", true), ("\"shopa-1,shopa-2\"", false)] {
+        let body = format!("{{\"actions\":[{{\"add\":{{\"indices\":{indices},\"alias\":\"shopa-now\"}}}}]}}");
+        let probe = Probe {
+            method: "POST".into(),
+            target: "/_aliases".into(),
+            media_type: Some("application/json".into()),
+            body: Some(body.into_bytes()),
+        };
+        assert_eq!(sent(&rights, &probe, 16).is_some(), expected, "{indices}");
+    }
+}

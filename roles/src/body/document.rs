@@ -251,6 +251,10 @@ fn alias_changes(entries: &[(String, Json)], scope: &Scope, facts: &mut Facts) -
         if indices.is_empty() || aliases.is_empty() == has_alias {
             return Err(malformed("an action names no index, or no alias"));
         }
+        // Elasticsearch takes names with commas between them for one odd name here.
+        if indices.iter().chain(&aliases).any(|text| text.contains(',')) {
+            return Err(malformed("a name in [actions] has a comma; write a list"));
+        }
         indices.iter().chain(&aliases).try_for_each(|text| scope.names(text, needed, facts))?;
         if word == "add" {
             for (index, alias) in indices.iter().flat_map(|index| aliases.iter().map(move |alias| (index, alias))) {

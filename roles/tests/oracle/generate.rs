@@ -141,8 +141,9 @@ impl Request {
         smaller
     }
 
-    pub(crate) fn generate(dice: &mut Dice) -> Request {
-        let &(method, path, kind) = ROWS[dice.below(ROWS.len())..].first().unwrap_or(&ROWS[0]);
+    /// One of these rows, with everything in it filled in but the ids of [`Request::fill`].
+    pub(crate) fn generate(dice: &mut Dice, rows: &[Row]) -> Request {
+        let (method, path, kind) = rows[dice.below(rows.len())];
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let path = path.split('/').skip(1).map(|part| match part {
             "{index}" => format!("/{}", spelled(dice)),
@@ -157,17 +158,45 @@ impl Request {
         }
         let body = body(kind, dice);
         let content_type = match kind {
-            "bulk" | "msearch" if !dice.once_in(4) => "application/x-ndjson",
+            "bulk" | "msearch" | "templates" if !dice.once_in(4) => "application/x-ndjson",
             _ if dice.once_in(30) => "application/yaml",
             _ => "application/json",
         };
         let is_gzip = body.is_some() && dice.once_in(6);
         Request { method, path, parameters, content_type, body, is_gzip }
     }
+
+    /// The request with ids that a server gave out.
+    pub(crate) fn fill(mut self, scroll: &str, pit: &str) -> Request {
+        self.body = self.body.map(|body| body.replace("{scroll}", scroll).replace("{pit}", pit));
+        self
+    }
 }
 
-/// Methods, paths and kinds of bodies.
-const ROWS: &[(&str, &str, &str)] = &[
+/// Method, path and kind of body.
+pub(crate) type Row = (&'static str, &'static str, &'static str);
+
+/// Rows for a server with these modules.
+pub(crate) fn rows(has_module: impl Fn(&str) -> bool) -> Vec<Row> {
+    let further = FURTHER_ROWS.iter().filter(|(module, _)| has_module(module)).map(|(_, row)| row);
+    ROWS.iter().chain(further).copied().collect()
+}
+
+/// Rows that only a server with a module knows: another takes them for a document of an odd type.
+const FURTHER_ROWS: &[(&str, Row)] = &[
+    ("reindex", ("POST", "/_reindex", "reindex")),
+    ("reindex", ("POST", "/_reindex?refresh=true", "reindex")),
+    ("reindex", ("POST", "/{index}/_delete_by_query", "query")),
+    ("reindex", ("POST", "/{index}/_update_by_query", "query")),
+    ("reindex", ("POST", "/{index}/_update_by_query", "")),
+    ("lang-mustache", ("POST", "/{index}/_search/template", "template_search")),
+    ("lang-mustache", ("GET", "/_search/template", "template_search")),
+    ("lang-mustache", ("POST", "/_msearch/template", "templates")),
+    ("lang-mustache", ("POST", "/{index}/_msearch/template", "templates")),
+    ("percolator", ("POST", "/{index}/_search", "percolate")),
+];
+
+const ROWS: &[Row] = &[
     ("GET", "/_search", "query"),
     ("POST", "/{index}/_search", "query"),
     ("GET", "/{index}/_search", ""),
@@ -181,6 +210,14 @@ const ROWS: &[(&str, &str, &str)] = &[
     ("POST", "/{index}/_explain/1", "explain"),
     ("GET", "/{index}/_field_caps?fields=*", ""),
     ("GET", "/_field_caps?fields=*", ""),
+    ("POST", "/{index}/_field_caps?fields=*", "filter"),
+    ("POST", "/_field_caps?fields=*", "filter"),
+    ("POST", "/_validate/query?explain=true&rewrite=true", "query"),
+    ("POST", "/_search/scroll", "scroll"),
+    ("GET", "/_search/scroll", "scroll"),
+    ("DELETE", "/_search/scroll", "scroll"),
+    ("POST", "/_search", "pit"),
+    ("GET", "/{index}/_search?scroll=1m", ""),
     ("GET", "/{index}/_search_shards", ""),
     ("GET", "/{index}/_doc/{id}", ""),
     ("HEAD", "/{index}/_doc/{id}", ""),
@@ -191,6 +228,8 @@ const ROWS: &[(&str, &str, &str)] = &[
     ("POST", "/{index}/_mtermvectors", "mtermvectors"),
     ("GET", "/{index}/_termvectors/1", ""),
     ("POST", "/{index}/_termvectors", "termvectors"),
+    ("POST", "/{index}/_termvectors/1", "termvectors"),
+    ("GET", "/_mtermvectors", "mtermvectors"),
     ("PUT", "/{index}/_doc/{id}", "doc"),
     ("POST", "/{index}/_doc", "doc"),
     ("PUT", "/{index}/_create/{id}", "doc"),
@@ -220,8 +259,12 @@ const ROWS: &[(&str, &str, &str)] = &[
     ("HEAD", "/_alias/{name}", ""),
     ("PUT", "/{index}/_alias/{name}", ""),
     ("DELETE", "/{index}/_alias/{name}", ""),
+    ("PUT", "/{index}/_block/write", ""),
     ("PUT", "/{name}/_clone/{name}", ""),
+    ("PUT", "/{name}/_clone/{name}", "resize"),
     ("POST", "/{name}/_shrink/{name}", ""),
+    ("PUT", "/{index}/_shrink/{name}", "resize"),
+    ("POST", "/{name}/_split/{name}", "resize"),
     ("POST", "/{name}/_rollover/{name}", "rollover"),
     ("POST", "/{name}/_rollover", ""),
     ("POST", "/{name}/_analyze", "analyze"),
@@ -261,8 +304,18 @@ const ROWS: &[(&str, &str, &str)] = &[
     ("GET", "/_nodes/stats", ""),
     ("GET", "/_cluster/settings", ""),
     ("GET", "/_template", ""),
+    ("GET", "/_template/t", ""),
+    ("HEAD", "/_template/t", ""),
     ("PUT", "/_template/t", "template"),
+    ("DELETE", "/_template/t", ""),
+    ("GET", "/_index_template", ""),
     ("GET", "/_index_template/*", ""),
+    ("PUT", "/_index_template/t", "template"),
+    ("DELETE", "/_index_template/t", ""),
+    ("GET", "/_component_template", ""),
+    ("HEAD", "/_component_template/t", ""),
+    ("PUT", "/_component_template/t", "component"),
+    ("DELETE", "/_component_template/t", ""),
     ("GET", "/_ingest/pipeline", ""),
     ("GET", "/_data_stream", ""),
     ("GET", "/_data_stream/{index}", ""),
@@ -433,7 +486,38 @@ fn body(kind: &str, dice: &mut Dice) -> Option<String> {
                 }
             })
             .collect(),
-        "create" => format!("{{\"aliases\":{{{}:{{}}}}}}", quoted(name(dice))),
+        "create" | "resize" => match dice.below(4) {
+            0 => format!("{{\"aliases\":{{{}:{{\"filter\":{}}}}}}}", quoted(name(dice)), query(dice)),
+            1 => "{\"settings\":{\"index.number_of_replicas\":0}}".into(),
+            2 => format!("{{\"aliases\":{{{}:{{}},{}:{{}}}}}}", quoted(name(dice)), quoted(name(dice) + "-more")),
+            _ => format!("{{\"aliases\":{{{}:{{}}}}}}", quoted(name(dice))),
+        },
+        "filter" => format!("{{\"index_filter\":{}}}", query(dice)),
+        "scroll" => "{\"scroll_id\":\"{scroll}\"}".into(),
+        "pit" => "{\"pit\":{\"id\":\"{pit}\"}}".into(),
+        "reindex" => {
+            let source = match dice.below(3) {
+                0 => format!("[{},{}]", quoted(name(dice)), quoted(names(dice))),
+                1 => quoted(names(dice)),
+                _ => quoted(name(dice)),
+            };
+            let query = if dice.once_in(2) { format!(",\"query\":{}", query(dice)) } else { String::new() };
+            let op_type = if dice.once_in(3) { ",\"op_type\":\"create\"" } else { "" };
+            let dest = quoted(name(dice));
+            format!("{{\"source\":{{\"index\":{source}{query}}},\"dest\":{{\"index\":{dest}{op_type}}}}}")
+        }
+        "template_search" => format!("{{\"source\":{{\"query\":{}}}}}", query(dice)),
+        "templates" => (0..1 + dice.below(2))
+            .map(|_| {
+                let header =
+                    if dice.once_in(3) { "{}".into() } else { format!("{{\"index\":{}}}", quoted(names(dice))) };
+                format!("{header}\n{{\"source\":{{\"query\":{}}}}}\n", query(dice))
+            })
+            .collect(),
+        "percolate" => format!(
+            "{{\"query\":{{\"percolate\":{{\"field\":\"text\",\"index\":{},\"id\":\"1\"}}}}}}",
+            quoted(name(dice))
+        ),
         "mapping" => "{\"properties\":{\"more\":{\"type\":\"keyword\"}}}".into(),
         "settings" => "{\"index\":{\"refresh_interval\":\"2s\"}}".into(),
         "aliases" => {
@@ -442,9 +526,13 @@ fn body(kind: &str, dice: &mut Dice) -> Option<String> {
                 if word == "remove_index" { String::new() } else { format!(",\"alias\":{}", quoted(name(dice))) };
             format!("{{\"actions\":[{{\"{word}\":{{\"index\":{}{alias}}}}}]}}", quoted(names(dice)))
         }
-        "rollover" => "{\"conditions\":{\"max_docs\":1}}".into(),
+        "rollover" => match dice.below(2) {
+            0 => format!("{{\"conditions\":{{\"max_docs\":1}},\"aliases\":{{{}:{{}}}}}}", quoted(name(dice))),
+            _ => "{\"conditions\":{\"max_docs\":1}}".into(),
+        },
         "analyze" => "{\"text\":\"a b\"}".into(),
         "template" => "{\"index_patterns\":[\"nothing-*\"]}".into(),
+        "component" => "{\"template\":{}}".into(),
         _ => return None,
     })
 }
