@@ -11,6 +11,7 @@ const FUNCTIONS: &[&str] = &[
     "ap_auth_name",
     "ap_auth_type",
     "ap_check_cmd_context",
+    "ap_add_input_filter_handle",
     "ap_custom_response",
     "ap_exists_config_define",
     "ap_expr_parse_cmd_mi",
@@ -19,12 +20,18 @@ const FUNCTIONS: &[&str] = &[
     "ap_getword_conf",
     "ap_getword_white",
     "ap_hook_.*",
+    "ap_get_brigade",
     "ap_lookup_provider",
+    "ap_map_http_request_error",
     "ap_md5",
     "ap_mpm_query",
     "ap_note_auth_failure",
     "ap_pbase64encode",
     "ap_register_auth_provider",
+    "ap_register_input_filter",
+    "ap_remove_input_filter",
+    "ap_request_has_body",
+    "ap_set_content_length",
     "ap_register_provider",
     "ap_requires",
     "ap_rwrite",
@@ -33,6 +40,7 @@ const FUNCTIONS: &[&str] = &[
     "ap_set_file_slot",
     "ap_state_query",
     "apr_base64_decode",
+    "apr_brigade_cleanup",
     "apr_base64_decode_len",
     "apr_dynamic_fn_retrieve",
     "apr_optional_hook_add",
@@ -70,6 +78,11 @@ const CONSTANTS: &[&str] = &[
     "AP_SQ_RUN_MODE",
     "APR_HOOK_.*",
     "APR_SUCCESS",
+    "AP_MODE_GETLINE",
+    "AP_MODE_READBYTES",
+    "AP_FTYPE_RESOURCE",
+    "APR_BLOCK_READ",
+    "APR_NONBLOCK_READ",
     "HTTP_.*",
     "M_GET",
     "M_INVALID",
@@ -88,7 +101,9 @@ const CONSTANTS: &[&str] = &[
 ];
 
 fn main() {
-    for input in ["build.rs", "apache/wrapper.h", "apache/shim.c", "apache/shim.h"] {
+    for input in
+        ["build.rs", "apache/wrapper.h", "apache/shim.c", "apache/shim.h", "apache/proxied.c", "apache/proxied.h"]
+    {
         println!("cargo::rerun-if-changed={input}");
     }
     println!("cargo::rerun-if-env-changed=APXS");
@@ -201,8 +216,8 @@ fn compile_shim(flags: &[String]) {
     for flag in flags {
         build.flag(flag);
     }
-    if let Err(error) = build.file("apache/shim.c").warnings(true).try_compile("esauth_shim") {
-        missing(&format!("apache/shim.c does not compile: {error}"));
+    if let Err(error) = build.files(["apache/shim.c", "apache/proxied.c"]).warnings(true).try_compile("esauth_shim") {
+        missing(&format!("apache/*.c do not compile: {error}"));
     }
 }
 

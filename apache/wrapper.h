@@ -23,3 +23,6 @@
 #include "ap_expr.h"
 #endif
 #include "shim.h"
+#if MODULE_MAGIC_NUMBER_MAJOR >= 20120211
+#include "proxied.h"
+#endif

@@ -26,6 +26,8 @@ use crate::httpd::bindings::{
 };
 #[cfg(httpd = "2.4")]
 use crate::httpd::bindings::{APR_HOOK_LAST, ap_hook_fixups, ap_hook_note_auth_failure, ap_hook_optional_fn_retrieve};
+#[cfg(httpd = "2.4")]
+use crate::httpd::body::register_filter;
 use crate::httpd::boundary::guard;
 use crate::httpd::generation::{self, register_provider};
 use crate::httpd::hook::Modules;
@@ -34,8 +36,12 @@ use crate::httpd::log::{Level, here, log_server};
 use crate::httpd::module::VERSION;
 use crate::httpd::pool::Pool;
 use crate::httpd::provider::{AUTHN, AUTHN_VERSION};
+#[cfg(httpd = "2.4")]
+use crate::httpd::proxy::hook_scheme_handler;
 use crate::httpd::server::workers;
 use crate::metrics::{prometheus, status};
+#[cfg(httpd = "2.4")]
+use crate::roles::gate;
 use crate::state::{files, outcomes, verdicts};
 
 /// Registers all hooks.
@@ -51,6 +57,8 @@ pub(crate) fn register() {
         ap_hook_child_init(Some(child_init), null(), null(), middle);
 
         register_access_hooks();
+        #[cfg(httpd = "2.4")]
+        register_filter();
         // The first hook for an admitted request.
         ap_hook_type_checker(Some(outcomes::let_in), null(), null(), APR_HOOK_REALLY_FIRST as c_int);
         // Before mod_log_config, which shows the notes.
@@ -127,6 +135,11 @@ unsafe extern "C" fn pre_config(pool: *mut apr_pool_t, _log: *mut apr_pool_t, _t
         verdicts::forget();
         loaded::look();
         register_providers(pool);
+        // SAFETY: httpd's only thread, which sorts the hooks when the configuration is complete.
+        #[cfg(httpd = "2.4")]
+        unsafe {
+            hook_scheme_handler(gate::scheme_handler);
+        }
         OK as c_int
     })
 }

@@ -7,6 +7,7 @@
 //! * [`authn`]: the authentication hook, the providers `esauth` and `file`, the memory of connections;
 //! * [`authz`]: `Require group` and `Require file-group`;
 //! * [`checks`]: faults of the configuration, reported when the server starts or the configuration is tested;
+//! * `roles`: what users may do on which index (2.4);
 //! * [`metrics`]: the pages that show the counters;
 //! * [`state`]: the files of a child process, the verdicts of the server, the outcomes of requests;
 //! * [`config`]: the directives of a section and of the server;
@@ -21,6 +22,8 @@ mod config;
 mod hooks;
 mod httpd;
 mod metrics;
+#[cfg(httpd = "2.4")]
+mod roles;
 mod state;
 
 use std::ffi::c_int;

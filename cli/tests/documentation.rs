@@ -120,7 +120,7 @@ fn every_block_is_run() {
         let is_run = match (block.language.as_str(), &marks[..]) {
             ("apache", [] | ["2.4"] | ["2.2"]) | ("console", []) => true,
             ("sh", ["make" | "esauth"]) | ("json", ["esauth-check" | "esauth-verify"]) => true,
-            ("text", ["configtest"]) | ("yaml", ["elasticsearch"]) => true,
+            ("text", ["configtest"]) | ("yaml", ["elasticsearch" | "roles"]) => true,
             ("sh" | "text", systems) => !systems.is_empty() && systems.iter().all(is_followed),
             _ => false,
         };
@@ -173,6 +173,14 @@ fn the_tests_that_the_threat_model_names_exist() {
         seen += 1;
     }
     assert!(seen > 30, "{seen} tests are few");
+}
+
+#[test]
+fn roles_files_are_read() {
+    for block in blocks_with("yaml", "roles") {
+        let roles = esauth_roles::Roles::parse(block.text.as_bytes());
+        assert!(roles.is_ok_and(|roles| roles.iter().next().is_some()), "{}", block.place());
+    }
 }
 
 #[test]

@@ -48,7 +48,17 @@ pub enum FileKind {
     Users,
     /// A group file.
     Groups,
+    /// A roles file.
+    Roles,
 }
+
+impl FileKind {
+    /// All of them, in order.
+    pub const ALL: [FileKind; 3] = [FileKind::Users, FileKind::Groups, FileKind::Roles];
+}
+
+/// Counts that the host may use as it likes, by numbers below this.
+pub const OF_HOST: usize = 16;
 
 /// Processors with a higher number share the shard of a lower one.
 const SHARDS: usize = 64;
@@ -73,7 +83,9 @@ pub struct Counters {
     waits: [Histogram; 3],
     files: [FileCounters; FILES],
     /// For files without counters of their own, by kind.
-    other_files: [FileCounters; 2],
+    other_files: [FileCounters; FileKind::ALL.len()],
+    /// Counts with a meaning that only the host knows.
+    of_host: [AtomicU64; OF_HOST],
 }
 
 impl Counters {
@@ -95,6 +107,16 @@ impl Counters {
     /// Number of requests with this outcome.
     pub fn requests(&self, outcome: u8) -> u64 {
         self.sum((outcome as usize).min(OUTCOMES - 1))
+    }
+
+    /// Adds one to a count of the host's.
+    pub fn count_of_host(&self, number: usize) {
+        self.of_host[number.min(OF_HOST - 1)].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A count of the host's.
+    pub fn of_host(&self, number: usize) -> u64 {
+        self.of_host[number.min(OF_HOST - 1)].load(Ordering::Relaxed)
     }
 
     #[inline]

@@ -131,7 +131,8 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    pub(crate) fn new(reason: Reason, text: String) -> Refusal {
+    /// For a reason other than a missing privilege. The text as in [`Refusal::text`].
+    pub fn new(reason: Reason, text: String) -> Refusal {
         Refusal { reason, text, action: None, indices: Vec::new() }
     }
 

@@ -8,6 +8,8 @@ use std::ffi::CStr;
 use esauth_engine::verification::FileKind;
 
 use crate::config::server::ServerConfig;
+#[cfg(httpd = "2.4")]
+use crate::config::server::number;
 use crate::httpd::bindings::{authn_provider, command_rec};
 use crate::httpd::command::{self, Answer, Command, Refusal};
 use crate::httpd::configuration::{self, Configuration, Owner};
@@ -26,6 +28,14 @@ pub(crate) struct DirConfig<'p> {
     /// `AuthBasicProvider`, in the order written. Empty: the provider `file`, which is ours.
     pub(crate) providers: &'p [Listed<'p>],
     authoritative: Option<bool>,
+    /// `EsAuthRoles`, absolute.
+    pub(crate) roles_file: Option<&'p CStr>,
+    /// `EsAuthRolesMode Report`.
+    reports_roles: Option<bool>,
+    /// `EsAuthRolesBodyLimit`, in bytes.
+    roles_body_limit: Option<usize>,
+    /// Whether `AuthGroupFile` is in a .htaccess file.
+    groups_of_htaccess: bool,
     /// `EsAuthCharset`.
     names_charset: Option<bool>,
     /// Whether the server's own configuration has `SetHandler rust-esauth-metrics` here.
@@ -62,6 +72,24 @@ impl DirConfig<'_> {
     /// `AuthBasicAuthoritative`: whether an unknown user is refused here, rather than left to other modules.
     pub(crate) fn authoritative(&self) -> bool {
         self.authoritative.unwrap_or(true)
+    }
+
+    /// `EsAuthRolesMode Report`: whether requests that the roles forbid pass all the same, with a line in the log.
+    #[cfg(httpd = "2.4")]
+    pub(crate) fn reports_roles(&self) -> bool {
+        self.reports_roles.unwrap_or(false)
+    }
+
+    /// `EsAuthRolesBodyLimit`: size in bytes of a body that must be read as a whole.
+    #[cfg(httpd = "2.4")]
+    pub(crate) fn roles_body_limit(&self) -> usize {
+        self.roles_body_limit.unwrap_or(DEFAULT_BODY_LIMIT)
+    }
+
+    /// `AuthGroupFile` as far as it may grant roles: a .htaccess file cannot, since `EsAuthRoles` is not for it either.
+    #[cfg(httpd = "2.4")]
+    pub(crate) fn roles_group_file(&self) -> Option<&CStr> {
+        self.group_file.filter(|_| !self.groups_of_htaccess)
     }
 
     /// `EsAuthCharset`: whether a challenge names the character set for names and passwords.
@@ -118,6 +146,14 @@ unsafe impl Configuration for DirConfig<'static> {
         Some(DirConfig {
             user_file: inner.user_file.or(outer.user_file),
             group_file: inner.group_file.or(outer.group_file),
+            groups_of_htaccess: if inner.group_file.is_some() {
+                inner.groups_of_htaccess
+            } else {
+                outer.groups_of_htaccess
+            },
+            roles_file: inner.roles_file.or(outer.roles_file),
+            reports_roles: inner.reports_roles.or(outer.reports_roles),
+            roles_body_limit: inner.roles_body_limit.or(outer.roles_body_limit),
             providers: if inner.providers.is_empty() { outer.providers } else { inner.providers },
             authoritative: inner.authoritative.or(outer.authoritative),
             names_charset: inner.names_charset.or(outer.names_charset),
@@ -140,6 +176,10 @@ unsafe impl Configuration for DirConfig<'static> {
         Some(DirConfig {
             user_file: inner.user_file.or(outer.user_file),
             group_file: groups.group_file,
+            groups_of_htaccess: groups.groups_of_htaccess,
+            roles_file: None,
+            reports_roles: None,
+            roles_body_limit: None,
             groups_authoritative: groups.groups_authoritative,
             providers: basic.providers,
             authoritative: basic.authoritative,
@@ -157,7 +197,8 @@ impl DirConfig<'_> {
         let others = self.groups_authoritative.is_some();
         let files = self.user_file.is_some() || self.group_file.is_some();
         let own = self.names_charset.is_some() || self.shows_metrics.is_some();
-        !files && !own && self.providers.is_empty() && self.authoritative.is_none() && !others
+        let roles = self.roles_file.is_some() || self.reports_roles.is_some() || self.roles_body_limit.is_some();
+        !files && !roles && !own && self.providers.is_empty() && self.authoritative.is_none() && !others
     }
 }
 
@@ -166,6 +207,7 @@ pub(crate) fn file_directive(kind: FileKind) -> &'static str {
     match kind {
         FileKind::Users => "AuthUserFile",
         FileKind::Groups => "AuthGroupFile",
+        FileKind::Roles => "EsAuthRoles",
     }
 }
 
@@ -190,6 +232,21 @@ pub(crate) const COMMANDS: &[command_rec] = &[
         c"Set to 'Off' to allow access control to be passed along to lower modules if the UserID is not known to this \
           module",
     ),
+    command::anywhere_but_htaccess(command::word::<Section>(
+        c"EsAuthRoles",
+        set_roles_file,
+        c"file of Elasticsearch roles (roles.yml): what users may do, by the groups they are in",
+    )),
+    command::anywhere_but_htaccess(command::word::<Section>(
+        c"EsAuthRolesMode",
+        set_roles_mode,
+        c"Enforce, or Report: requests that the roles forbid are logged but pass",
+    )),
+    command::anywhere_but_htaccess(command::word::<Section>(
+        c"EsAuthRolesBodyLimit",
+        set_roles_body_limit,
+        c"size limit in bytes of a body that has to be read as a whole for EsAuthRoles; default: 8388608",
+    )),
     command::word::<Section>(c"EsAuthCharset", set_charset, c"character set named in the challenge: UTF-8, or Off"),
     command::of_file_info(command::word::<Section>(
         c"SetHandler",
@@ -236,6 +293,7 @@ fn set_user_file<'p>(command: Command<'p>, config: &mut DirConfig<'p>, path: &'p
 #[cfg(httpd = "2.4")]
 fn set_group_file<'p>(command: Command<'p>, config: &mut DirConfig<'p>, path: &'p CStr) -> Answer<'p> {
     config.group_file = Some(name_file(command, FileKind::Groups, path)?);
+    config.groups_of_htaccess = command.is_in_htaccess();
     Ok(())
 }
 
@@ -266,6 +324,7 @@ fn set_group_file<'p>(
 ) -> Answer<'p> {
     expect_standard(command, file_type)?;
     config.group_file = Some(name_file(command, FileKind::Groups, path)?);
+    config.groups_of_htaccess = command.is_in_htaccess();
     Ok(())
 }
 
@@ -302,6 +361,51 @@ fn add_provider<'p>(command: Command<'p>, config: &mut DirConfig<'p>, name: &'p 
     }
     config.providers = command.pool.list(&[config.providers, &[Listed { name, provider }]].concat());
     Ok(())
+}
+
+/// 8 MiB by default; at most 1 GiB.
+#[cfg(httpd = "2.4")]
+const DEFAULT_BODY_LIMIT: usize = 8 * 1024 * 1024;
+#[cfg(httpd = "2.4")]
+const LARGEST_BODY_LIMIT: usize = 1024 * 1024 * 1024;
+
+/// `EsAuthRoles PATH`
+#[cfg(httpd = "2.4")]
+fn set_roles_file<'p>(command: Command<'p>, config: &mut DirConfig<'p>, path: &'p CStr) -> Answer<'p> {
+    config.roles_file = Some(name_file(command, FileKind::Roles, path)?);
+    Ok(())
+}
+
+/// `EsAuthRolesMode Enforce|Report`
+#[cfg(httpd = "2.4")]
+fn set_roles_mode<'p>(command: Command<'p>, config: &mut DirConfig<'p>, mode: &'p CStr) -> Answer<'p> {
+    let text = mode.to_bytes();
+    let reports = text.eq_ignore_ascii_case(b"Report");
+    if !reports && !text.eq_ignore_ascii_case(b"Enforce") {
+        return command.refuse(&[b"EsAuthRolesMode: '", text, b"' is neither Enforce nor Report"]);
+    }
+    config.reports_roles = Some(reports);
+    Ok(())
+}
+
+/// `EsAuthRolesBodyLimit BYTES`
+#[cfg(httpd = "2.4")]
+fn set_roles_body_limit<'p>(command: Command<'p>, config: &mut DirConfig<'p>, value: &'p CStr) -> Answer<'p> {
+    config.roles_body_limit = Some(number(command, value, 1, LARGEST_BODY_LIMIT, "bytes")?);
+    Ok(())
+}
+
+#[cfg(httpd = "2.2")]
+use only_in_24 as set_roles_file;
+#[cfg(httpd = "2.2")]
+use only_in_24 as set_roles_mode;
+#[cfg(httpd = "2.2")]
+use only_in_24 as set_roles_body_limit;
+
+/// Roles need what httpd 2.2 does not tell about a request's body.
+#[cfg(httpd = "2.2")]
+fn only_in_24<'p>(command: Command<'p>, _: &mut DirConfig<'p>, _: &'p CStr) -> Answer<'p> {
+    command.refuse(&[command.name().to_bytes(), b" needs httpd 2.4; without it, any user may do anything on any index"])
 }
 
 /// `EsAuthCharset UTF-8|Off`: RFC 7617 has no other value.

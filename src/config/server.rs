@@ -162,7 +162,13 @@ fn set_max_failures<'p>(command: Command<'p>, config: &mut ServerConfig<'p>, val
 }
 
 /// The directive's value, a whole number from `least` to `most`.
-fn number<'p>(command: Command<'p>, value: &CStr, least: usize, most: usize, unit: &str) -> Result<usize, Refusal<'p>> {
+pub(crate) fn number<'p>(
+    command: Command<'p>,
+    value: &CStr,
+    least: usize,
+    most: usize,
+    unit: &str,
+) -> Result<usize, Refusal<'p>> {
     match value.to_str().ok().and_then(|text| whole_number(text, least, most)) {
         Some(number) => Ok(number),
         None => refuse(command, value, &format!("is not a whole number of {unit} from {least} to {most}")),

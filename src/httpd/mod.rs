@@ -7,10 +7,12 @@
 //! * [`server`]: the main server and its virtual hosts; [`request`], [`table`], [`pool`], [`text`], [`words`],
 //!   `expression`: a request and its parts;
 //! * [`log`]: lines in the error log;
-//! * [`hook`], [`provider`], [`loaded`]: calls between modules;
+//! * [`hook`], [`provider`], [`loaded`]: calls between modules; `proxy`, `body`: what mod_proxy is about to send;
 //! * [`generation`]: differences between the interfaces of httpd 2.4 and 2.2.
 
 pub(crate) mod bindings;
+#[cfg(httpd = "2.4")]
+pub(crate) mod body;
 pub(crate) mod boundary;
 pub(crate) mod command;
 pub(crate) mod configuration;
@@ -23,6 +25,8 @@ pub(crate) mod log;
 pub(crate) mod module;
 pub(crate) mod pool;
 pub(crate) mod provider;
+#[cfg(httpd = "2.4")]
+pub(crate) mod proxy;
 pub(crate) mod request;
 pub(crate) mod server;
 pub(crate) mod table;

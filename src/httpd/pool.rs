@@ -1,12 +1,16 @@
 //! APR pools: memory freed when its configuration, child or request ends.
 
 use std::alloc::{Layout, handle_alloc_error};
-use std::ffi::CStr;
+use std::ffi::{CStr, c_void};
 use std::marker::PhantomData;
-use std::ptr::NonNull;
+use std::ptr::{NonNull, null_mut};
 use std::slice;
 
-use crate::httpd::bindings::{ap_server_root_relative, apr_palloc, apr_pool_t};
+use crate::httpd::bindings::{
+    ap_server_root_relative, apr_palloc, apr_pool_cleanup_null, apr_pool_cleanup_register, apr_pool_t,
+    apr_pool_userdata_get, apr_pool_userdata_setn, apr_status_t,
+};
+use crate::httpd::boundary::guard;
 use crate::httpd::text::c_str;
 
 /// A pool that lives for at least `'p`.
@@ -51,6 +55,37 @@ impl<'p> Pool<'p> {
             place.write(value);
             &mut *place
         }
+    }
+
+    /// A value in the pool, dropped when the pool is cleared.
+    pub(crate) fn keep<T: 'static>(self, value: T) -> NonNull<T> {
+        unsafe extern "C" fn drop_value<T>(value: *mut c_void) -> apr_status_t {
+            guard((), || {
+                // SAFETY: made by `Box::into_raw` below; APR calls this once.
+                drop(unsafe { Box::from_raw(value.cast::<T>()) });
+            });
+            0
+        }
+        let value = Box::into_raw(Box::new(value));
+        // SAFETY: a live pool of this thread; a value and functions of the right types. The pointer is a box's.
+        unsafe {
+            apr_pool_cleanup_register(self.as_ptr(), value.cast(), Some(drop_value::<T>), Some(apr_pool_cleanup_null));
+            NonNull::new_unchecked(value)
+        }
+    }
+
+    /// What is kept with the pool under a key; null: nothing.
+    pub(crate) fn datum(self, key: &CStr) -> *mut c_void {
+        let mut datum = null_mut();
+        // SAFETY: a live pool, a C string, a place for the answer.
+        unsafe { apr_pool_userdata_get(&mut datum, key.as_ptr(), self.as_ptr()) };
+        datum
+    }
+
+    /// Keeps a pointer with the pool under a key.
+    pub(crate) fn set_datum(self, key: &'static CStr, datum: *mut c_void) {
+        // SAFETY: a live pool of this thread, and a key that outlives it.
+        unsafe { apr_pool_userdata_setn(datum, key.as_ptr(), None, self.as_ptr()) };
     }
 
     /// Joins `parts` to a C string. A NUL inside a part ends the string.

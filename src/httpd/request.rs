@@ -122,6 +122,43 @@ impl<'r> Request<'r> {
         self.get(|request| request.status)
     }
 
+    /// The method as it is sent on.
+    #[cfg(httpd = "2.4")]
+    pub(crate) fn method(self) -> &'r CStr {
+        self.text(|request| request.method).unwrap_or(c"")
+    }
+
+    /// Whether a body comes, or may come.
+    #[cfg(httpd = "2.4")]
+    pub(crate) fn has_body(self) -> bool {
+        // SAFETY: httpd's function on a live request.
+        unsafe { bindings::ap_request_has_body(self.as_ptr()) != 0 }
+    }
+
+    /// True for a stream of HTTP/2.
+    #[cfg(httpd = "2.4")]
+    pub(crate) fn is_stream(self) -> bool {
+        // SAFETY: a live request.
+        unsafe { bindings::esauth_is_stream(self.as_ptr()) != 0 }
+    }
+
+    /// Answers with this status and body in place of whatever else the answer would be, and drops what is still to come of
+    /// the request's own body.
+    #[cfg(httpd = "2.4")]
+    pub(crate) fn answer(self, status: u16, content_type: &'static CStr, body: &[u8]) {
+        self.change(|request| {
+            request.status = c_int::from(status);
+            request.status_line = std::ptr::null();
+        });
+        // SAFETY: httpd's functions on a live request, whose answer has not begun.
+        unsafe {
+            bindings::esauth_discard_body(self.as_ptr());
+            bindings::ap_set_content_length(self.as_ptr(), body.len() as _);
+        }
+        self.set_content_type(content_type);
+        self.write(body);
+    }
+
     /// The method: one of httpd's numbers.
     pub(crate) fn method_number(self) -> c_int {
         self.get(|request| request.method_number)

@@ -32,6 +32,14 @@ impl<'r> Table<'r> {
         unsafe { apr_table_setn(self.raw, name.as_ptr(), value.as_ptr()) }
     }
 
+    /// How often a name is there.
+    #[cfg(httpd = "2.4")]
+    pub(crate) fn count(self, name: &CStr) -> usize {
+        // SAFETY: a live table and a C string.
+        let count = unsafe { crate::httpd::bindings::esauth_count_headers(self.raw, name.as_ptr()) };
+        usize::try_from(count).unwrap_or(0)
+    }
+
     pub(crate) fn unset(self, name: &CStr) {
         // SAFETY: a live table.
         unsafe { apr_table_unset(self.raw, name.as_ptr()) }

@@ -18,6 +18,8 @@ use crate::httpd::generation;
 use crate::httpd::log::{Level, log_request};
 use crate::httpd::module::VERSION;
 use crate::httpd::request::Request;
+#[cfg(httpd = "2.4")]
+use crate::roles::audit::{self, CLASSES, VERDICTS};
 use crate::state::outcomes::{Outcome, guard_request, reason, verdict};
 use crate::state::verdicts;
 
@@ -58,6 +60,8 @@ fn answer(request: Request<'_>) -> c_int {
 fn page(cache: &Verifier) -> String {
     let mut page = Page::default();
     server(&mut page, cache.counters());
+    #[cfg(httpd = "2.4")]
+    roles(&mut page, cache.counters());
     remembered(&mut page, cache);
     hashes(&mut page, cache);
     files(&mut page, cache);
@@ -73,6 +77,18 @@ fn server(page: &mut Page, counters: &Counters) {
     for outcome in Outcome::ALL {
         let labels = [("verdict", verdict(outcome)), ("reason", reason(outcome).to_str().unwrap_or(""))];
         page.sample(&labels, counters.requests(outcome as u8));
+    }
+}
+
+/// Requests in sections with `EsAuthRoles`.
+#[cfg(httpd = "2.4")]
+fn roles(page: &mut Page, counters: &Counters) {
+    page.metric("roles_requests_total", "counter", "Requests judged by EsAuthRoles, by verdict and kind of action.");
+    for (verdict, verdict_label) in VERDICTS {
+        for (class, class_label) in CLASSES {
+            let labels = [("verdict", verdict_label), ("action", class_label)];
+            page.sample(&labels, audit::requests(counters, verdict, class));
+        }
     }
 }
 
@@ -157,7 +173,7 @@ fn all_files(cache: &Verifier) -> Vec<File> {
         let path = path.to_string_lossy().into_owned();
         files.push(File { kind, path, report: counters.read(), is_named: true });
     }
-    for kind in [FileKind::Users, FileKind::Groups] {
+    for kind in FileKind::ALL {
         let report = cache.counters().other_files(kind).read();
         files.push(File { kind, path: "other".to_owned(), report, is_named: false });
     }

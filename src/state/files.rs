@@ -14,6 +14,7 @@ use esauth_engine::verification::{Contents, FileKind};
 use esauth_engine::{
     FileEvent, Groups, Parse, Passwords, ReadError, Reading, Snapshot, Source, Watcher, advice_on_watching,
 };
+use esauth_roles::RolesFile;
 use once_cell::race::OnceBox;
 
 use crate::config::section::file_directive;
@@ -40,6 +41,8 @@ const fn long_line(kind: FileKind) -> &'static [u8] {
         // The stock module also cuts such a line after 8191 bytes.
         #[cfg(httpd = "2.2")]
         FileKind::Groups => b" has 16 MiB or more: it and the lines after it are ignored; split it in two",
+        // They have no such limit.
+        FileKind::Roles => b"",
     }
 }
 
@@ -67,6 +70,14 @@ pub(crate) fn groups(request: Request<'_>, path: &CStr) -> Result<Arc<Snapshot<G
     store.groups.with(store, path, |file| report(request, kind, path, file.current(kind)))
 }
 
+/// The same for a roles file.
+#[cfg(httpd = "2.4")]
+pub(crate) fn roles(request: Request<'_>, path: &CStr) -> Result<Arc<Snapshot<RolesFile>>, Unreadable> {
+    let kind = FileKind::Roles;
+    let store = store();
+    store.roles.with(store, path, |file| report(request, kind, path, file.current(kind)))
+}
+
 /// Starts a child: stores the limit for files named only by a `.htaccess`, and reads the files of the server's
 /// configuration before the first request needs them.
 pub(crate) fn start(limit: u64) {
@@ -76,6 +87,7 @@ pub(crate) fn start(limit: u64) {
     if !store.proves_rights {
         store.passwords.named.values().for_each(|file| file.preload(FileKind::Users));
         store.groups.named.values().for_each(|file| file.preload(FileKind::Groups));
+        store.roles.named.values().for_each(|file| file.preload(FileKind::Roles));
     }
 }
 
@@ -115,6 +127,7 @@ struct Store {
     proves_rights: bool,
     passwords: Files<Passwords>,
     groups: Files<Groups>,
+    roles: Files<RolesFile>,
     watcher: Arc<Watcher>,
     began: Instant,
     /// When to check the `.htaccess` files next, in seconds since the store was created.
@@ -140,12 +153,13 @@ fn store() -> &'static Store {
 
 impl Store {
     fn new() -> Store {
-        let (mut passwords, mut groups) = (Files::default(), Files::default());
+        let (mut passwords, mut groups, mut roles) = (Files::default(), Files::default(), Files::default());
         let (watcher, proves_rights) = (Arc::default(), loaded::changes_user());
         for &(kind, path) in verdicts::named_files() {
             match kind {
                 FileKind::Users => passwords.name(path, &watcher, proves_rights),
                 FileKind::Groups => groups.name(path, &watcher, proves_rights),
+                FileKind::Roles => roles.name(path, &watcher, proves_rights),
             }
         }
         Store {
@@ -153,6 +167,7 @@ impl Store {
             proves_rights,
             passwords,
             groups,
+            roles,
             watcher,
             began: Instant::now(),
             looked_through: AtomicU64::new(0),
@@ -324,6 +339,12 @@ impl Measure for Passwords {
 impl Measure for Groups {
     fn contents(&self, bytes: u64) -> Contents {
         Contents { users: self.members(), groups: self.groups(), bytes }
+    }
+}
+
+impl Measure for RolesFile {
+    fn contents(&self, bytes: u64) -> Contents {
+        Contents { users: 0, groups: self.roles().map_or(0, |roles| roles.iter().count()), bytes }
     }
 }
 

@@ -12,7 +12,14 @@ pub(crate) struct House {
 pub(crate) const HOUSES: &[House] = &[
     House {
         folder: "src",
-        floors: &[&["lib"], &["hooks"], &["authn", "authz", "checks", "metrics"], &["state"], &["config"], &["httpd"]],
+        floors: &[
+            &["lib"],
+            &["hooks"],
+            &["authn", "authz", "checks", "metrics", "roles"],
+            &["state"],
+            &["config"],
+            &["httpd"],
+        ],
     },
     House {
         folder: "cli/src",

@@ -26,5 +26,5 @@ pub use shared::Unprotected;
 pub use verifier::{Credential, Judgement, Settings, Verdict, Verifier};
 
 pub use crate::counters::{
-    Contents, Counters, FileCounters, FileKind, FileReport, Lookup, OUTCOMES, PartUsage, Times, Usage, Waited,
+    Contents, Counters, FileCounters, FileKind, FileReport, Lookup, OF_HOST, OUTCOMES, PartUsage, Times, Usage, Waited,
 };

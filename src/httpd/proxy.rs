@@ -1,0 +1,100 @@
+//! mod_proxy: its hook for a request that is about to be sent to a back end.
+//!
+//! mod_proxy need not be loaded, so its functions are looked up by name.
+
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::mem::transmute;
+use std::ptr::{NonNull, null};
+
+use crate::httpd::bindings::{APR_HOOK_REALLY_FIRST, apr_port_t, esauth_target, request_rec};
+use crate::httpd::request::Request;
+use crate::httpd::text::c_str;
+
+/// mod_proxy's hook `scheme_handler`: the worker, its configuration, the back end's URL, and the host and port of a proxy
+/// on the way (`ProxyRemote`).
+pub(crate) type SchemeHandler =
+    unsafe extern "C" fn(*mut request_rec, *mut c_void, *mut c_void, *mut c_char, *const c_char, apr_port_t) -> c_int;
+
+type HookSchemeHandler = unsafe extern "C" fn(SchemeHandler, *const *const c_char, *const *const c_char, c_int);
+
+/// Has `handler` called before all others, where mod_proxy is loaded. For the time when all modules are.
+///
+/// # Safety
+///
+/// This is httpd's only thread, and its hooks are sorted afterwards.
+pub(crate) unsafe fn hook_scheme_handler(handler: SchemeHandler) {
+    let Some(hook) = function(c"proxy_hook_scheme_handler") else { return };
+    // SAFETY: mod_proxy declares the function with this type; the rest as the caller promises.
+    unsafe {
+        let hook = transmute::<NonNull<c_void>, HookSchemeHandler>(hook);
+        hook(handler, null(), null(), APR_HOOK_REALLY_FIRST as c_int);
+    }
+}
+
+fn function(name: &CStr) -> Option<NonNull<c_void>> {
+    // SAFETY: a C string. httpd makes the symbols of its modules known to all.
+    NonNull::new(unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) })
+}
+
+/// A call of the hook.
+#[derive(Clone, Copy)]
+pub(crate) struct Call<'r> {
+    pub(crate) request: Request<'r>,
+    worker: *mut c_void,
+    config: *mut c_void,
+    url: &'r CStr,
+    proxy_host: *const c_char,
+    proxy_port: apr_port_t,
+}
+
+impl<'r> Call<'r> {
+    /// # Safety
+    ///
+    /// The arguments of the hook, during its call.
+    pub(crate) unsafe fn new(
+        request: *mut request_rec,
+        worker: *mut c_void,
+        config: *mut c_void,
+        url: *mut c_char,
+        proxy_host: *const c_char,
+        proxy_port: apr_port_t,
+    ) -> Option<Self> {
+        // SAFETY: as the caller promises; the URL is in the request's pool.
+        let (request, url) = unsafe { (Request::new(request)?, c_str(url)?) };
+        Some(Call { request, worker, config, url, proxy_host, proxy_port })
+    }
+
+    /// Path and query as mod_proxy_http sends them. `None` for another scheme than http and https, for a URL that it would
+    /// refuse, and where another proxy is on the way.
+    pub(crate) fn target(self) -> Option<&'r CStr> {
+        let is_http = [&b"http://"[..], b"https://"].iter().any(|scheme| {
+            self.url.to_bytes().get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+        });
+        if !is_http || !self.proxy_host.is_null() {
+            return None;
+        }
+        // SAFETY: a live request and a C string; the answer is null or in the request's pool.
+        unsafe { c_str(esauth_target(self.request.as_ptr(), self.url.as_ptr())) }
+    }
+
+    /// The same call for another target. `None` if that cannot be expressed.
+    pub(crate) fn with_target(self, target: &[u8]) -> Option<Self> {
+        let url = self.url.to_bytes();
+        let host = url.windows(3).position(|part| part == b"://")? + 3;
+        let path = host + url[host..].iter().position(|&byte| byte == b'/')?;
+        let call = Call { url: self.request.pool().join(&[&url[..path], target]), ..self };
+        call.target().filter(|sent| sent.to_bytes() == target).map(|_| call)
+    }
+
+    /// Runs mod_proxy's hook, in which ours has to decline this time: sends the request.
+    pub(crate) fn send(self) -> Option<c_int> {
+        let run = function(c"proxy_run_scheme_handler")?;
+        // SAFETY: mod_proxy declares the function with this type; the arguments are those that it called us with, but for the
+        // URL, which is one as well, in the request's pool. (It is not written to.)
+        unsafe {
+            let run = transmute::<NonNull<c_void>, SchemeHandler>(run);
+            let url = self.url.as_ptr().cast_mut();
+            Some(run(self.request.as_ptr(), self.worker, self.config, url, self.proxy_host, self.proxy_port))
+        }
+    }
+}

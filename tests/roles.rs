@@ -1,0 +1,466 @@
+//! EsAuthRoles in httpd: what reaches the back end, and what the client gets instead.
+
+// A test that cannot go on should stop, with the reason.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod harness;
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use harness::client::{self, Answer, Connection, Request};
+use harness::httpd::{self, Httpd, Mpm, Setup, Site};
+use harness::installation::Installation;
+
+/// `secret`, as `htpasswd -s` stores it.
+const SECRET: &str = "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=";
+
+const ROLES: &str = "\
+shop:
+  cluster: [ monitor ]
+  indices:
+    - names: [ 'shopa-*' ]
+      privileges: [ read, write, create_index, view_index_metadata ]
+reader:
+  indices:
+    - names: [ 'logs-*' ]
+      privileges: [ read ]
+root:
+  cluster: [ all ]
+  indices:
+    - names: [ '*' ]
+      privileges: [ all ]
+";
+
+/// A request as a back end got it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Received {
+    /// Method and target.
+    line: String,
+    body_bytes: usize,
+    is_complete: bool,
+}
+
+/// A back end that keeps what it gets and answers each complete request with 200.
+struct Recorder {
+    port: u16,
+    received: Arc<Mutex<Vec<Received>>>,
+}
+
+impl Recorder {
+    fn start() -> Recorder {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&received);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let kept = Arc::clone(&kept);
+                thread::spawn(move || {
+                    let mut lines = BufReader::new(stream.try_clone().unwrap());
+                    while let Ok(Some(request)) = receive(&mut lines) {
+                        let is_complete = request.is_complete;
+                        kept.lock().unwrap().push(request);
+                        if !is_complete
+                            || (&stream).write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").is_err()
+                        {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        Recorder { port, received }
+    }
+
+    /// What came since the last call.
+    fn take(&self) -> Vec<Received> {
+        std::mem::take(&mut self.received.lock().unwrap())
+    }
+
+    fn lines(&self) -> Vec<String> {
+        self.take().into_iter().map(|request| request.line).collect()
+    }
+}
+
+fn receive(lines: &mut BufReader<TcpStream>) -> io::Result<Option<Received>> {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if lines.read_line(&mut head)? == 0 {
+            return Ok(None);
+        }
+    }
+    let low = head.to_ascii_lowercase();
+    let length = low.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<u64>().ok());
+    let (mut body_bytes, mut is_complete) = (0, true);
+    if low.contains("transfer-encoding: chunked") {
+        loop {
+            let mut size = String::new();
+            lines.read_line(&mut size)?;
+            let Ok(size) = u64::from_str_radix(size.trim(), 16) else {
+                is_complete = false;
+                break;
+            };
+            let read = io::copy(&mut lines.by_ref().take(size), &mut io::sink())?;
+            body_bytes += read as usize;
+            lines.read_line(&mut String::new())?;
+            if size == 0 {
+                break;
+            }
+        }
+    } else if let Some(length) = length {
+        body_bytes = io::copy(&mut lines.take(length), &mut io::sink())? as usize;
+        is_complete = body_bytes as u64 == length;
+    }
+    let line = head.lines().next().unwrap_or_default().trim_end_matches(" HTTP/1.1").to_owned();
+    Ok(Some(Received { line, body_bytes, is_complete }))
+}
+
+fn load() -> String {
+    let installation = Installation::get();
+    installation.load_core()
+        + &installation.load(&["authz_host", "log_config", "proxy", "proxy_http", "rewrite", "slotmem_shm"])
+        + &installation.load(&["proxy_balancer", "lbmethod_byrequests", "http2"])
+        + &installation.load_ours()
+}
+
+/// A server with `configuration`, in which `@FOLDER@` and `@BACKEND@` are replaced.
+fn start(backend: &Recorder, configuration: &str) -> Httpd {
+    let text = |site: &Site<'_>| {
+        let folder = site.folder.display().to_string();
+        fs::write(site.folder.join("users"), ["alice", "bob", "admin"].map(|u| format!("{u}:{SECRET}\n")).concat())
+            .unwrap();
+        fs::write(site.folder.join("groups"), "shop: alice\nreader: bob\nroot: admin\n").unwrap();
+        fs::write(site.folder.join("roles.yml"), ROLES).unwrap();
+        format!(
+            "DocumentRoot {folder}\nProtocols h2c http/1.1\nLogFormat \"%u|%>s|%{{esauth-action}}n|%{{esauth-indices}}n\" audit\n\
+             CustomLog {folder}/audit audit\n<Location /metrics>\nSetHandler rust-esauth-metrics\n</Location>\n{}",
+            configuration.replace("@FOLDER@", &folder).replace("@BACKEND@", &format!("127.0.0.1:{}", backend.port))
+        )
+    };
+    Httpd::start(&Setup { mpm: Mpm::usual(), load: load(), ports: 1, configuration: &text })
+}
+
+const GUARD: &str = "AuthType Basic\nAuthName realm\nAuthUserFile @FOLDER@/users\nAuthGroupFile @FOLDER@/groups\n\
+                     EsAuthRoles @FOLDER@/roles.yml\n<LimitExcept OPTIONS>\nRequire valid-user\n</LimitExcept>\n";
+
+/// Everything but the metrics is passed on, with the roles enforced and these lines in the section.
+fn usual(backend: &Recorder, lines: &str) -> Httpd {
+    start(
+        backend,
+        &format!(
+            "ProxyPass /metrics !\nProxyPass / http://@BACKEND@/\n<LocationMatch \"^/(?!metrics)\">\n{GUARD}{lines}\n</LocationMatch>\n"
+        ),
+    )
+}
+
+fn request(user: &str, line: &str) -> Request {
+    let (method, target) = line.split_once(' ').unwrap();
+    Request::new(method, target).header("Host: localhost").basic(user, "secret")
+}
+
+fn ask(server: &Httpd, user: &str, line: &str) -> Answer {
+    client::ask(server.port(), &request(user, line)).unwrap()
+}
+
+fn status(server: &Httpd, user: &str, line: &str) -> u16 {
+    ask(server, user, line).status
+}
+
+/// Sends a body by its length, or in chunks of 8 KiB.
+fn send(server: &Httpd, user: &str, line: &str, content_type: &str, body: &[u8], chunked: bool) -> Answer {
+    let framing =
+        if chunked { "Transfer-Encoding: chunked".to_owned() } else { format!("Content-Length: {}", body.len()) };
+    let request = request(user, line).header(format!("Content-Type: {content_type}")).header(framing);
+    let mut connection = Connection::open(server.port()).unwrap();
+    connection.send(&request.bytes()).unwrap();
+    if chunked {
+        let pieces =
+            body.chunks(8192).map(|piece| [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat());
+        let _ = connection.send(&pieces.collect::<Vec<_>>().concat());
+        let _ = connection.send(b"0\r\n\r\n");
+    } else {
+        let _ = connection.send(body);
+    }
+    connection.read().unwrap()
+}
+
+fn skipped() -> bool {
+    let is_22 = Installation::get().is_22();
+    if is_22 {
+        Installation::get().skip_this_test("EsAuthRoles needs httpd 2.4");
+    }
+    is_22
+}
+
+#[test]
+fn a_refusal_has_elasticsearchs_own_form_and_reaches_no_back_end() {
+    if skipped() {
+        return;
+    }
+    let backend = Recorder::start();
+    let server = usual(&backend, "ErrorDocument 403 /never");
+    let answer = ask(&server, "alice", "GET /shopb-1/_search");
+    assert_eq!((answer.status, answer.header("content-type")), (403, Some("application/json")));
+    let text = String::from_utf8_lossy(&answer.body).into_owned();
+    for part in [
+        "\"type\":\"security_exception\"",
+        "indices:data/read/search",
+        "[alice]",
+        "[shop]",
+        "[shopb-1]",
+        "\"status\":403",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let head = client::ask(server.port(), &request("alice", "HEAD /shopb-1")).unwrap();
+    assert_eq!((head.status, head.body.len()), (403, 0));
+    for line in [
+        "DELETE /logs-1",
+        "GET /_cat/indices",
+        "GET /logs-1/_search?source=x",
+        "GET /logs-1%23/_search",
+        "GET /logs-1/../x",
+    ] {
+        assert_eq!(status(&server, "bob", line), 403, "{line}");
+    }
+    assert_eq!(backend.take(), []);
+    assert_eq!(
+        server
+            .lines_with("rust_esauth: roles: user bob refused: DELETE /logs-1: no role allows [indices:admin/delete]"),
+        1
+    );
+    assert_eq!(status(&server, "alice", "GET /shopa-1/_search"), 200);
+    assert_eq!(status(&server, "admin", "DELETE /shopb-1"), 200);
+    let options = Request::new("OPTIONS", "/shopb-1/_search").header("Host: localhost");
+    assert_eq!(client::ask(server.port(), &options).unwrap().status, 200);
+    assert_eq!(backend.lines(), ["GET /shopa-1/_search", "DELETE /shopb-1", "OPTIONS /shopb-1/_search"]);
+}
+
+#[test]
+fn the_target_that_is_sent_is_narrowed_to_what_the_roles_allow() {
+    if skipped() {
+        return;
+    }
+    let backend = Recorder::start();
+    let server = usual(&backend, "");
+    for line in ["GET /_search?size=1", "GET /*/_count", "GET /shopa-1,logs-1/_search"] {
+        ask(&server, "alice", line);
+    }
+    assert_eq!(backend.lines(), ["GET /shopa-*/_search?size=1", "GET /shopa-*/_count"]);
+}
+
+#[test]
+fn whatever_leads_to_the_back_end_is_judged() {
+    if skipped() {
+        return;
+    }
+    let ways = [
+        ("ProxyPass", "ProxyPass / http://@BACKEND@/\n<Location />\n", "</Location>\n"),
+        ("Proxy", "ProxyPass / http://@BACKEND@/\n<Proxy *>\n", "</Proxy>\n"),
+        ("nocanon", "ProxyPass / http://@BACKEND@/ nocanon\n<Location />\n", "</Location>\n"),
+        ("rewrite", "RewriteEngine On\nRewriteRule ^/(.*) http://@BACKEND@/$1 [P]\n<Location />\n", "</Location>\n"),
+        (
+            "balancer",
+            "<Proxy balancer://es>\nBalancerMember http://@BACKEND@\n</Proxy>\nProxyPass / balancer://es/\n<Location />\n",
+            "</Location>\n",
+        ),
+        (
+            "prefix",
+            "RewriteEngine On\nRewriteRule ^/x/(.*) /$1 [PT]\nProxyPass / http://@BACKEND@/\n<Location />\n",
+            "</Location>\n",
+        ),
+    ];
+    for (name, before, after) in ways {
+        let backend = Recorder::start();
+        let server = start(&backend, &format!("{before}{GUARD}{after}"));
+        let prefix = if name == "prefix" { "/x" } else { "" };
+        assert_eq!(status(&server, "alice", &format!("GET {prefix}/shopb-1/_search")), 403, "{name}");
+        assert_eq!(status(&server, "alice", &format!("GET {prefix}/shopa-1/_search")), 200, "{name}");
+        assert_eq!(status(&server, "alice", &format!("GET {prefix}/_search")), 200, "{name}");
+        let escaped = status(&server, "alice", &format!("GET {prefix}/shopa-1%2Cshopb-1/_search"));
+        assert!([403, 404].contains(&escaped), "{name}: {escaped}");
+        assert_eq!(backend.lines(), ["GET /shopa-1/_search", "GET /shopa-*/_search"], "{name}");
+    }
+}
+
+#[test]
+fn a_section_that_asks_for_no_password_lets_nobody_through() {
+    if skipped() {
+        return;
+    }
+    let backend = Recorder::start();
+    let server = start(
+        &backend,
+        "ProxyPass / http://@BACKEND@/\n<Location />\nAuthGroupFile @FOLDER@/groups\nEsAuthRoles @FOLDER@/roles.yml\n\
+         Require all granted\n</Location>\n",
+    );
+    assert_eq!(status(&server, "admin", "GET /shopa-1/_search"), 403);
+    assert_eq!(backend.take(), []);
+}
+
+#[test]
+fn the_page_of_a_wrong_password_is_judged_without_the_user_it_named() {
+    if skipped() {
+        return;
+    }
+    let backend = Recorder::start();
+    let server = usual(&backend, "ErrorDocument 401 /shopa-1/_search");
+    let wrong = Request::get("/shopa-1/_search").header("Host: localhost").basic("alice", "wrong");
+    let answer = client::ask(server.port(), &wrong).unwrap();
+    assert!([401, 403].contains(&answer.status), "{}", answer.status);
+    assert_eq!(backend.take(), []);
+}
+
+const NDJSON: &str = "application/x-ndjson";
+const OWN: &str = "{\"index\":{\"_index\":\"shopa-1\"}}\n{\"a\":1}\n";
+const FOREIGN: &str = "{\"delete\":{\"_index\":\"shopb-1\",\"_id\":\"1\"}}\n";
+
+#[test]
+fn bodies_are_sent_as_they_came_or_not_at_all() {
+    if skipped() {
+        return;
+    }
+    let backend = Recorder::start();
+    let server = usual(&backend, "EsAuthRolesBodyLimit 4096");
+    let json = "application/json";
+    let look_up = br#"{"query":{"terms":{"x":{"index":"shopb-1","id":"1","path":"y"}}}}"#;
+    let large = format!(r#"{{"query":{{"match":{{"x":"{}"}}}}}}"#, "x".repeat(4096));
+    for chunked in [false, true] {
+        assert_eq!(send(&server, "alice", "POST /shopa-1/_search", json, look_up, chunked).status, 403);
+        assert_eq!(send(&server, "alice", "POST /shopa-1/_search", json, large.as_bytes(), chunked).status, 413);
+        assert_eq!(send(&server, "alice", "POST /shopa-1/_search", "application/yaml", b"---", chunked).status, 415);
+        assert_eq!(
+            send(&server, "alice", "POST /_bulk", NDJSON, [OWN, FOREIGN].concat().as_bytes(), chunked).status,
+            403
+        );
+        assert_eq!(backend.take(), []);
+        assert_eq!(send(&server, "alice", "POST /shopa-1/_search", json, b"{}", chunked).status, 200);
+        assert_eq!(send(&server, "alice", "POST /_bulk", NDJSON, OWN.as_bytes(), chunked).status, 200);
+        let got: Vec<_> = backend.take().into_iter().map(|request| (request.line, request.body_bytes)).collect();
+        assert_eq!(got, [("POST /shopa-1/_search".to_owned(), 2), ("POST /_bulk".to_owned(), OWN.len())]);
+    }
+    let tricked =
+        request("alice", "POST /shopa-1/_search").header("Connection: content-type").header("Content-Length: 2");
+    let mut connection = Connection::open(server.port()).unwrap();
+    connection.send(&[&tricked.header("Content-Type: application/json").bytes()[..], b"{}"].concat()).unwrap();
+    assert_eq!(connection.read().unwrap().status, 415);
+    assert_eq!(backend.take(), []);
+}
+
+#[test]
+fn a_long_bulk_is_cut_off_before_the_line_that_is_refused() {
+    if skipped() {
+        return;
+    }
+    let backend = Recorder::start();
+    let server = usual(&backend, "");
+    let own = OWN.repeat(300_000);
+    for chunked in [false, true] {
+        let body = [&own, FOREIGN, OWN].concat();
+        let answer = send(&server, "alice", "POST /_bulk", NDJSON, body.as_bytes(), chunked);
+        assert_eq!((answer.status, answer.header("content-type")), (403, Some("application/json")));
+        assert_eq!(send(&server, "alice", "POST /_bulk", NDJSON, own.as_bytes(), chunked).status, 200);
+        let mut got = backend.take();
+        got.sort_by_key(|request| request.is_complete);
+        assert_eq!(got.iter().map(|request| request.is_complete).collect::<Vec<_>>(), [false, true], "{got:?}");
+        assert!(got[0].body_bytes <= own.len() && got[1].body_bytes == own.len(), "{got:?}");
+    }
+}
+
+#[test]
+fn an_edit_of_roles_or_groups_counts_at_once_and_a_broken_file_refuses_all() {
+    if skipped() {
+        return;
+    }
+    let backend = Recorder::start();
+    let server = usual(&backend, "");
+    let (roles, groups) = (server.folder().join("roles.yml"), server.folder().join("groups"));
+    assert_eq!(status(&server, "bob", "GET /shopa-1/_search"), 403);
+    fs::write(&groups, "shop: bob\n").unwrap();
+    assert_eq!(
+        (status(&server, "bob", "GET /shopa-1/_search"), status(&server, "alice", "GET /shopa-1/_search")),
+        (200, 403)
+    );
+    fs::write(&roles, ROLES.replace("shopa-*", "shopc-*")).unwrap();
+    assert_eq!(
+        (status(&server, "bob", "GET /shopa-1/_search"), status(&server, "bob", "GET /shopc-1/_search")),
+        (403, 200)
+    );
+    fs::write(&roles, ROLES.replace("[ monitor ]", "[ moniter ]")).unwrap();
+    for _ in 0..3 {
+        let answer = ask(&server, "bob", "GET /shopa-1/_search");
+        assert_eq!((answer.status, answer.header("content-type")), (500, Some("application/json")));
+    }
+    let options = Request::new("OPTIONS", "/").header("Host: localhost");
+    assert_eq!(client::ask(server.port(), &options).unwrap().status, 200);
+    let line = format!("EsAuthRoles {} line 2: cluster privilege \"moniter\" is not known here", roles.display());
+    assert!((1..=server.children().len()).contains(&server.lines_with(&line)), "{}", server.lines_with(&line));
+    fs::write(&roles, ROLES).unwrap();
+    assert_eq!(status(&server, "bob", "GET /shopa-1/_search"), 200);
+    fs::remove_file(&roles).unwrap();
+    assert_eq!(status(&server, "bob", "GET /shopa-1/_search"), 500);
+}
+
+#[test]
+fn report_mode_lets_pass_what_it_logs() {
+    if skipped() {
+        return;
+    }
+    let backend = Recorder::start();
+    let server = usual(&backend, "EsAuthRolesMode Report");
+    assert_eq!(status(&server, "alice", "GET /_search"), 200);
+    assert_eq!(status(&server, "bob", "DELETE /logs-1"), 200);
+    assert_eq!(send(&server, "alice", "POST /_bulk", NDJSON, FOREIGN.as_bytes(), true).status, 200);
+    assert_eq!(backend.lines(), ["GET /_search", "DELETE /logs-1", "POST /_bulk"]);
+    assert_eq!(server.lines_with("would be refused (EsAuthRolesMode Report): "), 2);
+}
+
+#[test]
+fn the_access_log_and_the_metrics_tell_what_was_asked_for() {
+    if skipped() {
+        return;
+    }
+    let backend = Recorder::start();
+    let server = usual(&backend, "");
+    status(&server, "alice", "GET /shopa-1,shopa-2/_search");
+    status(&server, "bob", "DELETE /logs-1");
+    send(&server, "alice", "POST /_bulk", NDJSON, OWN.as_bytes(), false);
+    let page = client::ask(server.port(), &Request::get("/metrics").header("Host: localhost")).unwrap();
+    let page = String::from_utf8_lossy(&page.body).into_owned();
+    for line in [
+        "rust_esauth_roles_requests_total{verdict=\"passed\",action=\"read\"} 1",
+        "rust_esauth_roles_requests_total{verdict=\"passed\",action=\"write\"} 1",
+        "rust_esauth_roles_requests_total{verdict=\"refused\",action=\"index\"} 1",
+    ] {
+        assert!(page.contains(line), "{line}: {page}");
+    }
+    let log = fs::read_to_string(server.folder().join("audit")).unwrap();
+    assert!(log.contains("alice|200|indices:data/read/search|shopa-1,shopa-2\n"), "{log}");
+    assert!(log.contains("bob|403|indices:admin/delete|logs-1\n"), "{log}");
+    assert!(
+        log.lines().any(|line| line.starts_with("alice|200|indices:data/write/bulk") && line.ends_with("|shopa-1")),
+        "{log}"
+    );
+}
+
+#[test]
+fn directives_that_make_no_sense_are_told_with_what_is_allowed() {
+    let cases: &[(&str, &str)] = if Installation::get().is_22() {
+        &[("EsAuthRoles roles.yml", "EsAuthRoles needs httpd 2.4")]
+    } else {
+        &[
+            ("EsAuthRolesMode Maybe", "'Maybe' is neither Enforce nor Report"),
+            ("EsAuthRolesBodyLimit 0", "'0' is not a whole number of bytes from 1 to 1073741824"),
+        ]
+    };
+    for (line, expected) in cases {
+        let text = |_: &Site<'_>| format!("<Location />\n{line}\n</Location>\n");
+        let load = Installation::get().load_core() + &Installation::get().load_ours();
+        let (code, output) = httpd::check(&Setup { mpm: Mpm::usual(), load, ports: 1, configuration: &text });
+        assert!(code != Some(0) && output.contains(expected), "{line}: {output}");
+    }
+}
