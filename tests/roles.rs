@@ -464,3 +464,38 @@ fn directives_that_make_no_sense_are_told_with_what_is_allowed() {
         assert!(code != Some(0) && output.contains(expected), "{line}: {output}");
     }
 }
+
+/// The attempts of the crate's own tests, as a client sends them: by length and in chunks.
+#[test]
+fn no_attempt_on_another_index_reaches_the_back_end() {
+    if skipped() {
+        return;
+    }
+    let backend = Recorder::start();
+    let server = usual(&backend, "");
+    let all = ROLES.replace("[ read, write, create_index, view_index_metadata ]", "[ all ]");
+    fs::write(server.folder().join("roles.yml"), all).unwrap();
+    let unescape = |text: &str| {
+        let text = text.replace("\\\\", "\u{1}").replace("\\n", "\n").replace("\\r", "\r").replace("\\t", "\t");
+        text.replace('\u{1}', "\\")
+    };
+    let probes = include_str!("../roles/tests/probes.txt");
+    let probes: Vec<Vec<&str>> =
+        probes.lines().filter(|line| !line.starts_with('#')).map(|line| line.split('\t').collect()).collect();
+    assert!(probes.len() >= 150);
+    for probe in &probes {
+        let [_, method, target, content_type, body] = probe[..] else { panic!("{probe:?}") };
+        let line = format!("{method} {}", unescape(target));
+        for chunked in [false, true] {
+            let body = if body == "-" { String::new() } else { unescape(body) };
+            let answer = match content_type {
+                _ if body.is_empty() && chunked => continue,
+                _ if body.is_empty() => client::ask(server.port(), &request("alice", &line)).unwrap(),
+                "-" => send(&server, "alice", &line, "", body.as_bytes(), chunked),
+                content_type => send(&server, "alice", &line, content_type, body.as_bytes(), chunked),
+            };
+            assert_ne!(answer.status, 200, "{probe:?}");
+            assert_eq!(backend.take(), [], "{probe:?}");
+        }
+    }
+}
