@@ -32,7 +32,7 @@ const USERS: &str = "alice:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n";
 /// Directives that a section needs besides its `Require`.
 const BASIC: &str = "AuthType Basic\nAuthName realm\nAuthUserFile users\nAuthGroupFile groups\n";
 
-const NAMES: [&str; 18] = [
+const NAMES: [&str; 19] = [
     "served-file",
     "world-readable",
     "writable",
@@ -51,6 +51,7 @@ const NAMES: [&str; 18] = [
     "stock-module-condition",
     "remoteip-trust",
     "shared-address",
+    "roles-not-proxied",
 ];
 
 fn load() -> String {

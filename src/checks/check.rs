@@ -21,10 +21,11 @@ pub(super) enum Check {
     StockModuleCondition,
     RemoteipTrust,
     SharedAddress,
+    RolesNotProxied,
 }
 
 impl Check {
-    pub(super) const ALL: [(Check, &str); 18] = [
+    pub(super) const ALL: [(Check, &str); 19] = [
         (Check::ServedFile, "served-file"),
         (Check::WorldReadable, "world-readable"),
         (Check::Writable, "writable"),
@@ -43,6 +44,7 @@ impl Check {
         (Check::StockModuleCondition, "stock-module-condition"),
         (Check::RemoteipTrust, "remoteip-trust"),
         (Check::SharedAddress, "shared-address"),
+        (Check::RolesNotProxied, "roles-not-proxied"),
     ];
 
     pub(super) fn named(name: &[u8]) -> Option<Check> {

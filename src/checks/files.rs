@@ -1,4 +1,4 @@
-//! Password and group files that others can read, replace or download, or that httpd cannot read.
+//! Password, group and roles files that others can read, replace or download, or that httpd cannot read.
 
 use std::collections::HashMap;
 use std::ffi::{CString, OsStr};
@@ -50,8 +50,7 @@ struct Used<'t> {
 
 impl Used<'_> {
     fn name(&self) -> String {
-        let directive = if self.holds_passwords { "AuthUserFile" } else { "AuthGroupFile" };
-        format!("{directive} {}", self.path.display())
+        format!("{} {}", String::from_utf8_lossy(self.directive.name()), self.path.display())
     }
 }
 
@@ -64,9 +63,11 @@ fn used<'t>(sections: &Sections<'t>, guarded: &[Guarded<'t>]) -> Vec<Used<'t>> {
             used.push(Used { directive, path, holds_passwords, sections: [guarded.section, named_in] });
         };
         add("AuthUserFile", true);
-        if guarded.requirements.iter().any(|placed| names_group(placed.directive)) {
+        let has_roles = sections.setting(guarded.section, "EsAuthRoles").is_some();
+        if has_roles || guarded.requirements.iter().any(|placed| names_group(placed.directive)) {
             add("AuthGroupFile", false);
         }
+        add("EsAuthRoles", false);
     }
     used
 }

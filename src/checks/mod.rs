@@ -10,9 +10,10 @@
 //! * [`requirements`]: missing directives, and requirements in the wrong place;
 //! * [`open`]: sections that look protected but are not;
 //! * [`routes`]: back ends that can be reached around their section;
+//! * [`roles`]: sections with EsAuthRoles;
 //! * [`clients`]: the client's address;
 //! * [`conditions`]: directives in `<IfModule>` of a stock module that is not loaded;
-//! * [`files`]: password and group files, and the rights of the [`run_user`];
+//! * [`files`]: password, group and roles files, and the rights of the [`run_user`];
 //! * [`network`]: passwords and back ends exposed to the network.
 
 mod check;
@@ -23,6 +24,7 @@ mod findings;
 mod network;
 mod open;
 mod requirements;
+mod roles;
 mod route;
 mod routes;
 mod run_user;
@@ -76,6 +78,7 @@ pub(crate) unsafe fn report(occasion: Occasion, main: &server_rec, pool: Pool<'_
         requirements::check(&mut findings, &guarded);
         open::check(&mut findings, &guarded);
         routes::check(&mut findings, &guarded);
+        roles::check(&mut findings);
         clients::check(&mut findings, &guarded);
         files::check(&mut findings, &guarded, occasion);
         network::check(&mut findings, &guarded);

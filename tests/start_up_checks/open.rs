@@ -1,5 +1,8 @@
 //! Sections that look protected but are not.
 
+use std::fs;
+use std::path::Path;
+
 use super::harness::installation::Installation;
 use super::{BASIC, guarded, nothing, warns};
 
@@ -25,6 +28,22 @@ fn a_requirement_for_some_methods_only() {
     warns(&limited("GET POST", &others), &[], &nothing);
     warns(&limited("GET POST", "\nRequire user alice"), &[], &nothing);
     warns(&guarded("<LimitExcept OPTIONS>\nRequire valid-user\n</LimitExcept>"), &[], &nothing);
+}
+
+#[test]
+fn roles_without_groups_or_without_a_back_end() {
+    if Installation::get().is_22() {
+        return Installation::get().skip_this_test("EsAuthRoles needs httpd 2.4");
+    }
+    let folder = |folder: &Path| fs::write(folder.join("roles.yml"), "a: {}\n").unwrap();
+    let roles = guarded("Require valid-user\nEsAuthRoles roles.yml");
+    let proxied = format!("ProxyPass / http://127.0.0.1:9200/\n{roles}");
+    warns(&proxied, &[], &folder);
+    warns(&roles, &[("roles-not-proxied", "EsAuthRoles")], &folder);
+    let without = proxied.replace("AuthGroupFile groups\n", "");
+    warns(&without, &[("no-group-file", "EsAuthRoles")], &folder);
+    // The file is looked at like the others.
+    warns(&proxied, &[("unreadable", "EsAuthRoles")], &nothing);
 }
 
 #[test]
