@@ -58,14 +58,21 @@ main() {
     say
     verify
     say
+    if [ "$front_generation" = 2.4 ]; then
+        front_stop
+        front_start roles "$scratch/roles"
+        trust=(${front_certificate:+--cacert "$front_certificate"})
+        prove_roles
+        say
+    fi
     if [ "$failures" -gt 0 ]; then
         say "$failures of the proofs failed; httpd's log:"
-        cat "$scratch/front/logs/error"
+        cat "$scratch"/*/logs/error
         exit 1
     fi
     say "All proofs held. The metrics are at $metrics_url; esauth status shows them."
     if [ "${1:-}" = once ]; then return; fi
-    say "Elasticsearch is at $front_url (without TLS at $plain_url): alice/secret is admitted, bob/geheim is not."
+    say "Elasticsearch is at $front_url (without TLS at $plain_url): alice/secret is admitted, bob/geheim may only search."
     say "Ctrl-C stops everything and removes $scratch."
     # `wait` instead of `sleep`: it ends at once on a signal, and when either server dies.
     wait -n "$front_pid" ${backend_pid:+"$backend_pid"} || true

@@ -3,13 +3,14 @@
 # A real httpd with this module and a shipped virtual host in front of $backend_url. Sourced after lib.sh and backend.sh.
 #
 #   front_check                  reports missing dependencies, before anything slow is started
-#   front_start VARIANT FOLDER   starts it with the virtual hosts for "users" or "groups"
+#   front_start VARIANT FOLDER   starts it with the virtual hosts for "users", "groups" or "roles" (2.4)
 #   front_stop
 #
-# Sets front_url (https), plain_url, metrics_url and front_certificate. An httpd without mod_ssl has only
+# Sets front_url (https), plain_url, metrics_url, front_generation and front_certificate. An httpd without mod_ssl has only
 # the plain port: then front_certificate is empty and front_url is plain_url.
 #
-# alice (secret) and bob (geheim) are users; only alice is in the group.
+# alice (secret) and bob (geheim) are users. Only alice is in the group; with roles, she may do everything, and bob may read
+# products*.
 
 front_pid=''
 
@@ -27,6 +28,7 @@ front_start() { # VARIANT FOLDER
     httpd=$(httpd_program "$apxs")
     [ -x "$httpd" ] || die "$httpd, named by $apxs, is missing; run 'make deps'"
     generation=$(httpd_generation "$apxs") || exit 1
+    front_generation=$generation
     modules=$("$apxs" -q LIBEXECDIR)
     port=$(port_or_free HTTPS_PORT "${HTTPS_PORT:-}") || exit 1
     plain_port=$(port_or_free HTTP_PORT "${HTTP_PORT:-}") || exit 1
@@ -79,8 +81,24 @@ make_credentials() {
         die "htpasswd cannot create the users (see its message above)"
     fi
     say 'elasticsearch: alice' >"$folder/groups"
-    chmod 640 "$folder/users" "$folder/groups"
-    if [ "$(id -u)" -eq 0 ]; then chgrp "$(id -gn nobody)" "$folder/users" "$folder/groups"; fi
+    if [ "$variant" = roles ]; then make_roles; else : >"$folder/roles.yml"; fi
+    chmod 640 "$folder/users" "$folder/groups" "$folder/roles.yml"
+    if [ "$(id -u)" -eq 0 ]; then chgrp "$(id -gn nobody)" "$folder/users" "$folder/groups" "$folder/roles.yml"; fi
+}
+
+make_roles() {
+    printf '%s\n' 'owner: alice' 'reader: bob' >"$folder/groups"
+    cat >"$folder/roles.yml" <<'ROLES'
+owner:
+  cluster: [ all ]
+  indices:
+    - names: [ '*' ]
+      privileges: [ all ]
+reader:
+  indices:
+    - names: [ 'products*' ]
+      privileges: [ read ]
+ROLES
 }
 
 front_configuration() {
@@ -116,6 +134,7 @@ Define ES_CERTIFICATE "$folder/certificate.pem"
 Define ES_CERTIFICATE_KEY "$folder/key.pem"
 Define ES_USERS "$folder/users"
 Define ES_GROUPS "$folder/groups"
+Define ES_ROLES "$folder/roles.yml"
 Include "$metrics"
 CONF
             if [ -n "$front_certificate" ]; then say "Include \"$shipped\""; else without_tls_host <"$shipped"; fi

@@ -2,6 +2,7 @@
 # shellcheck disable=SC2034,SC2154 # what lib.sh sets is used here, and what is set here by the script that sources this
 # The promises of the setup for groups, each proved with a repeatable curl command. Sourced after lib.sh.
 #
+#   prove_roles   the same with roles, after prove_all
 #   prove_all     with front_url, curl's arguments for its certificate (trust) and a folder for files (scratch); counts
 #                 failures in $failures, and leaves the index $index behind
 
@@ -67,4 +68,11 @@ prove_all() {
     # Elasticsearch's own answer to OPTIONS, whatever it is, shows that the request got through.
     prove 'OPTIONS without credentials: not refused' '200|204|405' HTTP/ -X OPTIONS "$front_url/"
     prove 'a user outside the group: refused' 401 "$realm" -u bob:geheim "$front_url/"
+}
+
+# With the virtual hosts for roles.
+prove_roles() {
+    prove 'a reader may search' 200 'red hat' -u bob:geheim "$front_url/$index/_search?q=hat"
+    prove 'and may not delete' 403 'action [indices:admin/delete] is unauthorized for user [bob]' \
+        -u bob:geheim -X DELETE "$front_url/$index"
 }

@@ -247,26 +247,27 @@ fn the_published_texts_are_warned_of_and_the_shipped_ones_are_not() {
     let names = |found: Vec<Warning>| found.into_iter().map(|(_, name)| name).collect::<Vec<_>>();
     let group = filled_in(include_str!("fixtures/published-group.conf"));
     assert_eq!(names(tested(&group, &nothing)), ["no-user-file", "require-outside"]);
-    let shipped: [(&str, &str); 2] = if Installation::get().is_22() {
-        [
+    let shipped: &[(&str, &str)] = if Installation::get().is_22() {
+        &[
             ("users", include_str!("../apache/elasticsearch-users-2.2.conf")),
             ("groups", include_str!("../apache/elasticsearch-groups-2.2.conf")),
         ]
     } else {
-        [
+        &[
             ("users", include_str!("../apache/elasticsearch-users-2.4.conf")),
             ("groups", include_str!("../apache/elasticsearch-groups-2.4.conf")),
+            ("roles", include_str!("../apache/elasticsearch-roles-2.4.conf")),
         ]
     };
     let has_ssl = Installation::get().has("ssl");
     if !has_ssl {
         Installation::get().skip("the shipped virtual hosts with TLS", "it has no mod_ssl");
     }
-    for (name, text) in shipped {
+    for &(name, text) in shipped {
         let text = if has_ssl { text.to_owned() } else { without_tls_host(text) };
         // mod_ssl only checks that there is a certificate.
         let definitions = "Define ES_CERTIFICATE users\nDefine ES_CERTIFICATE_KEY users\nDefine ES_USERS users\n\
-                           Define ES_GROUPS groups\n";
+                           Define ES_GROUPS groups\nDefine ES_ROLES groups\n";
         let definitions = if Installation::get().is_22() { "" } else { definitions };
         let text = text
             .replace("/etc/pki/tls/certs/localhost.crt", "users")
