@@ -263,8 +263,11 @@ fn on_this_machine(text: &str, folder: &Path, load_ours: &str) -> String {
 
 fn write_credentials(folder: &Path, mode: u32) {
     let hash = harness::crypt::hash(b"secret", "$2y$10$abcdefghijklmnopqrstuu").expect("the C library knows bcrypt");
-    let files =
-        [("elasticsearch.users", format!("alice:{hash}\n"), mode), ("elasticsearch.groups", GROUPS.into(), 0o640)];
+    let files = [
+        ("elasticsearch.users", format!("alice:{hash}\n"), mode),
+        ("elasticsearch.groups", GROUPS.into(), 0o640),
+        ("elasticsearch.roles.yml", String::new(), 0o640),
+    ];
     for (name, text, mode) in files {
         let path = folder.join(name);
         fs::write(&path, text).unwrap();
