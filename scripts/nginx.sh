@@ -9,7 +9,7 @@
 nginx_check() { PATH=$PATH:/usr/sbin need_commands nginx htpasswd openssl curl; }
 
 nginx_start() { # FOLDER
-    local folder=$1 port plain_port nginx
+    local variant=users folder=$1 port plain_port nginx
     nginx=$(PATH=$PATH:/usr/sbin command -v nginx)
     port=$(port_or_free HTTPS_PORT "${HTTPS_PORT:-}") || exit 1
     plain_port=$(port_or_free HTTP_PORT "${HTTP_PORT:-}") || exit 1
