@@ -30,18 +30,6 @@ int esauth_is_stream(request_rec *r)
 #endif
 }
 
-int esauth_count_headers(const apr_table_t *headers, const char *name)
-{
-    const apr_array_header_t *list = apr_table_elts(headers);
-    const apr_table_entry_t *entries = (const apr_table_entry_t *)list->elts;
-    int i, count = 0;
-
-    for (i = 0; i < list->nelts; i++) {
-        count += entries[i].key != NULL && apr_strnatcasecmp(entries[i].key, name) == 0;
-    }
-    return count;
-}
-
 void esauth_discard_body(request_rec *r)
 {
     /* A client that waits for 100 Continue sends no body after a final answer, and httpd closes its connection. */

@@ -12,9 +12,6 @@ const char *esauth_target(request_rec *r, const char *url);
 /* True for a stream of HTTP/2. */
 int esauth_is_stream(request_rec *r);
 
-/* How often a header is there. */
-int esauth_count_headers(const apr_table_t *headers, const char *name);
-
 /* Reads the rest of a body and drops it, so that the connection can serve the next request. */
 void esauth_discard_body(request_rec *r);
 

@@ -1,5 +1,7 @@
 //! Everything registered with httpd, and when.
 
+#[cfg(httpd = "2.4")]
+use std::ffi::c_char;
 use std::ffi::{c_int, c_void};
 use std::io;
 use std::mem::transmute;
@@ -14,8 +16,14 @@ use crate::authn::{challenge, fake};
 use crate::authz::v22 as authz;
 #[cfg(httpd = "2.4")]
 use crate::authz::v24 as authz;
+#[cfg(httpd = "2.4")]
+use crate::backend::handover;
 use crate::checks::{self, Occasion};
+#[cfg(httpd = "2.4")]
+use crate::config::section::DirConfig;
 use crate::config::server::{ServerConfig, named_files};
+#[cfg(httpd = "2.4")]
+use crate::httpd::answer_filter;
 #[cfg(httpd = "2.2")]
 use crate::httpd::bindings::ap_hook_auth_checker;
 use crate::httpd::bindings::{
@@ -25,7 +33,9 @@ use crate::httpd::bindings::{
     request_rec, server_rec,
 };
 #[cfg(httpd = "2.4")]
-use crate::httpd::bindings::{APR_HOOK_LAST, ap_hook_fixups, ap_hook_note_auth_failure, ap_hook_optional_fn_retrieve};
+use crate::httpd::bindings::{
+    APR_HOOK_LAST, DECLINED, ap_hook_fixups, ap_hook_note_auth_failure, ap_hook_optional_fn_retrieve, apr_port_t,
+};
 #[cfg(httpd = "2.4")]
 use crate::httpd::body::register_filter;
 use crate::httpd::boundary::guard;
@@ -37,11 +47,13 @@ use crate::httpd::module::VERSION;
 use crate::httpd::pool::Pool;
 use crate::httpd::provider::{AUTHN, AUTHN_VERSION};
 #[cfg(httpd = "2.4")]
-use crate::httpd::proxy::hook_scheme_handler;
+use crate::httpd::proxy::{Call, hook_fixups, hook_scheme_handler};
 use crate::httpd::server::workers;
 use crate::metrics::{prometheus, status};
 #[cfg(httpd = "2.4")]
 use crate::roles::gate;
+#[cfg(httpd = "2.4")]
+use crate::state::outcomes::guard_request;
 use crate::state::{files, outcomes, verdicts};
 
 /// Registers all hooks.
@@ -58,7 +70,11 @@ pub(crate) fn register() {
 
         register_access_hooks();
         #[cfg(httpd = "2.4")]
-        register_filter();
+        {
+            register_filter();
+            answer_filter::register();
+            hook_fixups(handover::fixups);
+        }
         // The first hook for an admitted request.
         ap_hook_type_checker(Some(outcomes::let_in), null(), null(), APR_HOOK_REALLY_FIRST as c_int);
         // Before mod_log_config, which shows the notes.
@@ -138,7 +154,7 @@ unsafe extern "C" fn pre_config(pool: *mut apr_pool_t, _log: *mut apr_pool_t, _t
         // SAFETY: httpd's only thread, which sorts the hooks when the configuration is complete.
         #[cfg(httpd = "2.4")]
         unsafe {
-            hook_scheme_handler(gate::scheme_handler);
+            hook_scheme_handler(scheme_handler);
         }
         OK as c_int
     })
@@ -197,6 +213,29 @@ unsafe extern "C" fn test_config(pool: *mut apr_pool_t, server: *mut server_rec)
             unsafe { checks::report(Occasion::Test, main, pool) };
         }
     });
+}
+
+/// mod_proxy's hook for a request that is about to be sent to a back end.
+#[cfg(httpd = "2.4")]
+unsafe extern "C" fn scheme_handler(
+    raw: *mut request_rec,
+    worker: *mut c_void,
+    config: *mut c_void,
+    url: *mut c_char,
+    proxy_host: *const c_char,
+    proxy_port: apr_port_t,
+) -> c_int {
+    // SAFETY: the hook's arguments, during its call.
+    let Some(call) = (unsafe { Call::new(raw, worker, config, url, proxy_host, proxy_port) }) else {
+        return HTTP_INTERNAL_SERVER_ERROR as c_int;
+    };
+    guard_request(call.request, HTTP_INTERNAL_SERVER_ERROR as c_int, || {
+        let config = DirConfig::of(call.request);
+        if config.roles_file.is_none() && !config.backend.is_in_use() || call.is_being_sent() {
+            return DECLINED;
+        }
+        handover::hand_over(call, config, || gate::judge_and_send(call, config))
+    })
 }
 
 /// Called after the configuration is complete, except at a graceful restart, which keeps the verdicts.

@@ -8,6 +8,7 @@
 //! * [`authz`]: `Require group` and `Require file-group`;
 //! * [`checks`]: faults of the configuration, reported when the server starts or the configuration is tested;
 //! * `roles`: what users may do on which index (2.4);
+//! * `backend`: what a back end is told about the user (2.4);
 //! * [`metrics`]: the pages that show the counters;
 //! * [`state`]: the files of a child process, the verdicts of the server, the outcomes of requests;
 //! * [`config`]: the directives of a section and of the server;
@@ -17,6 +18,8 @@
 
 mod authn;
 mod authz;
+#[cfg(httpd = "2.4")]
+mod backend;
 mod checks;
 mod config;
 mod hooks;

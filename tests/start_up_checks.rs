@@ -4,6 +4,8 @@
 // A test that cannot go on should stop, with the reason.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "start_up_checks/backend.rs"]
+mod backend;
 #[path = "start_up_checks/clients.rs"]
 mod clients;
 #[path = "start_up_checks/conditions.rs"]
@@ -32,7 +34,7 @@ const USERS: &str = "alice:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n";
 /// Directives that a section needs besides its `Require`.
 const BASIC: &str = "AuthType Basic\nAuthName realm\nAuthUserFile users\nAuthGroupFile groups\n";
 
-const NAMES: [&str; 19] = [
+const NAMES: [&str; 22] = [
     "served-file",
     "world-readable",
     "writable",
@@ -51,7 +53,10 @@ const NAMES: [&str; 19] = [
     "stock-module-condition",
     "remoteip-trust",
     "shared-address",
-    "roles-not-proxied",
+    "not-proxied",
+    "run-as-without-credentials",
+    "unverified-backend",
+    "plain-credentials",
 ];
 
 fn load() -> String {

@@ -28,6 +28,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
+use esauth_engine::{CredentialsFile, LineRules, Parse};
 use front::{Certificate, Front};
 use harness::httpd::{self, Mpm, Setup};
 use harness::installation::{self, Installation, workspace};
@@ -120,11 +121,19 @@ fn every_block_is_run() {
         let is_run = match (block.language.as_str(), &marks[..]) {
             ("apache", [] | ["2.4"] | ["2.2"]) | ("console", []) => true,
             ("sh", ["make" | "esauth"]) | ("json", ["esauth-check" | "esauth-verify"]) => true,
-            ("text", ["configtest"]) | ("yaml", ["elasticsearch" | "roles"]) => true,
+            ("text", ["configtest" | "credentials"]) | ("yaml", ["elasticsearch" | "roles"]) => true,
             ("sh" | "text", systems) => !systems.is_empty() && systems.iter().all(is_followed),
             _ => false,
         };
         assert!(is_run, "{}: nothing runs this block, ```{} {}", block.place(), block.language, marks.join(" "));
+    }
+}
+
+#[test]
+fn credentials_files_are_well_formed() {
+    for block in blocks_with("text", "credentials") {
+        let file = CredentialsFile::parse(block.text.clone().into_bytes(), LineRules::Httpd24).unwrap();
+        assert_eq!(file.credentials().err(), None, "{}", block.place());
     }
 }
 

@@ -50,11 +50,13 @@ pub enum FileKind {
     Groups,
     /// A roles file.
     Roles,
+    /// A file of credentials for a back end.
+    Credentials,
 }
 
 impl FileKind {
     /// All of them, in order.
-    pub const ALL: [FileKind; 3] = [FileKind::Users, FileKind::Groups, FileKind::Roles];
+    pub const ALL: [FileKind; 4] = [FileKind::Users, FileKind::Groups, FileKind::Roles, FileKind::Credentials];
 }
 
 /// Counts that the host may use as it likes, by numbers below this.

@@ -21,11 +21,14 @@ pub(super) enum Check {
     StockModuleCondition,
     RemoteipTrust,
     SharedAddress,
-    RolesNotProxied,
+    NotProxied,
+    RunAsWithoutCredentials,
+    UnverifiedBackend,
+    PlainCredentials,
 }
 
 impl Check {
-    pub(super) const ALL: [(Check, &str); 19] = [
+    pub(super) const ALL: [(Check, &str); 22] = [
         (Check::ServedFile, "served-file"),
         (Check::WorldReadable, "world-readable"),
         (Check::Writable, "writable"),
@@ -44,7 +47,10 @@ impl Check {
         (Check::StockModuleCondition, "stock-module-condition"),
         (Check::RemoteipTrust, "remoteip-trust"),
         (Check::SharedAddress, "shared-address"),
-        (Check::RolesNotProxied, "roles-not-proxied"),
+        (Check::NotProxied, "not-proxied"),
+        (Check::RunAsWithoutCredentials, "run-as-without-credentials"),
+        (Check::UnverifiedBackend, "unverified-backend"),
+        (Check::PlainCredentials, "plain-credentials"),
     ];
 
     pub(super) fn named(name: &[u8]) -> Option<Check> {

@@ -1,4 +1,4 @@
-//! Password, group and roles files that others can read, replace or download, or that httpd cannot read.
+//! Files of passwords, groups, roles and credentials that others can read, replace or download, or that httpd cannot read.
 
 use std::collections::HashMap;
 use std::ffi::{CString, OsStr};
@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::backend::names_a_file;
 use super::check::Check;
 use super::findings::Findings;
 use super::requirements::names_group;
@@ -68,6 +69,11 @@ fn used<'t>(sections: &Sections<'t>, guarded: &[Guarded<'t>]) -> Vec<Used<'t>> {
             add("AuthGroupFile", false);
         }
         add("EsAuthRoles", false);
+    }
+    let credentials = sections.named("EsAuthBackendCredentials").filter(|&(_, directive)| names_a_file(directive));
+    for (number, directive) in credentials {
+        let path = directive.word(0).and_then(|path| absolute(directive, path));
+        used.extend(path.map(|path| Used { directive, path, holds_passwords: true, sections: [number; 2] }));
     }
     used
 }

@@ -11,11 +11,13 @@
 //! * [`open`]: sections that look protected but are not;
 //! * [`routes`]: back ends that can be reached around their section;
 //! * [`roles`]: sections with EsAuthRoles;
+//! * [`backend`]: sections with EsAuthBackendCredentials or EsAuthBackendUser;
 //! * [`clients`]: the client's address;
 //! * [`conditions`]: directives in `<IfModule>` of a stock module that is not loaded;
-//! * [`files`]: password, group and roles files, and the rights of the [`run_user`];
+//! * [`files`]: the files, and the rights of the [`run_user`];
 //! * [`network`]: passwords and back ends exposed to the network.
 
+mod backend;
 mod check;
 mod clients;
 mod conditions;
@@ -79,6 +81,7 @@ pub(crate) unsafe fn report(occasion: Occasion, main: &server_rec, pool: Pool<'_
         open::check(&mut findings, &guarded);
         routes::check(&mut findings, &guarded);
         roles::check(&mut findings);
+        backend::check(&mut findings);
         clients::check(&mut findings, &guarded);
         files::check(&mut findings, &guarded, occasion);
         network::check(&mut findings, &guarded);

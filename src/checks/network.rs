@@ -1,6 +1,6 @@
 //! Exposure to the network: passwords sent in the clear, and back ends that ask for none.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::check::Check;
 use super::findings::Findings;
@@ -204,19 +204,33 @@ fn backend(findings: &mut Findings<'_, '_>, directive: Directive<'_>, url: &[u8]
     findings.add(Check::PublicBackend, directive, concerned, &what, advice);
 }
 
-fn starts_with_scheme(url: &[u8], scheme: &str) -> bool {
+pub(super) fn starts_with_scheme(url: &[u8], scheme: &str) -> bool {
     url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme.as_bytes()))
 }
 
 /// The address in a URL. Names are not resolved: that may take long, and the answer can change.
 fn host(url: &[u8]) -> Option<IpAddr> {
+    host_name(url)?.parse().ok()
+}
+
+/// The name or address in a URL.
+fn host_name(url: &[u8]) -> Option<&str> {
     let url = std::str::from_utf8(url).ok().filter(|url| !url.starts_with("unix:"))?;
     let (_, rest) = url.split_once("://")?;
     let authority = rest.split(['/', '?', '#', '*']).next()?;
     let (_, host) = authority.rsplit_once('@').unwrap_or(("", authority));
     match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next()?.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
-        None => host.split(':').next()?.parse::<Ipv4Addr>().ok().map(IpAddr::V4),
+        Some(rest) => rest.split(']').next(),
+        None => host.split(':').next(),
+    }
+}
+
+/// Whether a URL leads to this machine, or may: where it is made of variables.
+pub(super) fn names_this_machine(url: &[u8]) -> bool {
+    let Some(name) = host_name(url) else { return true };
+    match name.parse::<IpAddr>() {
+        Ok(ip) => ip.to_canonical().is_loopback(),
+        Err(_) => name.is_empty() || name.contains(['$', '%']) || name.eq_ignore_ascii_case("localhost"),
     }
 }
 

@@ -2,13 +2,11 @@
 
 use super::check::Check;
 use super::findings::Findings;
-
-/// Directives that can hand a request to mod_proxy.
-const PROXYING: [&str; 6] = ["ProxyPass", "ProxyPassMatch", "RewriteRule", "SetHandler", "AddHandler", "ProxyRequests"];
+use super::route::is_proxied;
 
 pub(super) fn check(findings: &mut Findings<'_, '_>) {
     let sections = findings.sections;
-    let is_proxied = PROXYING.iter().any(|name| sections.named(name).next().is_some());
+    let is_proxied = is_proxied(sections);
     for number in sections.numbers() {
         let Some((_, directive)) = sections.own_setting(number, "EsAuthRoles") else { continue };
         if sections.setting(number, "AuthGroupFile").is_none() && !sections.may_be_set(number, "AuthGroupFile") {
@@ -17,7 +15,7 @@ pub(super) fn check(findings: &mut Findings<'_, '_>) {
         }
         if !is_proxied {
             let what = "EsAuthRoles judges only what mod_proxy passes on, and nothing here is";
-            findings.add(Check::RolesNotProxied, directive, &[number], what, "add ProxyPass, or remove EsAuthRoles");
+            findings.add(Check::NotProxied, directive, &[number], what, "add ProxyPass, or remove EsAuthRoles");
         }
     }
 }

@@ -108,6 +108,13 @@ impl<'t> Route<'t> {
     }
 }
 
+/// Whether anything may be handed to mod_proxy.
+pub(super) fn is_proxied(sections: &Sections<'_>) -> bool {
+    const PROXYING: [&str; 6] =
+        ["ProxyPass", "ProxyPassMatch", "RewriteRule", "SetHandler", "AddHandler", "ProxyRequests"];
+    PROXYING.iter().any(|name| sections.named(name).next().is_some())
+}
+
 /// The name in `balancer://NAME/…`.
 pub(super) fn balancer(url: &[u8]) -> Option<&[u8]> {
     let (scheme, rest) = url.split_at_checked(b"balancer://".len())?;

@@ -7,11 +7,14 @@ use std::ffi::CStr;
 
 use esauth_engine::verification::FileKind;
 
-use crate::config::server::ServerConfig;
+use crate::config::backend::Backend;
+#[cfg(httpd = "2.2")]
+use crate::config::backend::refuse_in_22;
+use crate::config::files::name_file;
 #[cfg(httpd = "2.4")]
 use crate::config::server::number;
 use crate::httpd::bindings::{authn_provider, command_rec};
-use crate::httpd::command::{self, Answer, Command, Refusal};
+use crate::httpd::command::{self, Answer, Command};
 use crate::httpd::configuration::{self, Configuration, Owner};
 #[cfg(httpd = "2.4")]
 use crate::httpd::expression::Expression;
@@ -34,6 +37,7 @@ pub(crate) struct DirConfig<'p> {
     reports_roles: Option<bool>,
     /// `EsAuthRolesBodyLimit`, in bytes.
     roles_body_limit: Option<usize>,
+    pub(crate) backend: Backend<'p>,
     /// Whether `AuthGroupFile` is in a .htaccess file.
     groups_of_htaccess: bool,
     /// `EsAuthCharset`.
@@ -154,6 +158,7 @@ unsafe impl Configuration for DirConfig<'static> {
             roles_file: inner.roles_file.or(outer.roles_file),
             reports_roles: inner.reports_roles.or(outer.reports_roles),
             roles_body_limit: inner.roles_body_limit.or(outer.roles_body_limit),
+            backend: Backend::merge(outer.backend, inner.backend),
             providers: if inner.providers.is_empty() { outer.providers } else { inner.providers },
             authoritative: inner.authoritative.or(outer.authoritative),
             names_charset: inner.names_charset.or(outer.names_charset),
@@ -180,6 +185,7 @@ unsafe impl Configuration for DirConfig<'static> {
             roles_file: None,
             reports_roles: None,
             roles_body_limit: None,
+            backend: Backend::default(),
             groups_authoritative: groups.groups_authoritative,
             providers: basic.providers,
             authoritative: basic.authoritative,
@@ -198,16 +204,13 @@ impl DirConfig<'_> {
         let files = self.user_file.is_some() || self.group_file.is_some();
         let own = self.names_charset.is_some() || self.shows_metrics.is_some();
         let roles = self.roles_file.is_some() || self.reports_roles.is_some() || self.roles_body_limit.is_some();
-        !files && !roles && !own && self.providers.is_empty() && self.authoritative.is_none() && !others
-    }
-}
-
-/// The directive that names files of a kind.
-pub(crate) fn file_directive(kind: FileKind) -> &'static str {
-    match kind {
-        FileKind::Users => "AuthUserFile",
-        FileKind::Groups => "AuthGroupFile",
-        FileKind::Roles => "EsAuthRoles",
+        !files
+            && !roles
+            && !own
+            && self.backend.is_empty()
+            && self.providers.is_empty()
+            && self.authoritative.is_none()
+            && !others
     }
 }
 
@@ -246,6 +249,17 @@ pub(crate) const COMMANDS: &[command_rec] = &[
         c"EsAuthRolesBodyLimit",
         set_roles_body_limit,
         c"size limit in bytes of a body that has to be read as a whole for EsAuthRoles; default: 8388608",
+    )),
+    command::anywhere_but_htaccess(command::word::<Section>(
+        c"EsAuthBackendCredentials",
+        |command, config, value| config.backend.set_credentials(command, value),
+        c"what the back end gets as Authorization: Client (what the client sent), None, or a file with a line for each \
+          user, @group or *",
+    )),
+    command::anywhere_but_htaccess(command::word::<Section>(
+        c"EsAuthBackendUser",
+        |command, config, value| config.backend.set_user(command, value),
+        c"how the back end is told the user's name: Off, RunAs (Elasticsearch) or Proxy (OpenSearch's proxy authentication)",
     )),
     command::word::<Section>(c"EsAuthCharset", set_charset, c"character set named in the challenge: UTF-8, or Off"),
     command::of_file_info(command::word::<Section>(
@@ -336,20 +350,6 @@ fn expect_standard<'p>(command: Command<'p>, file_type: Option<&'p CStr>) -> Ans
     }
 }
 
-/// Makes the path absolute and remembers it with its server, so that each child reads the file when it starts. Not for
-/// .htaccess files.
-fn name_file<'p>(command: Command<'p>, kind: FileKind, path: &'p CStr) -> Result<&'p CStr, Refusal<'p>> {
-    let Some(absolute) = command.pool.server_root_relative(path) else {
-        return command.refuse(&[b"Invalid file path ", path.to_bytes()]);
-    };
-    if !command.is_in_htaccess() {
-        if let Some(server) = command.server_config::<ServerConfig<'static>>() {
-            server.name_file(command.pool, kind, absolute);
-        }
-    }
-    Ok(absolute)
-}
-
 /// `AuthBasicProvider NAME …`, called once for each name, which is appended to the section's list.
 fn add_provider<'p>(command: Command<'p>, config: &mut DirConfig<'p>, name: &'p CStr) -> Answer<'p> {
     let text = name.to_bytes();
@@ -402,10 +402,10 @@ use only_in_24 as set_roles_mode;
 #[cfg(httpd = "2.2")]
 use only_in_24 as set_roles_body_limit;
 
-/// Roles need what httpd 2.2 does not tell about a request's body.
+/// Directives about what mod_proxy sends need what httpd 2.2 does not tell.
 #[cfg(httpd = "2.2")]
 fn only_in_24<'p>(command: Command<'p>, _: &mut DirConfig<'p>, _: &'p CStr) -> Answer<'p> {
-    command.refuse(&[command.name().to_bytes(), b" needs httpd 2.4; without it, any user may do anything on any index"])
+    refuse_in_22(command)
 }
 
 /// `EsAuthCharset UTF-8|Off`: RFC 7617 has no other value.

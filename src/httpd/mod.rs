@@ -7,9 +7,12 @@
 //! * [`server`]: the main server and its virtual hosts; [`request`], [`table`], [`pool`], [`text`], [`words`],
 //!   `expression`: a request and its parts;
 //! * [`log`]: lines in the error log;
-//! * [`hook`], [`provider`], [`loaded`]: calls between modules; `proxy`, `body`: what mod_proxy is about to send;
+//! * [`hook`], [`provider`], [`loaded`]: calls between modules;
+//! * `proxy`, `body`, `answer_filter`, `per_request`: what mod_proxy is about to send, and the answer that comes;
 //! * [`generation`]: differences between the interfaces of httpd 2.4 and 2.2.
 
+#[cfg(httpd = "2.4")]
+pub(crate) mod answer_filter;
 pub(crate) mod bindings;
 #[cfg(httpd = "2.4")]
 pub(crate) mod body;
@@ -23,6 +26,8 @@ pub(crate) mod hook;
 pub(crate) mod loaded;
 pub(crate) mod log;
 pub(crate) mod module;
+#[cfg(httpd = "2.4")]
+pub(crate) mod per_request;
 pub(crate) mod pool;
 pub(crate) mod provider;
 #[cfg(httpd = "2.4")]

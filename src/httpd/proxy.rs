@@ -1,12 +1,17 @@
-//! mod_proxy: its hook for a request that is about to be sent to a back end.
+//! mod_proxy: its hooks for a request that is about to be sent to a back end.
 //!
 //! mod_proxy need not be loaded, so its functions are looked up by name.
 
+use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::mem::transmute;
 use std::ptr::{NonNull, null};
 
-use crate::httpd::bindings::{APR_HOOK_REALLY_FIRST, apr_port_t, esauth_target, request_rec};
+use crate::httpd::bindings::{
+    APR_HOOK_LAST, APR_HOOK_REALLY_FIRST, apr_optional_hook_add, apr_port_t, esauth_target, request_rec,
+};
+use crate::httpd::hook::RequestHook;
+use crate::httpd::per_request::kept;
 use crate::httpd::request::Request;
 use crate::httpd::text::c_str;
 
@@ -28,6 +33,20 @@ pub(crate) unsafe fn hook_scheme_handler(handler: SchemeHandler) {
     unsafe {
         let hook = transmute::<NonNull<c_void>, HookSchemeHandler>(hook);
         hook(handler, null(), null(), APR_HOOK_REALLY_FIRST as c_int);
+    }
+}
+
+/// Has `fixups` called with the request's headers as they are about to be sent, which are a copy. For the time when a module
+/// registers its hooks.
+///
+/// # Safety
+///
+/// This is that time, in httpd's only thread.
+pub(crate) unsafe fn hook_fixups(fixups: RequestHook) {
+    // SAFETY: mod_proxy, if loaded, runs its hook of this name and casts it back to its type.
+    unsafe {
+        let fixups = transmute::<RequestHook, unsafe extern "C" fn()>(fixups);
+        apr_optional_hook_add(c"fixups".as_ptr(), Some(fixups), null(), null(), APR_HOOK_LAST as c_int);
     }
 }
 
@@ -64,13 +83,30 @@ impl<'r> Call<'r> {
         Some(Call { request, worker, config, url, proxy_host, proxy_port })
     }
 
+    /// Whether this is called while one of this module's functions sends the request.
+    pub(crate) fn is_being_sent(self) -> bool {
+        self.sending().get()
+    }
+
+    fn sending(self) -> &'r Cell<bool> {
+        kept(self.request, c"rust_esauth sending")
+    }
+
+    /// Whether headers go to the back end by mod_proxy's hook for them, and no other proxy can read them.
+    pub(crate) fn keeps_headers_private(self) -> bool {
+        self.has_scheme(&["https", "wss"]) || self.proxy_host.is_null() && self.has_scheme(&["http", "ws"])
+    }
+
+    fn has_scheme(self, schemes: &[&str]) -> bool {
+        let url = self.url.to_bytes();
+        let end = url.windows(3).position(|part| part == b"://");
+        end.is_some_and(|end| schemes.iter().any(|scheme| url[..end].eq_ignore_ascii_case(scheme.as_bytes())))
+    }
+
     /// Path and query as mod_proxy_http sends them. `None` for another scheme than http and https, for a URL that it would
     /// refuse, and where another proxy is on the way.
     pub(crate) fn target(self) -> Option<&'r CStr> {
-        let is_http = [&b"http://"[..], b"https://"].iter().any(|scheme| {
-            self.url.to_bytes().get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
-        });
-        if !is_http || !self.proxy_host.is_null() {
+        if !self.has_scheme(&["http", "https"]) || !self.proxy_host.is_null() {
             return None;
         }
         // SAFETY: a live request and a C string; the answer is null or in the request's pool.
@@ -86,15 +122,18 @@ impl<'r> Call<'r> {
         call.target().filter(|sent| sent.to_bytes() == target).map(|_| call)
     }
 
-    /// Runs mod_proxy's hook, in which ours has to decline this time: sends the request.
+    /// Sends the request: runs mod_proxy's hook, in which ours declines this time.
     pub(crate) fn send(self) -> Option<c_int> {
         let run = function(c"proxy_run_scheme_handler")?;
+        self.sending().set(true);
         // SAFETY: mod_proxy declares the function with this type; the arguments are those that it called us with, but for the
         // URL, which is one as well, in the request's pool. (It is not written to.)
-        unsafe {
+        let status = unsafe {
             let run = transmute::<NonNull<c_void>, SchemeHandler>(run);
             let url = self.url.as_ptr().cast_mut();
-            Some(run(self.request.as_ptr(), self.worker, self.config, url, self.proxy_host, self.proxy_port))
-        }
+            run(self.request.as_ptr(), self.worker, self.config, url, self.proxy_host, self.proxy_port)
+        };
+        self.sending().set(false);
+        Some(status)
     }
 }

@@ -71,6 +71,15 @@ impl<'r> Request<'r> {
         self.text(|request| request.user)
     }
 
+    /// The user that was let in. The page of an error has none: it may have been asked for by somebody whose password was
+    /// wrong.
+    #[cfg(httpd = "2.4")]
+    pub(crate) fn user_let_in(self) -> Option<&'r CStr> {
+        let mut before = std::iter::successors(self.previous(), |request| request.previous());
+        let is_error = before.any(|request| request.status() >= 400);
+        self.user().filter(|_| !is_error)
+    }
+
     pub(crate) fn set_user(self, user: &'r CStr) {
         // httpd's type lacks const, but nobody writes through it.
         self.change(|request| request.user = user.as_ptr().cast_mut());
@@ -146,17 +155,26 @@ impl<'r> Request<'r> {
     /// the request's own body.
     #[cfg(httpd = "2.4")]
     pub(crate) fn answer(self, status: u16, content_type: &'static CStr, body: &[u8]) {
+        self.set_status(status);
+        // SAFETY: a live request, whose answer has not begun.
+        unsafe { bindings::esauth_discard_body(self.as_ptr()) }
+        self.set_content_length(body.len());
+        self.set_content_type(content_type);
+        self.write(body);
+    }
+
+    #[cfg(httpd = "2.4")]
+    pub(crate) fn set_status(self, status: u16) {
         self.change(|request| {
             request.status = c_int::from(status);
             request.status_line = std::ptr::null();
         });
-        // SAFETY: httpd's functions on a live request, whose answer has not begun.
-        unsafe {
-            bindings::esauth_discard_body(self.as_ptr());
-            bindings::ap_set_content_length(self.as_ptr(), body.len() as _);
-        }
-        self.set_content_type(content_type);
-        self.write(body);
+    }
+
+    #[cfg(httpd = "2.4")]
+    pub(crate) fn set_content_length(self, bytes: usize) {
+        // SAFETY: httpd's function on a live request.
+        unsafe { bindings::ap_set_content_length(self.as_ptr(), bytes as _) }
     }
 
     /// The method: one of httpd's numbers.

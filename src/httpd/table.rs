@@ -3,6 +3,8 @@
 use std::ffi::CStr;
 use std::marker::PhantomData;
 
+#[cfg(httpd = "2.4")]
+use crate::httpd::bindings;
 use crate::httpd::bindings::{apr_table_get, apr_table_setn, apr_table_t, apr_table_unset};
 use crate::httpd::text::c_str;
 
@@ -35,9 +37,20 @@ impl<'r> Table<'r> {
     /// How often a name is there.
     #[cfg(httpd = "2.4")]
     pub(crate) fn count(self, name: &CStr) -> usize {
-        // SAFETY: a live table and a C string.
-        let count = unsafe { crate::httpd::bindings::esauth_count_headers(self.raw, name.as_ptr()) };
-        usize::try_from(count).unwrap_or(0)
+        let same = |known: &&CStr| known.to_bytes().eq_ignore_ascii_case(name.to_bytes());
+        self.names().filter(same).count()
+    }
+
+    /// The names in their order, each as often as it is there.
+    #[cfg(httpd = "2.4")]
+    pub(crate) fn names(self) -> impl Iterator<Item = &'r CStr> {
+        // SAFETY: a live table, whose entries are as many and of this type; their texts live in the request's pool.
+        unsafe {
+            let list = &*bindings::apr_table_elts(self.raw);
+            let entries = list.elts.cast::<bindings::apr_table_entry_t>();
+            let count = usize::try_from(list.nelts).unwrap_or(0);
+            (0..count).filter_map(move |number| c_str((*entries.add(number)).key))
+        }
     }
 
     pub(crate) fn unset(self, name: &CStr) {

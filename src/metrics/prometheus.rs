@@ -10,7 +10,8 @@ use std::time::Duration;
 use esauth_engine::hash::Family;
 use esauth_engine::verification::{Counters, FileKind, FileReport, Lookup, Times, Verifier, Waited};
 
-use crate::config::section::{DirConfig, METRICS_HANDLER, file_directive};
+use crate::config::files::file_directive;
+use crate::config::section::{DirConfig, METRICS_HANDLER};
 use crate::httpd::bindings::{
     DECLINED, HTTP_FORBIDDEN, HTTP_METHOD_NOT_ALLOWED, HTTP_SERVICE_UNAVAILABLE, M_GET, OK, request_rec,
 };

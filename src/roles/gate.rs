@@ -1,86 +1,42 @@
-//! mod_proxy's hook: the last moment before a request is sent to the back end. What is judged here is what is sent.
+//! The last moment before a request is sent to the back end. What is judged here is what is sent.
 
 use std::cell::Cell;
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{CStr, c_int};
 use std::ptr;
 use std::sync::Arc;
 
 use esauth_roles::{BodyJudge, Decision, Facts, Limits, Pass, Reason, Refusal, RequestHead, Rights, judge};
 
 use crate::config::section::DirConfig;
-use crate::httpd::bindings::{DECLINED, HTTP_INTERNAL_SERVER_ERROR, OK, apr_port_t, request_rec};
+use crate::httpd::bindings::{DECLINED, HTTP_INTERNAL_SERVER_ERROR, OK};
 use crate::httpd::body::Body;
 use crate::httpd::log::{Level, log_request};
+use crate::httpd::per_request::kept;
 use crate::httpd::proxy::Call;
 use crate::httpd::request::Request;
 use crate::roles::audit;
 use crate::roles::inspector::BodyInspector;
 use crate::roles::rights::{self, Unknown};
-use crate::state::outcomes::guard_request;
+use crate::state::answer;
 
 /// Bytes of a body that are judged before the head is sent: what is refused among them never reaches the back end.
 const READ_AHEAD: usize = 1024 * 1024;
 
-const JSON: &CStr = c"application/json";
-
-/// mod_proxy's hook `scheme_handler`. DECLINED leaves the request to mod_proxy as it is.
-pub(crate) unsafe extern "C" fn scheme_handler(
-    raw: *mut request_rec,
-    worker: *mut c_void,
-    config: *mut c_void,
-    url: *mut c_char,
-    proxy_host: *const c_char,
-    proxy_port: apr_port_t,
-) -> c_int {
-    // SAFETY: the hook's arguments, during its call.
-    let Some(call) = (unsafe { Call::new(raw, worker, config, url, proxy_host, proxy_port) }) else {
-        return HTTP_INTERNAL_SERVER_ERROR as c_int;
-    };
-    guard_request(call.request, HTTP_INTERNAL_SERVER_ERROR as c_int, || {
-        let config = DirConfig::of(call.request);
-        config.roles_file.map_or(DECLINED, |roles| pass_or_refuse(call, config, roles))
-    })
+/// Judges a request that is about to be sent, by the section's roles file. DECLINED leaves it to mod_proxy as it is.
+pub(crate) fn judge_and_send(call: Call<'_>, config: &DirConfig<'_>) -> c_int {
+    config.roles_file.map_or(DECLINED, |roles| pass_or_refuse(call, config, roles))
 }
 
 /// The target as it came and, if it is another, as it is sent.
 type Judged = (&'static CStr, Option<&'static [u8]>);
 
-/// What is known of a request between calls of the hook: mod_proxy calls it again where it tries another back end, and when
-/// the request is sent.
-struct Passage {
-    request: *const request_rec,
-    is_sent: Cell<bool>,
-    /// Set where the request has a body, which can be judged only once. In the request's pool.
-    judged: Cell<Option<Judged>>,
-    next: *const Passage,
-}
-
-/// That of a request. (Requests that are redirected to each other share a pool.)
-fn passage<'r>(request: Request<'r>) -> &'r Passage {
-    const KEY: &CStr = c"rust_esauth roles";
-    let first = request.pool().datum(KEY).cast::<Passage>().cast_const();
-    let mut next = first;
-    // SAFETY: null or what was kept below, which lives as long as the pool; only this thread uses it.
-    while let Some(passage) = unsafe { next.as_ref() } {
-        if passage.request == request.as_ptr() {
-            return passage;
-        }
-        next = passage.next;
-    }
-    let passage =
-        Passage { request: request.as_ptr(), is_sent: Cell::new(false), judged: Cell::new(None), next: first };
-    let passage = request.pool().keep(passage);
-    request.pool().set_datum(KEY, passage.as_ptr().cast());
-    // SAFETY: lives as long as the request's pool.
-    unsafe { passage.as_ref() }
-}
+/// What is known of a request's body when mod_proxy tries another back end: a body can be judged only once. The texts are in
+/// the request's pool.
+type Passage = Cell<Option<Judged>>;
 
 fn pass_or_refuse(call: Call<'_>, config: &DirConfig<'_>, roles: &CStr) -> c_int {
     let request = call.request;
-    let passage = passage(request);
-    if passage.is_sent.get() {
-        return DECLINED;
-    }
+    let passage: &Passage = kept(request, c"rust_esauth roles");
     let reports = config.reports_roles();
     let unjudged = || if reports { DECLINED } else { fail(request) };
     // A tunnel would carry what nobody has judged.
@@ -91,11 +47,11 @@ fn pass_or_refuse(call: Call<'_>, config: &DirConfig<'_>, roles: &CStr) -> c_int
         log_request!(request, Level::Error, 0, text);
         return unjudged();
     };
-    if let Some((before, sent_as)) = passage.judged.get() {
+    if let Some((before, sent_as)) = passage.get() {
         // The body was judged before, for a back end that did not answer.
-        return if before == target { send(call, passage, sent_as) } else { fail(request) };
+        return if before == target { send(call, sent_as) } else { fail(request) };
     }
-    let user = user(request);
+    let user = request.user_let_in().unwrap_or(c"");
     let rights = match request.method() {
         method if method == c"OPTIONS" => Arc::default(),
         _ => match rights::of(request, roles, user) {
@@ -123,14 +79,6 @@ fn pass_or_refuse(call: Call<'_>, config: &DirConfig<'_>, roles: &CStr) -> c_int
         Decision::Body(judge) if reports => case.report(judge),
         Decision::Body(judge) => case.enforce(target, judge, &headers, limit),
     }
-}
-
-/// The user by whose roles the request is judged. The page of an error has none: it may have been asked for by somebody
-/// whose password was wrong.
-fn user(request: Request<'_>) -> &CStr {
-    let mut before = std::iter::successors(request.previous(), |request| request.previous());
-    let is_error = before.any(|request| request.status() >= 400);
-    request.user().filter(|_| !is_error).unwrap_or(c"")
 }
 
 /// The headers that say what a body is.
@@ -198,7 +146,7 @@ impl Case<'_> {
         if guard.is_none() && pass.target.is_none() {
             return DECLINED;
         }
-        let status = send(self.call, self.passage, pass.target.as_deref());
+        let status = send(self.call, pass.target.as_deref());
         match guard.filter(|body| body.has_stopped() && status != OK as c_int) {
             Some(body) => {
                 body.detach();
@@ -213,7 +161,7 @@ impl Case<'_> {
     fn report(&self, judge: Box<BodyJudge>) -> c_int {
         let request = self.call.request;
         let Some(body) = Body::attach(request, BodyInspector::Report(judge, None)) else { return DECLINED };
-        let status = send(self.call, self.passage, None);
+        let status = send(self.call, None);
         self.conclude(&body);
         status
     }
@@ -232,8 +180,8 @@ impl Case<'_> {
             let refusal = Refusal::new(Reason::MediaType, "a trailer changes what the body is".to_owned());
             return self.refuse(&refusal, &Facts::default());
         }
-        self.passage.remember(request, target, sent_as);
-        let status = send(self.call, self.passage, sent_as);
+        remember(self.passage, request, target, sent_as);
+        let status = send(self.call, sent_as);
         if body.has_stopped() && status != OK as c_int {
             return self.stop(&body);
         }
@@ -273,34 +221,28 @@ impl Case<'_> {
         if self.reports {
             return DECLINED;
         }
-        request.answer(refusal.status(), JSON, &refusal.json(self.user.to_bytes(), self.rights.roles()));
+        request.answer(refusal.status(), answer::JSON, &refusal.json(self.user.to_bytes(), self.rights.roles()));
         OK as c_int
     }
 }
 
-impl Passage {
-    fn remember<'r>(&self, request: Request<'r>, before: &CStr, sent_as: Option<&'r [u8]>) {
-        let before = request.pool().join(&[before.to_bytes()]);
-        // SAFETY: both are in the pool in which this is kept, too, and are only read during calls for the same request.
-        let kept = unsafe { (&*ptr::from_ref(before), sent_as.map(|text| &*ptr::from_ref(text))) };
-        self.judged.set(Some(kept));
-    }
+fn remember<'r>(passage: &Passage, request: Request<'r>, before: &CStr, sent_as: Option<&'r [u8]>) {
+    let before = request.pool().join(&[before.to_bytes()]);
+    // SAFETY: both are in the pool in which this is kept, too, and are only read during calls for the same request.
+    let judged = unsafe { (&*ptr::from_ref(before), sent_as.map(|text| &*ptr::from_ref(text))) };
+    passage.set(Some(judged));
 }
 
 /// Sends the request with the target `sent_as`, or its own. Never DECLINED, since nobody else is to send it.
-fn send(call: Call<'_>, passage: &Passage, sent_as: Option<&[u8]>) -> c_int {
+fn send(call: Call<'_>, sent_as: Option<&[u8]>) -> c_int {
     let sent = sent_as.map_or(Some(call), |target| call.with_target(target));
-    passage.is_sent.set(true);
-    let status = sent.and_then(Call::send);
-    passage.is_sent.set(false);
-    status.filter(|&status| status != DECLINED).unwrap_or_else(|| fail(call.request))
+    sent.and_then(Call::send).filter(|&status| status != DECLINED).unwrap_or_else(|| fail(call.request))
 }
 
 /// Refuses a request that cannot be judged; the log says why. (Not by a status for mod_proxy, which would take the back end
 /// for broken.)
 fn fail(request: Request<'_>) -> c_int {
-    const ANSWER: &[u8] = br#"{"error":{"root_cause":[{"type":"security_exception","reason":"requests cannot be authorized now"}],"type":"security_exception","reason":"requests cannot be authorized now"},"status":500}"#;
     audit::failed();
-    request.answer(HTTP_INTERNAL_SERVER_ERROR as u16, JSON, ANSWER);
+    answer::refuse(request, HTTP_INTERNAL_SERVER_ERROR as u16, "requests cannot be authorized now");
     OK as c_int
 }

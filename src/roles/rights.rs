@@ -1,10 +1,10 @@
 //! What a user's roles allow, by the files as they are now.
 
 use std::ffi::{CStr, CString};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::sync::{Arc, PoisonError, RwLock};
 
-use esauth_engine::Snapshot;
-use esauth_roles::{Rights, RightsCache, RolesFile};
+use esauth_engine::verification::FileKind;
+use esauth_roles::{Rights, RightsCache};
 
 use crate::config::section::DirConfig;
 use crate::httpd::log::{Level, log_request};
@@ -15,9 +15,6 @@ use crate::state::files;
 const USERS: usize = 10_000;
 const PAIRS: usize = 64;
 
-/// Faults of a roles file that are logged; the first says most.
-const FAULTS: usize = 10;
-
 /// The rights cannot be told; the log says why.
 pub(crate) struct Unknown;
 
@@ -25,22 +22,7 @@ pub(crate) struct Unknown;
 pub(crate) fn of(request: Request<'_>, roles_path: &CStr, user: &CStr) -> Result<Arc<Rights>, Unknown> {
     let roles = files::roles(request, roles_path).map_err(|_| Unknown)?;
     if let Err(faults) = roles.roles() {
-        if is_news(&roles) {
-            for fault in faults.iter().take(FAULTS) {
-                let fault = fault.to_string();
-                let (path, after) = (roles_path.to_bytes(), b". Until the file is corrected, every request is refused");
-                log_request!(
-                    request,
-                    Level::Error,
-                    0,
-                    b"rust_esauth: EsAuthRoles ",
-                    path,
-                    b" ",
-                    fault.as_bytes(),
-                    after
-                );
-            }
-        }
+        files::report_faults(request, FileKind::Roles, roles_path, &roles, faults);
         return Err(Unknown);
     }
     let config = DirConfig::of(request);
@@ -52,18 +34,6 @@ pub(crate) fn of(request: Request<'_>, roles_path: &CStr, user: &CStr) -> Result
     };
     let groups = files::groups(request, groups_path).map_err(|_| Unknown)?;
     Ok(cache(roles_path, groups_path).rights(&roles, &groups, user.to_bytes()))
-}
-
-/// True once for each content.
-fn is_news(roles: &Arc<Snapshot<RolesFile>>) -> bool {
-    static TOLD: Mutex<Vec<Weak<Snapshot<RolesFile>>>> = Mutex::new(Vec::new());
-    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-    told.retain(|known| known.strong_count() > 0);
-    let is_news = !told.iter().any(|known| known.as_ptr() == Arc::as_ptr(roles));
-    if is_news {
-        told.push(Arc::downgrade(roles));
-    }
-    is_news
 }
 
 type Caches = Vec<(CString, CString, Arc<RightsCache>)>;

@@ -6,18 +6,21 @@
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::process;
+#[cfg(httpd = "2.4")]
+use std::sync::Weak;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use esauth_engine::verification::{Contents, FileKind};
 use esauth_engine::{
-    FileEvent, Groups, Parse, Passwords, ReadError, Reading, Snapshot, Source, Watcher, advice_on_watching,
+    Credentials, CredentialsFile, FileEvent, Groups, Parse, Passwords, ReadError, Reading, Snapshot, Source, Watcher,
+    advice_on_watching,
 };
 use esauth_roles::RolesFile;
 use once_cell::race::OnceBox;
 
-use crate::config::section::file_directive;
+use crate::config::files::file_directive;
 use crate::httpd::bindings::apr_status_t;
 use crate::httpd::generation;
 use crate::httpd::loaded;
@@ -42,9 +45,13 @@ const fn long_line(kind: FileKind) -> &'static [u8] {
         #[cfg(httpd = "2.2")]
         FileKind::Groups => b" has 16 MiB or more: it and the lines after it are ignored; split it in two",
         // They have no such limit.
-        FileKind::Roles => b"",
+        FileKind::Roles | FileKind::Credentials => b"",
     }
 }
+
+/// Faults of a file's content that are logged; the first says most.
+#[cfg(httpd = "2.4")]
+const FAULTS: usize = 10;
 
 /// How long an unused file named only by a `.htaccess` is kept.
 const KEPT_UNUSED: Duration = Duration::from_secs(300);
@@ -78,6 +85,40 @@ pub(crate) fn roles(request: Request<'_>, path: &CStr) -> Result<Arc<Snapshot<Ro
     store.roles.with(store, path, |file| report(request, kind, path, file.current(kind)))
 }
 
+/// The same for a credentials file.
+#[cfg(httpd = "2.4")]
+pub(crate) fn credentials(request: Request<'_>, path: &CStr) -> Result<Arc<Snapshot<CredentialsFile>>, Unreadable> {
+    let kind = FileKind::Credentials;
+    let store = store();
+    store.credentials.with(store, path, |file| report(request, kind, path, file.current(kind)))
+}
+
+/// Logs the faults of a file's content, once in each child.
+#[cfg(httpd = "2.4")]
+pub(crate) fn report_faults<T: Send + Sync + 'static>(
+    request: Request<'_>,
+    kind: FileKind,
+    path: &CStr,
+    snapshot: &Arc<Snapshot<T>>,
+    faults: &[impl ToString],
+) {
+    static REPORTED: Mutex<Vec<Weak<dyn Send + Sync>>> = Mutex::new(Vec::new());
+    let this: Weak<dyn Send + Sync> = Arc::<Snapshot<T>>::downgrade(snapshot);
+    let mut reported = REPORTED.lock().unwrap_or_else(PoisonError::into_inner);
+    reported.retain(|known| known.strong_count() > 0);
+    if reported.iter().any(|known| std::ptr::addr_eq(known.as_ptr(), this.as_ptr())) {
+        return;
+    }
+    reported.push(this);
+    drop(reported);
+    let (name, path, after) =
+        (file_directive(kind).as_bytes(), path.to_bytes(), b". Until the file is corrected, every request is refused");
+    for fault in faults.iter().take(FAULTS) {
+        let fault = fault.to_string();
+        log_request!(request, Level::Error, 0, b"rust_esauth: ", name, b" ", path, b" ", fault.as_bytes(), after);
+    }
+}
+
 /// Starts a child: stores the limit for files named only by a `.htaccess`, and reads the files of the server's
 /// configuration before the first request needs them.
 pub(crate) fn start(limit: u64) {
@@ -88,6 +129,7 @@ pub(crate) fn start(limit: u64) {
         store.passwords.named.values().for_each(|file| file.preload(FileKind::Users));
         store.groups.named.values().for_each(|file| file.preload(FileKind::Groups));
         store.roles.named.values().for_each(|file| file.preload(FileKind::Roles));
+        store.credentials.named.values().for_each(|file| file.preload(FileKind::Credentials));
     }
 }
 
@@ -128,6 +170,7 @@ struct Store {
     passwords: Files<Passwords>,
     groups: Files<Groups>,
     roles: Files<RolesFile>,
+    credentials: Files<CredentialsFile>,
     watcher: Arc<Watcher>,
     began: Instant,
     /// When to check the `.htaccess` files next, in seconds since the store was created.
@@ -153,13 +196,15 @@ fn store() -> &'static Store {
 
 impl Store {
     fn new() -> Store {
-        let (mut passwords, mut groups, mut roles) = (Files::default(), Files::default(), Files::default());
+        let (mut passwords, mut groups) = (Files::default(), Files::default());
+        let (mut roles, mut credentials) = (Files::default(), Files::default());
         let (watcher, proves_rights) = (Arc::default(), loaded::changes_user());
         for &(kind, path) in verdicts::named_files() {
             match kind {
                 FileKind::Users => passwords.name(path, &watcher, proves_rights),
                 FileKind::Groups => groups.name(path, &watcher, proves_rights),
                 FileKind::Roles => roles.name(path, &watcher, proves_rights),
+                FileKind::Credentials => credentials.name(path, &watcher, proves_rights),
             }
         }
         Store {
@@ -168,6 +213,7 @@ impl Store {
             passwords,
             groups,
             roles,
+            credentials,
             watcher,
             began: Instant::now(),
             looked_through: AtomicU64::new(0),
@@ -345,6 +391,13 @@ impl Measure for Groups {
 impl Measure for RolesFile {
     fn contents(&self, bytes: u64) -> Contents {
         Contents { users: 0, groups: self.roles().map_or(0, |roles| roles.iter().count()), bytes }
+    }
+}
+
+impl Measure for CredentialsFile {
+    fn contents(&self, bytes: u64) -> Contents {
+        let (users, groups) = self.credentials().map_or((0, 0), Credentials::counts);
+        Contents { users, groups, bytes }
     }
 }
 

@@ -1,4 +1,5 @@
-//! A back end behind mod_proxy: it answers every request with the request itself.
+//! A back end behind mod_proxy: it answers every request with the request itself; where the path contains `asks-itself`,
+//! with a challenge of its own.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -65,9 +66,11 @@ fn echo(mut stream: TcpStream) -> std::io::Result<()> {
     let body = text.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok()).unwrap_or(0);
     lines.take(body).read_to_end(&mut head)?;
     let length = head.len();
+    let asks_itself = text.lines().next().is_some_and(|line| line.contains("asks-itself"));
+    let status = if asks_itself { "401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"its own\"" } else { "200 OK" };
     write!(
         stream,
-        "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+        "HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
     )?;
     stream.write_all(&head)
 }

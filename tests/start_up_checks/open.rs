@@ -39,7 +39,7 @@ fn roles_without_groups_or_without_a_back_end() {
     let roles = guarded("Require valid-user\nEsAuthRoles roles.yml");
     let proxied = format!("ProxyPass / http://127.0.0.1:9200/\n{roles}");
     warns(&proxied, &[], &folder);
-    warns(&roles, &[("roles-not-proxied", "EsAuthRoles")], &folder);
+    warns(&roles, &[("not-proxied", "EsAuthRoles")], &folder);
     let without = proxied.replace("AuthGroupFile groups\n", "");
     warns(&without, &[("no-group-file", "EsAuthRoles")], &folder);
     // The file is looked at like the others.

@@ -15,7 +15,7 @@ pub(crate) const HOUSES: &[House] = &[
         floors: &[
             &["lib"],
             &["hooks"],
-            &["authn", "authz", "checks", "metrics", "roles"],
+            &["authn", "authz", "backend", "checks", "metrics", "roles"],
             &["state"],
             &["config"],
             &["httpd"],

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, Statx, StatxFlags};
 use rustix::io::Errno;
 use rustix::mm::{Advice, madvise};
+use zeroize::Zeroizing;
 
 /// Offsets into a snapshot are 32 bits wide, and a NUL is added after the text.
 const LARGEST_FILE: u64 = u32::MAX as u64 - 1;
@@ -264,7 +265,7 @@ impl Opened {
     /// A digest of the file's bytes, as [`digest`] computes it over all of them.
     pub(crate) fn digest(&mut self) -> Result<Digest, ReadError> {
         let mut hasher = blake3::Hasher::new();
-        let mut buffer = vec![0; 64 * 1024];
+        let mut buffer = Zeroizing::new(vec![0; 64 * 1024]);
         loop {
             match self.file.read(&mut buffer)? {
                 0 => return Ok(*hasher.finalize().as_bytes()),

@@ -1,9 +1,10 @@
-//! Password and group files: read, parsed into snapshots, and read again after a change.
+//! Password, group and credentials files: read, parsed into snapshots, and read again after a change.
 //!
 //! * `identity`: checks whether a file has changed, and reads it.
-//! * `lines`, `htpasswd`, `groups`: from bytes to a snapshot; `listing`: line by line, to explain a file.
+//! * `lines`, `htpasswd`, `groups`, `credentials`: from bytes to a snapshot; `listing`: line by line, to explain a file.
 //! * `source`, `snapshot`, `watch`: the current snapshot of one file.
 
+mod credentials;
 mod groups;
 mod htpasswd;
 mod identity;
@@ -13,6 +14,7 @@ mod snapshot;
 mod source;
 mod watch;
 
+pub use credentials::{Credentials, CredentialsFault, CredentialsFile};
 pub use groups::{Groups, Memberships};
 pub use htpasswd::Passwords;
 pub use identity::ReadError;

@@ -13,10 +13,11 @@
 use std::ffi::{CStr, CString};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::thread;
 use std::time::{Duration, Instant, SystemTime};
+use std::{mem, thread};
 
 use rustix::io::Errno;
+use zeroize::Zeroizing;
 
 use super::identity::{Digest, Identity, Look, Opened, ReadError, digest};
 use super::lines::LineRules;
@@ -293,7 +294,8 @@ impl<T: Parse> Source<T> {
         reader: &mut Reader,
     ) -> Result<Option<Arc<Snapshot<T>>>, ReadError> {
         let began = (SystemTime::now(), Instant::now());
-        let bytes = file.read(self.limit)?;
+        // Wiped, whichever way it ends: the parser takes it, and wipes what it does not keep if it holds secrets.
+        let mut bytes = Zeroizing::new(file.read(self.limit)?);
         let is_unchanged = file.is_unchanged()? && reader.activity(&file.identity, &self.watcher) == activity;
         if !is_unchanged && !as_it_is {
             return Ok(None);
@@ -304,7 +306,7 @@ impl<T: Parse> Source<T> {
             before.was_right_at(began);
         } else {
             let first_read = before.map_or(began.1, |before| before.first_read);
-            self.publish_read(T::parse(bytes, self.rules)?, digest, file, first_read, began, reader);
+            self.publish_read(T::parse(mem::take(&mut *bytes), self.rules)?, digest, file, first_read, began, reader);
         }
         reader.note_read(activity);
         Ok(self.last_read())
