@@ -1,11 +1,9 @@
 //! Everything registered with httpd, and when.
 
-#[cfg(httpd = "2.4")]
-use std::ffi::c_char;
 use std::ffi::{c_int, c_void};
 use std::io;
 use std::mem::transmute;
-use std::ptr::{NonNull, from_ref, null};
+use std::ptr::{from_ref, null};
 
 use esauth_engine::verification::{Settings, Unprotected};
 
@@ -29,8 +27,7 @@ use crate::httpd::bindings::ap_hook_auth_checker;
 use crate::httpd::bindings::{
     APR_HOOK_FIRST, APR_HOOK_MIDDLE, APR_HOOK_REALLY_FIRST, HTTP_INTERNAL_SERVER_ERROR, OK, ap_hook_child_init,
     ap_hook_handler, ap_hook_log_transaction, ap_hook_post_config, ap_hook_pre_config, ap_hook_pre_mpm,
-    ap_hook_test_config, ap_hook_type_checker, ap_scoreboard_e, apr_optional_hook_add, apr_pool_t, esauth_is_rehearsal,
-    request_rec, server_rec,
+    ap_hook_test_config, ap_hook_type_checker, ap_scoreboard_e, apr_optional_hook_add, server_rec,
 };
 #[cfg(httpd = "2.4")]
 use crate::httpd::bindings::{
@@ -40,15 +37,21 @@ use crate::httpd::bindings::{
 use crate::httpd::body::register_filter;
 use crate::httpd::boundary::guard;
 use crate::httpd::generation::{self, register_provider};
-use crate::httpd::hook::Modules;
+#[cfg(httpd = "2.4")]
+use crate::httpd::hook::OnFailure;
+use crate::httpd::hook::{Callback, Modules, OnPostConfig, OnPreConfig, OnPreMpm, OnRequest, OnServer, OnStatus, raw};
 use crate::httpd::loaded;
 use crate::httpd::log::{Level, here, log_server};
 use crate::httpd::module::VERSION;
 use crate::httpd::pool::Pool;
 use crate::httpd::provider::{AUTHN, AUTHN_VERSION};
 #[cfg(httpd = "2.4")]
-use crate::httpd::proxy::{Call, hook_fixups, hook_scheme_handler};
-use crate::httpd::server::workers;
+use crate::httpd::proxy::{Call, Opaque, hook_fixups, hook_scheme_handler};
+#[cfg(httpd = "2.4")]
+use crate::httpd::request::Request;
+use crate::httpd::server::{is_rehearsal, process_pool, workers};
+#[cfg(httpd = "2.4")]
+use crate::httpd::text::Text;
 use crate::metrics::{prometheus, status};
 #[cfg(httpd = "2.4")]
 use crate::roles::gate;
@@ -62,11 +65,11 @@ pub(crate) fn register() {
     // SAFETY: httpd's registration functions, at the time intended for them, with functions of the right types and
     // names that stay. mod_status, if loaded, runs its hook and casts it back to its type here.
     unsafe {
-        ap_hook_pre_config(Some(pre_config), null(), null(), middle);
-        ap_hook_post_config(Some(post_config), null(), null(), middle);
-        ap_hook_test_config(Some(test_config), null(), null(), middle);
-        ap_hook_pre_mpm(Some(pre_mpm), null(), null(), middle);
-        ap_hook_child_init(Some(child_init), null(), null(), middle);
+        ap_hook_pre_config(Some(raw::<OnPreConfig>(pre_config)), null(), null(), middle);
+        ap_hook_post_config(Some(raw::<OnPostConfig>(post_config)), null(), null(), middle);
+        ap_hook_test_config(Some(raw::<OnServer>(test_config)), null(), null(), middle);
+        ap_hook_pre_mpm(Some(raw::<OnPreMpm>(pre_mpm)), null(), null(), middle);
+        ap_hook_child_init(Some(raw::<OnServer>(child_init)), null(), null(), middle);
 
         register_access_hooks();
         #[cfg(httpd = "2.4")]
@@ -76,13 +79,13 @@ pub(crate) fn register() {
             hook_fixups(handover::fixups);
         }
         // The first hook for an admitted request.
-        ap_hook_type_checker(Some(outcomes::let_in), null(), null(), APR_HOOK_REALLY_FIRST as c_int);
+        ap_hook_type_checker(Some(raw::<OnRequest>(outcomes::let_in)), null(), null(), APR_HOOK_REALLY_FIRST as c_int);
         // Before mod_log_config, which shows the notes.
-        ap_hook_log_transaction(Some(outcomes::log_transaction), null(), null(), first);
+        ap_hook_log_transaction(Some(raw::<OnRequest>(outcomes::log_transaction)), null(), null(), first);
 
-        ap_hook_handler(Some(prometheus::handler), null(), null(), middle);
-        type StatusHook = unsafe extern "C" fn(*mut request_rec, c_int) -> c_int;
-        let status_hook = transmute::<StatusHook, unsafe extern "C" fn()>(status::status_hook);
+        ap_hook_handler(Some(raw::<OnRequest>(prometheus::handler)), null(), null(), middle);
+        let status_hook =
+            transmute::<<OnStatus as Callback>::Raw, unsafe extern "C" fn()>(raw::<OnStatus>(status::status_hook));
         apr_optional_hook_add(c"status_hook".as_ptr(), Some(status_hook), null(), null(), middle);
     }
 }
@@ -99,8 +102,13 @@ unsafe fn register_access_hooks() {
     // SAFETY: as the caller promises; functions of the right types, and names that stay.
     unsafe {
         generation::hook_authentication(basic::check_authn, MOD_AUTH_BASIC.0.as_ptr());
-        ap_hook_note_auth_failure(Some(challenge::note_auth_failure), null(), MOD_AUTH_BASIC.0.as_ptr(), middle);
-        ap_hook_fixups(Some(fake::fake_authorization), null(), null(), last);
+        ap_hook_note_auth_failure(
+            Some(raw::<OnFailure>(challenge::note_auth_failure)),
+            null(),
+            MOD_AUTH_BASIC.0.as_ptr(),
+            middle,
+        );
+        ap_hook_fixups(Some(raw::<OnRequest>(fake::fake_authorization)), null(), null(), last);
         ap_hook_optional_fn_retrieve(Some(authz::retrieve_optional_functions), null(), null(), middle);
     }
 }
@@ -123,14 +131,14 @@ unsafe fn register_access_hooks() {
     unsafe {
         generation::hook_authentication(basic::check_authn, MOD_AUTH_BASIC.0.as_ptr());
         let (before, after) = (OWNER.0.as_ptr(), GROUPS_AND_USERS.0.as_ptr());
-        ap_hook_auth_checker(Some(authz::check_groups_before_users), before, after, middle);
+        ap_hook_auth_checker(Some(raw::<OnRequest>(authz::check_groups_before_users)), before, after, middle);
         let (before, after) = (OWNER_AND_USERS.0.as_ptr(), GROUPS.0.as_ptr());
-        ap_hook_auth_checker(Some(authz::check_groups_after_users), before, after, middle);
+        ap_hook_auth_checker(Some(raw::<OnRequest>(authz::check_groups_after_users)), before, after, middle);
     }
 }
 
 /// Registers the providers: of authentication under both names, in 2.4 those of authorization, too.
-fn register_providers(pool: *mut apr_pool_t) {
+fn register_providers(pool: Pool<'_>) {
     let authn = from_ref(&provider::PROVIDER).cast::<c_void>();
     // SAFETY: the configuration's pool, while registrations are allowed; names and providers of the right types that
     // stay as long as this library is loaded.
@@ -146,8 +154,9 @@ fn register_providers(pool: *mut apr_pool_t) {
 
 /// Runs after every module has been loaded and before any directive looks up a provider: only now can ours take the
 /// stock names, in any order of loading.
-unsafe extern "C" fn pre_config(pool: *mut apr_pool_t, _log: *mut apr_pool_t, _temporary: *mut apr_pool_t) -> c_int {
+extern "C" fn pre_config(pool: Option<Pool<'_>>, _log: Option<Pool<'_>>, _temporary: Option<Pool<'_>>) -> c_int {
     guard(HTTP_INTERNAL_SERVER_ERROR as c_int, || {
+        let Some(pool) = pool else { return HTTP_INTERNAL_SERVER_ERROR as c_int };
         verdicts::forget();
         loaded::look();
         register_providers(pool);
@@ -161,22 +170,20 @@ unsafe extern "C" fn pre_config(pool: *mut apr_pool_t, _log: *mut apr_pool_t, _t
 }
 
 /// Runs when the configuration is complete: creates the verified cache and logs that the module is at work.
-unsafe extern "C" fn post_config(
-    pool: *mut apr_pool_t,
-    _log: *mut apr_pool_t,
-    temporary: *mut apr_pool_t,
-    server: *mut server_rec,
+extern "C" fn post_config<'p>(
+    pool: Option<Pool<'p>>,
+    _log: Option<Pool<'p>>,
+    temporary: Option<Pool<'p>>,
+    main: Option<&'p server_rec>,
 ) -> c_int {
     guard(HTTP_INTERNAL_SERVER_ERROR as c_int, || {
-        // SAFETY: httpd's main server and the configuration's pool, in its single thread.
-        let (main, pool) = unsafe { (server.as_ref(), NonNull::new(pool).map(|pool| Pool::new(pool))) };
         let (Some(main), Some(pool)) = (main, pool) else { return OK as c_int };
-        // SAFETY: the main server.
-        if unsafe { esauth_is_rehearsal(server) } == 0 {
+        let Some(process) = process_pool(main) else { return OK as c_int };
+        if !is_rehearsal(main) {
             let settings = Settings { workers: workers(), ..ServerConfig::of(main).settings };
             // SAFETY: the process's pool, and the configuration's, which holds the files' paths, in the parent's only
             // thread.
-            let established = unsafe { verdicts::establish((*main.process).pool, pool, settings, &named_files(main)) };
+            let established = unsafe { verdicts::establish(process, pool, settings, &named_files(main)) };
             match established {
                 Ok(missing) => report_unprotected(Some(main), pool, &missing),
                 Err(error) => {
@@ -193,9 +200,9 @@ unsafe extern "C" fn post_config(
                 b" mod_auth_basic",
             ];
             log_server(here!(), Level::Info, 0, Some(main), pool, &text);
-            if let Some(temporary) = NonNull::new(temporary) {
-                // SAFETY: the configuration is complete; its tree and the pool last for this call.
-                unsafe { checks::report(Occasion::Start, main, Pool::new(temporary)) };
+            if let Some(temporary) = temporary {
+                // SAFETY: the configuration is complete; its tree lasts for this call.
+                unsafe { checks::report(Occasion::Start, main, temporary) };
             }
         }
         OK as c_int
@@ -203,10 +210,8 @@ unsafe extern "C" fn post_config(
 }
 
 /// `httpd -t`: the configuration is complete, and its faults are to be printed on the terminal.
-unsafe extern "C" fn test_config(pool: *mut apr_pool_t, server: *mut server_rec) {
+extern "C" fn test_config<'p>(pool: Option<Pool<'p>>, main: Option<&'p server_rec>) {
     guard((), || {
-        // SAFETY: httpd's main server and the configuration's pool, in its single thread.
-        let (main, pool) = unsafe { (server.as_ref(), NonNull::new(pool).map(|pool| Pool::new(pool))) };
         let (Some(main), Some(pool)) = (main, pool) else { return };
         if generation::is_configuration_test() {
             // SAFETY: as at the start.
@@ -217,16 +222,15 @@ unsafe extern "C" fn test_config(pool: *mut apr_pool_t, server: *mut server_rec)
 
 /// mod_proxy's hook for a request that is about to be sent to a back end.
 #[cfg(httpd = "2.4")]
-unsafe extern "C" fn scheme_handler(
-    raw: *mut request_rec,
-    worker: *mut c_void,
-    config: *mut c_void,
-    url: *mut c_char,
-    proxy_host: *const c_char,
+extern "C" fn scheme_handler<'r>(
+    request: Option<Request<'r>>,
+    worker: Opaque<'r>,
+    config: Opaque<'r>,
+    url: Option<Text<'r>>,
+    proxy_host: Option<Text<'r>>,
     proxy_port: apr_port_t,
 ) -> c_int {
-    // SAFETY: the hook's arguments, during its call.
-    let Some(call) = (unsafe { Call::new(raw, worker, config, url, proxy_host, proxy_port) }) else {
+    let Some(call) = Call::new(request, worker, config, url, proxy_host, proxy_port) else {
         return HTTP_INTERNAL_SERVER_ERROR as c_int;
     };
     guard_request(call.request, HTTP_INTERNAL_SERVER_ERROR as c_int, || {
@@ -239,22 +243,17 @@ unsafe extern "C" fn scheme_handler(
 }
 
 /// Called after the configuration is complete, except at a graceful restart, which keeps the verdicts.
-unsafe extern "C" fn pre_mpm(process: *mut apr_pool_t, _scoreboard: ap_scoreboard_e) -> c_int {
+extern "C" fn pre_mpm(process: Option<Pool<'_>>, _scoreboard: ap_scoreboard_e) -> c_int {
     guard(HTTP_INTERNAL_SERVER_ERROR as c_int, || {
+        let Some(process) = process else { return HTTP_INTERNAL_SERVER_ERROR as c_int };
         // SAFETY: the process's pool, in the parent's only thread.
         match unsafe { verdicts::start_afresh(process) } {
             Ok(missing) => {
-                // SAFETY: as above.
-                if let Some(pool) = NonNull::new(process).map(|pool| unsafe { Pool::new(pool) }) {
-                    report_unprotected(None, pool, &missing);
-                }
+                report_unprotected(None, process, &missing);
                 OK as c_int
             }
             Err(error) => {
-                // SAFETY: as above.
-                if let Some(pool) = NonNull::new(process).map(|pool| unsafe { Pool::new(pool) }) {
-                    no_memory(None, pool, &error);
-                }
+                no_memory(None, process, &error);
                 HTTP_INTERNAL_SERVER_ERROR as c_int
             }
         }
@@ -288,10 +287,8 @@ fn report_unprotected(server: Option<&server_rec>, pool: Pool<'_>, missing: &ver
 
 /// Opens the shared cache in a new child, and reads the configured files with its rights, so that its first request
 /// need not.
-unsafe extern "C" fn child_init(pool: *mut apr_pool_t, server: *mut server_rec) {
+extern "C" fn child_init<'p>(pool: Option<Pool<'p>>, main: Option<&'p server_rec>) {
     guard((), || {
-        // SAFETY: httpd's main server and the child's pool, in its single thread.
-        let (main, pool) = unsafe { (server.as_ref(), NonNull::new(pool).map(|pool| Pool::new(pool))) };
         let (Some(main), Some(pool)) = (main, pool) else { return };
         match verdicts::open() {
             Ok(()) => files::start(ServerConfig::of(main).htaccess_file_limit),

@@ -11,6 +11,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use rustix::thread::sched_getcpu;
+
 use crate::hash::Family;
 
 /// Number of outcomes that a host can distinguish.
@@ -199,9 +201,7 @@ impl Counters {
 
     #[inline]
     fn add(&self, index: usize) {
-        // SAFETY: takes no arguments. Returns -1 if it cannot tell the processor, and then any shard will do.
-        let processor = unsafe { libc::sched_getcpu() };
-        self.shards[processor as usize % SHARDS].counts[index].fetch_add(1, Ordering::Relaxed);
+        self.shards[processor() % SHARDS].counts[index].fetch_add(1, Ordering::Relaxed);
     }
 
     fn sum(&self, index: usize) -> u64 {
@@ -400,6 +400,12 @@ pub struct PartUsage {
 
 fn unix_seconds() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// The number of the processor that runs this thread.
+fn processor() -> usize {
+    // Miri does not know the call.
+    if cfg!(miri) { 0 } else { sched_getcpu() }
 }
 
 #[cfg(all(test, not(loom)))]

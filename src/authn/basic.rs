@@ -8,9 +8,7 @@ use crate::authn::credentials::{Credentials, Missing, authorization};
 use crate::authn::digest;
 use crate::authn::provider::{self, AuthnStatus};
 use crate::config::section::{DirConfig, Listed};
-use crate::httpd::bindings::{
-    DECLINED, HTTP_INTERNAL_SERVER_ERROR, HTTP_SERVICE_UNAVAILABLE, HTTP_UNAUTHORIZED, OK, request_rec,
-};
+use crate::httpd::bindings::{DECLINED, HTTP_INTERNAL_SERVER_ERROR, HTTP_SERVICE_UNAVAILABLE, HTTP_UNAUTHORIZED, OK};
 use crate::httpd::generation::{tag, too_many_requests};
 use crate::httpd::loaded;
 use crate::httpd::log::{Level, log_request};
@@ -19,9 +17,8 @@ use crate::httpd::request::Request;
 use crate::state::outcomes::{self, Outcome, guard_request};
 
 /// The authentication hook (2.4: `check_authn`, 2.2: `check_user_id`).
-pub(crate) unsafe extern "C" fn check_authn(raw: *mut request_rec) -> c_int {
-    // SAFETY: httpd calls its hooks with a live request, in the one thread that serves it.
-    let Some(request) = (unsafe { Request::new(raw) }) else { return HTTP_INTERNAL_SERVER_ERROR as c_int };
+pub(crate) extern "C" fn check_authn(request: Option<Request<'_>>) -> c_int {
+    let Some(request) = request else { return HTTP_INTERNAL_SERVER_ERROR as c_int };
     guard_request(request, HTTP_INTERNAL_SERVER_ERROR as c_int, || authenticate(request))
 }
 

@@ -2,14 +2,14 @@
 
 use std::ffi::CStr;
 #[cfg(httpd = "2.4")]
-use std::ffi::{c_char, c_int};
+use std::ffi::c_int;
 
 use crate::config::section::DirConfig;
 #[cfg(httpd = "2.4")]
-use crate::httpd::bindings::{DECLINED, OK, request_rec};
+use crate::httpd::bindings::{DECLINED, OK};
 use crate::httpd::request::Request;
 #[cfg(httpd = "2.4")]
-use crate::httpd::text::c_str;
+use crate::httpd::text::Text;
 #[cfg(httpd = "2.4")]
 use crate::state::outcomes::guard_request;
 
@@ -31,12 +31,10 @@ pub(crate) fn challenge(request: Request<'_>) {
 
 /// Called for the header of a refusal by another module, such as that of a `Require`. 2.2 sets the header by itself.
 #[cfg(httpd = "2.4")]
-pub(crate) unsafe extern "C" fn note_auth_failure(raw: *mut request_rec, auth_type: *const c_char) -> c_int {
-    // SAFETY: httpd calls its hooks with a live request and a C string.
-    let (request, auth_type) = unsafe { (Request::new(raw), c_str(auth_type)) };
+pub(crate) extern "C" fn note_auth_failure(request: Option<Request<'_>>, auth_type: Option<Text<'_>>) -> c_int {
     let (Some(request), Some(auth_type)) = (request, auth_type) else { return DECLINED };
     guard_request(request, DECLINED, || {
-        if !is_basic(auth_type) {
+        if !is_basic(auth_type.c_str()) {
             return DECLINED;
         }
         challenge(request);

@@ -1,32 +1,37 @@
 //! The connection cache: the credentials last granted on a connection. If a client repeats them with every request,
 //! they are decoded, looked up and judged only once a second.
 
+use std::cell::{Ref, RefCell};
 use std::ffi::CStr;
-use std::ptr;
 
 use esauth_engine::verification::{Grant, Presented};
 use esauth_engine::{Passwords, Snapshot};
 
 use crate::config::section::DirConfig;
-use crate::httpd::request::Request;
+use crate::httpd::request::{ConnectionData, Request};
 use crate::state::verdicts;
 
 /// Longest user name remembered, in bytes.
 const LONGEST_USER: usize = 56;
 
-/// In the connection's pool; of fixed size, so that it can be overwritten as often as the user changes.
-#[derive(Clone, Copy)]
+/// Of fixed size, so that it can be overwritten as often as the user changes.
 struct LastGrant {
     grant: Grant,
     user_length: usize,
     user: [u8; LONGEST_USER],
 }
 
+// SAFETY: the only such type of this module.
+unsafe impl ConnectionData for RefCell<LastGrant> {}
+
+fn last_grant(request: Request<'_>) -> Option<Ref<'_, LastGrant>> {
+    request.connection_data::<RefCell<LastGrant>>()?.try_borrow().ok()
+}
+
 /// The user, if the request repeats the header last granted on its connection, and the password file is the same and
 /// unchanged.
 pub(crate) fn recall<'r>(request: Request<'r>, header: &CStr) -> Option<&'r CStr> {
-    // SAFETY: null, or a value that `remember` put there.
-    let last = unsafe { request.connection_data().cast::<LastGrant>().as_ref() }?;
+    let last = last_grant(request)?;
     let path = DirConfig::of(request).user_file?;
     if !verdicts::verifier()?.recalls(&last.grant, &presented(request, header), path) {
         return None;
@@ -37,9 +42,8 @@ pub(crate) fn recall<'r>(request: Request<'r>, header: &CStr) -> Option<&'r CStr
 
 /// True if the request repeats the header last granted on its connection, however long ago.
 pub(crate) fn has_granted(request: Request<'_>, header: &CStr) -> bool {
-    // SAFETY: as in `recall`.
-    let last = unsafe { request.connection_data().cast::<LastGrant>().as_ref() };
-    last.zip(verdicts::verifier())
+    last_grant(request)
+        .zip(verdicts::verifier())
         .is_some_and(|(last, cache)| cache.has_granted(&last.grant, &presented(request, header)))
 }
 
@@ -53,13 +57,9 @@ pub(crate) fn remember(request: Request<'_>, header: &CStr, file: &Snapshot<Pass
     let mut user = [0; LONGEST_USER];
     user[..name.len()].copy_from_slice(name);
     let last = LastGrant { grant, user_length: name.len(), user };
-    let place = request.connection_data().cast::<LastGrant>();
-    if place.is_null() {
-        request.set_connection_data(ptr::from_mut(request.connection_pool().value(last)).cast());
-    } else {
-        // SAFETY: the place that an earlier call allocated in the connection's pool; only this thread serves the
-        // connection.
-        unsafe { place.write(last) };
+    match request.connection_data::<RefCell<LastGrant>>() {
+        Some(place) => drop(place.replace(last)),
+        None => request.set_connection_data(RefCell::new(last)),
     }
 }
 

@@ -4,7 +4,7 @@ use std::ffi::CStr;
 
 use zeroize::Zeroize;
 
-use crate::httpd::bindings::{apr_base64_decode, apr_base64_decode_len};
+use crate::httpd::encoding::base64_decode;
 use crate::httpd::request::Request;
 use crate::state::outcomes::Outcome;
 
@@ -63,12 +63,7 @@ impl<'r> Credentials<'r> {
     }
 
     fn decode(request: Request<'r>, header: &'r CStr, encoded: &CStr) -> Self {
-        // httpd's own decoder, since its treatment of faulty text decides about access. SAFETY: a C string.
-        let room = unsafe { apr_base64_decode_len(encoded.as_ptr()) } as usize;
-        let text = request.pool().bytes(room + 1);
-        // SAFETY: `text` has the room that the decoder asked for, and decoding stops at the C string's end.
-        let length = unsafe { apr_base64_decode(text.as_mut_ptr().cast(), encoded.as_ptr()) } as usize;
-        text[length.min(room)] = 0;
+        let text = base64_decode(request.pool(), encoded);
         let user_ends = text.iter().position(|&byte| byte == b':' || byte == 0).unwrap_or(0);
         let has_password = text[user_ends] == b':';
         text[user_ends] = 0;

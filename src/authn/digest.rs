@@ -6,11 +6,11 @@ use std::ffi::CStr;
 use zeroize::Zeroize;
 
 use crate::authn::provider::AuthnStatus;
-use crate::httpd::bindings::{ap_md5, authn_provider};
+use crate::httpd::bindings::authn_provider;
+use crate::httpd::encoding::md5;
 use crate::httpd::log::{Level, log_request};
 use crate::httpd::provider::realm_hash;
 use crate::httpd::request::Request;
-use crate::httpd::text::c_str;
 
 /// Asks a provider for the hash of `user` in `realm` and compares it with the password's.
 pub(crate) fn check_password(
@@ -37,8 +37,7 @@ pub(crate) fn check_password(
         text[end..end + part.len()].copy_from_slice(part);
         end += part.len();
     }
-    // SAFETY: a live pool and a C string, which the function only reads.
-    let computed = unsafe { c_str(ap_md5(request.pool().as_ptr(), text.as_ptr())) };
+    let computed = CStr::from_bytes_until_nul(text).ok().and_then(|text| md5(request.pool(), text));
     text.zeroize();
     if computed.is_some() && computed == stored { AuthnStatus::Granted } else { AuthnStatus::Denied }
 }

@@ -3,18 +3,17 @@
 use std::ffi::{CStr, c_int};
 
 use crate::config::section::DirConfig;
-use crate::httpd::bindings::{DECLINED, HTTP_INTERNAL_SERVER_ERROR, OK, ap_pbase64encode, request_rec};
+use crate::httpd::bindings::{DECLINED, HTTP_INTERNAL_SERVER_ERROR, OK};
+use crate::httpd::encoding::base64_encode;
 use crate::httpd::expression::Expression;
 use crate::httpd::loaded;
 use crate::httpd::log::{Level, log_request};
 use crate::httpd::request::Request;
-use crate::httpd::text::c_str;
 use crate::state::outcomes::guard_request;
 
 /// `AuthBasicFake`: an Authorization header for the back end.
-pub(crate) unsafe extern "C" fn fake_authorization(raw: *mut request_rec) -> c_int {
-    // SAFETY: httpd calls its hooks with a live request.
-    let Some(request) = (unsafe { Request::new(raw) }) else { return DECLINED };
+pub(crate) extern "C" fn fake_authorization(request: Option<Request<'_>>) -> c_int {
+    let Some(request) = request else { return DECLINED };
     guard_request(request, HTTP_INTERNAL_SERVER_ERROR as c_int, || {
         let Some((user, password)) = DirConfig::of(request).fake().filter(|_| !loaded::mod_auth_basic()) else {
             return DECLINED;
@@ -28,9 +27,7 @@ pub(crate) unsafe extern "C" fn fake_authorization(raw: *mut request_rec) -> c_i
             Err(status) => return status,
         };
         let pair = request.pool().join(&[user.to_bytes(), b":", password.to_bytes()]);
-        // SAFETY: a live pool and a C string, which the function only reads.
-        let encoded = unsafe { c_str(ap_pbase64encode(request.pool().as_ptr(), pair.as_ptr().cast_mut())) };
-        let header = request.pool().join(&[b"Basic ", encoded.unwrap_or(c"").to_bytes()]);
+        let header = request.pool().join(&[b"Basic ", base64_encode(request.pool(), pair).to_bytes()]);
         request.headers_in().set(c"Authorization", header);
         // The stock line AH02457 shows the header, password and all; ours does not.
         log_request!(request, Level::Info, 0, b"AH02457: AuthBasicFake: \"Authorization: Basic ...\"");

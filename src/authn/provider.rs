@@ -3,6 +3,7 @@
 //! Registered as `esauth` and as `file`, for mod_auth_basic, mod_auth_digest and other modules that drive providers.
 
 use std::ffi::{CStr, c_char};
+use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,12 +15,12 @@ use esauth_engine::{Passwords, Snapshot};
 use crate::config::section::DirConfig;
 use crate::httpd::bindings::{
     AUTH_DENIED, AUTH_GENERAL_ERROR, AUTH_GRANTED, AUTH_USER_FOUND, AUTH_USER_NOT_FOUND, authn_provider, authn_status,
-    request_rec,
 };
 use crate::httpd::generation::tag;
 use crate::httpd::log::{Level, log_request};
+use crate::httpd::provider::authn_provider_of;
 use crate::httpd::request::Request;
-use crate::httpd::text::c_str;
+use crate::httpd::text::Text;
 use crate::state::outcomes::{self, Outcome, guard_request};
 use crate::state::{files, verdicts};
 
@@ -27,8 +28,7 @@ use crate::state::{files, verdicts};
 ///
 /// Unlike the stock provider it hands nothing to mod_authn_socache. That cache would then answer before us, with hash
 /// strings as old as its timeout, and compute a hash each time.
-pub(crate) static PROVIDER: authn_provider =
-    authn_provider { check_password: Some(provider_check_password), get_realm_hash: Some(provider_get_realm_hash) };
+pub(crate) static PROVIDER: authn_provider = authn_provider_of(provider_check_password, provider_get_realm_hash);
 
 /// True for [`PROVIDER`], found under either name.
 pub(crate) fn is_ours(provider: &authn_provider) -> bool {
@@ -265,34 +265,30 @@ fn realm_hash<'r>(request: Request<'r>, user: &CStr, realm: &CStr) -> Result<&'r
     Ok(request.pool().join(&[hash]))
 }
 
-unsafe extern "C" fn provider_check_password(
-    raw: *mut request_rec,
-    user: *const c_char,
-    password: *const c_char,
+extern "C" fn provider_check_password(
+    request: Option<Request<'_>>,
+    user: Option<Text<'_>>,
+    password: Option<Text<'_>>,
 ) -> authn_status {
-    // SAFETY: the caller is a hook of httpd's, with a live request and two C strings.
-    let (request, user, password) = unsafe { (Request::new(raw), c_str(user), c_str(password)) };
     let (Some(request), Some(user), Some(password)) = (request, user, password) else { return AUTH_GENERAL_ERROR };
     guard_request(request, AUTH_GENERAL_ERROR, || {
-        let verdict = check_password(request, user, password);
+        let verdict = check_password(request, user.c_str(), password.c_str());
         outcomes::note(request, verdict.outcome());
         verdict.raw()
     })
 }
 
-unsafe extern "C" fn provider_get_realm_hash(
-    raw: *mut request_rec,
-    user: *const c_char,
-    realm: *const c_char,
-    place: *mut *mut c_char,
+extern "C" fn provider_get_realm_hash(
+    request: Option<Request<'_>>,
+    user: Option<Text<'_>>,
+    realm: Option<Text<'_>>,
+    place: Option<&mut MaybeUninit<*mut c_char>>,
 ) -> authn_status {
-    // SAFETY: as for `provider_check_password`.
-    let (request, user, realm) = unsafe { (Request::new(raw), c_str(user), c_str(realm)) };
     let (Some(request), Some(user), Some(realm)) = (request, user, realm) else { return AUTH_GENERAL_ERROR };
-    guard_request(request, AUTH_GENERAL_ERROR, || match realm_hash(request, user, realm) {
+    let Some(place) = place else { return AUTH_GENERAL_ERROR };
+    guard_request(request, AUTH_GENERAL_ERROR, || match realm_hash(request, user.c_str(), realm.c_str()) {
         Ok(hash) => {
-            // SAFETY: the caller's output pointer; the hash lives as long as the request.
-            unsafe { place.write(hash.as_ptr().cast_mut()) };
+            place.write(hash.as_ptr().cast_mut());
             AUTH_USER_FOUND
         }
         Err(verdict) => verdict.raw(),

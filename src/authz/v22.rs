@@ -1,41 +1,32 @@
 //! `Require group` and `Require file-group` in httpd 2.2: an authorization hook.
 
 use std::ffi::{CStr, c_int};
-use std::slice;
 
 use esauth_engine::Memberships;
 
 use crate::authz::groups::{self, Membership};
 use crate::config::section::DirConfig;
-use crate::httpd::bindings::{
-    DECLINED, HTTP_INTERNAL_SERVER_ERROR, HTTP_UNAUTHORIZED, OK, ap_getword_white, ap_note_auth_failure, ap_requires,
-    request_rec, require_line,
-};
+use crate::httpd::bindings::{DECLINED, HTTP_INTERNAL_SERVER_ERROR, HTTP_UNAUTHORIZED, OK};
+use crate::httpd::generation::requirements;
 use crate::httpd::loaded;
 use crate::httpd::log::Level;
 use crate::httpd::request::Request;
-use crate::httpd::text::c_str;
+use crate::httpd::words::first_word;
 use crate::state::outcomes::guard_request;
 
 /// The authorization hook for `Require group` and `Require file-group`, before mod_authz_user. The first of the two
 /// modules that decides wins, so the order must be that of the stock module.
-pub(crate) unsafe extern "C" fn check_groups_before_users(raw: *mut request_rec) -> c_int {
-    // SAFETY: as httpd calls this function.
-    unsafe { check_groups(raw, true) }
+pub(crate) extern "C" fn check_groups_before_users(request: Option<Request<'_>>) -> c_int {
+    check_groups(request, true)
 }
 
 /// The same, after mod_authz_user.
-pub(crate) unsafe extern "C" fn check_groups_after_users(raw: *mut request_rec) -> c_int {
-    // SAFETY: as httpd calls this function.
-    unsafe { check_groups(raw, false) }
+pub(crate) extern "C" fn check_groups_after_users(request: Option<Request<'_>>) -> c_int {
+    check_groups(request, false)
 }
 
-/// # Safety
-///
-/// `raw` is a live request, as httpd passes it to hooks.
-unsafe fn check_groups(raw: *mut request_rec, before_users: bool) -> c_int {
-    // SAFETY: as the caller promises.
-    let Some(request) = (unsafe { Request::new(raw) }) else { return HTTP_INTERNAL_SERVER_ERROR as c_int };
+fn check_groups(request: Option<Request<'_>>, before_users: bool) -> c_int {
+    let Some(request) = request else { return HTTP_INTERNAL_SERVER_ERROR as c_int };
     if loaded::groups_come_before_users() != before_users {
         return DECLINED;
     }
@@ -78,8 +69,7 @@ fn authorize(request: Request<'_>) -> c_int {
         return DECLINED;
     }
     groups::log_refusal(request, Level::Error, b"", reason);
-    // SAFETY: a live request.
-    unsafe { ap_note_auth_failure(request.as_ptr()) };
+    request.note_auth_failure();
     HTTP_UNAUTHORIZED as c_int
 }
 
@@ -99,23 +89,11 @@ impl Requirement<'_> {
 }
 
 /// The requirements about groups, `None` if the section requires nothing at all.
-fn group_requirements(request: Request<'_>) -> Option<Vec<Requirement<'_>>> {
-    // SAFETY: a live request; the array holds `require_line`s, in the configuration's pool.
-    let lines = unsafe {
-        let array = ap_requires(request.as_ptr()).as_ref()?;
-        match array.nelts {
-            0 => &[],
-            count => slice::from_raw_parts(array.elts.cast::<require_line>(), count as usize),
-        }
-    };
-    let method = request.method_number();
-    let for_method = |line: &&require_line| line.method_mask & (1 << method) != 0;
-    let requirement = |line: &require_line| {
-        let mut rest = line.requirement.cast_const();
-        // SAFETY: a C string of the configuration; the rest stays in it.
-        let (word, rest) = unsafe { (c_str(ap_getword_white(request.pool().as_ptr(), &raw mut rest)), c_str(rest)) };
-        match word?.to_bytes() {
-            word if word.eq_ignore_ascii_case(b"group") => rest.map(Requirement::Groups),
+fn group_requirements<'r>(request: Request<'r>) -> Option<Vec<Requirement<'r>>> {
+    let requirement = |line: &'r CStr| {
+        let (word, rest) = first_word(request.pool(), line);
+        match word.to_bytes() {
+            word if word.eq_ignore_ascii_case(b"group") => Some(Requirement::Groups(rest)),
             // mod_authz_owner, if loaded, leaves the note and the decision to us.
             word if word.eq_ignore_ascii_case(b"file-group") => {
                 request.notes().get(c"authz_group_note").map(Requirement::FileGroup)
@@ -123,5 +101,5 @@ fn group_requirements(request: Request<'_>) -> Option<Vec<Requirement<'_>>> {
             _ => None,
         }
     };
-    Some(lines.iter().filter(for_method).filter_map(requirement).collect())
+    Some(requirements(request)?.filter_map(requirement).collect())
 }

@@ -4,24 +4,24 @@
 //! turns a denial into consent.
 
 use std::ffi::{CStr, c_char, c_void};
-use std::mem::transmute;
-use std::ptr::{NonNull, from_ref, null};
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::ptr::{from_ref, null};
 
 use esauth_engine::Memberships;
 
 use crate::authz::groups::{self, Membership, log_refusal};
 use crate::config::section::DirConfig;
 use crate::httpd::bindings::{
-    AUTHZ_DENIED, AUTHZ_DENIED_NO_USER, AUTHZ_GENERAL_ERROR, AUTHZ_GRANTED, ap_directive_t, apr_dynamic_fn_retrieve,
-    authz_provider, authz_status, cmd_parms, request_rec,
+    AUTHZ_DENIED, AUTHZ_DENIED_NO_USER, AUTHZ_GENERAL_ERROR, AUTHZ_GRANTED, authz_provider, authz_status,
 };
 use crate::httpd::boundary::guard;
 use crate::httpd::command::{Command, Refusal};
 use crate::httpd::expression::Expression;
+use crate::httpd::file_owner::{self, NotLoaded};
+use crate::httpd::hook::{CheckExpression, CheckMark, ParseExpression, ParseMark, raw};
 use crate::httpd::log::{Level, log_request};
 use crate::httpd::request::Request;
-use crate::httpd::text::c_str;
+use crate::httpd::text::Text;
+use crate::httpd::tree::Node;
 use crate::state::outcomes::{self, Outcome, guard_request};
 
 /// The provider group of authorization (`AUTHZ_PROVIDER_GROUP`).
@@ -29,11 +29,15 @@ pub(crate) const GROUP: &CStr = c"authz";
 /// The version of its interface (`AUTHZ_PROVIDER_VERSION`).
 pub(crate) const VERSION: &CStr = c"0";
 
-pub(crate) static GROUP_PROVIDER: authz_provider =
-    authz_provider { check_authorization: Some(check_group), parse_require_line: Some(parse_group) };
+pub(crate) static GROUP_PROVIDER: authz_provider = authz_provider {
+    check_authorization: Some(raw::<CheckExpression>(check_group)),
+    parse_require_line: Some(raw::<ParseExpression>(parse_group)),
+};
 
-pub(crate) static FILE_GROUP_PROVIDER: authz_provider =
-    authz_provider { check_authorization: Some(check_file_group), parse_require_line: Some(parse_file_group) };
+pub(crate) static FILE_GROUP_PROVIDER: authz_provider = authz_provider {
+    check_authorization: Some(raw::<CheckMark>(check_file_group)),
+    parse_require_line: Some(raw::<ParseMark>(parse_file_group)),
+};
 
 /// The stock module's lines for denials, whose number and level differ between the two requirements.
 struct Lines {
@@ -58,16 +62,13 @@ const FILE_GROUP_LINES: Lines = Lines {
 };
 
 /// `Require group NAME …`, whose names are an httpd expression.
-unsafe extern "C" fn check_group(
-    raw: *mut request_rec,
-    _arguments: *const c_char,
-    parsed: *const c_void,
+extern "C" fn check_group<'r>(
+    request: Option<Request<'r>>,
+    _arguments: Option<Text<'r>>,
+    expression: Option<Expression<'r>>,
 ) -> authz_status {
-    // SAFETY: mod_authz_core calls its providers with a live request.
-    let Some(request) = (unsafe { Request::new(raw) }) else { return AUTHZ_GENERAL_ERROR };
+    let Some(request) = request else { return AUTHZ_GENERAL_ERROR };
     guard_request(request, AUTHZ_GENERAL_ERROR, || {
-        // SAFETY: the value that `parse_group` stored for this requirement.
-        let expression = unsafe { Expression::from_ptr(parsed) };
         authorize(request, &GROUP_LINES, |memberships| {
             let required = match expression.map_or(Ok(None), |expression| expression.evaluate(request)) {
                 Ok(required) => required.unwrap_or(c""),
@@ -88,20 +89,19 @@ unsafe extern "C" fn check_group(
 }
 
 /// `Require file-group`: the group that owns the requested file, as mod_authz_owner reports it.
-unsafe extern "C" fn check_file_group(
-    raw: *mut request_rec,
-    _arguments: *const c_char,
-    parsed: *const c_void,
+extern "C" fn check_file_group(
+    request: Option<Request<'_>>,
+    _arguments: Option<Text<'_>>,
+    mark: *const c_void,
 ) -> authz_status {
-    // SAFETY: mod_authz_core calls its providers with a live request.
-    let Some(request) = (unsafe { Request::new(raw) }) else { return AUTHZ_GENERAL_ERROR };
+    let Some(request) = request else { return AUTHZ_GENERAL_ERROR };
     guard_request(request, AUTHZ_GENERAL_ERROR, || {
         authorize(request, &FILE_GROUP_LINES, |memberships| {
             let owner = match file_owner_group(request) {
                 Ok(Some(owner)) => owner,
                 // As for a file that does not exist, stock httpd denies. Where a denial would admit the user, answer an
                 // error instead.
-                Ok(None) if parsed != NEGATED => return Some(false),
+                Ok(None) if mark != NEGATED => return Some(false),
                 Ok(None) | Err(NotLoaded) => return None,
             };
             let member = memberships.contains(owner.to_bytes());
@@ -142,20 +142,19 @@ fn authorize(
     }
 }
 
+const INTERNAL_ERROR: &CStr = c"rust_esauth: internal error";
+
 /// Called for each `Require group` in the configuration.
-unsafe extern "C" fn parse_group(
-    cmd: *mut cmd_parms,
-    arguments: *const c_char,
-    parsed: *mut *const c_void,
+extern "C" fn parse_group<'p>(
+    command: Option<Command<'p>>,
+    arguments: Option<Text<'p>>,
+    parsed: Option<&mut Option<Expression<'p>>>,
 ) -> *const c_char {
-    guard(c"rust_esauth: internal error".as_ptr(), || {
-        // SAFETY: the arguments of httpd's call: a directive, and a text in its pool.
-        let (command, arguments) = unsafe { (Command::new(cmd), c_str(arguments).unwrap_or(c"")) };
-        let Some(command) = command else { return null() };
-        let refused = match Expression::parse(command, arguments) {
+    guard(INTERNAL_ERROR.as_ptr(), || {
+        let (Some(command), Some(parsed)) = (command, parsed) else { return INTERNAL_ERROR.as_ptr() };
+        let refused = match Expression::parse(command, arguments.map_or(c"", Text::c_str)) {
             Ok(expression) => {
-                // SAFETY: httpd's output pointer for the value it passes back at each request.
-                unsafe { parsed.write(expression.as_ptr()) };
+                *parsed = Some(expression);
                 Ok(())
             }
             Err(error) => command.refuse(&[b"Cannot parse expression in require line: ", error.to_bytes()]),
@@ -169,33 +168,23 @@ static IS_NEGATED: u8 = 0;
 const NEGATED: *const c_void = from_ref(&IS_NEGATED).cast();
 
 /// Called for each `Require file-group` in the configuration.
-unsafe extern "C" fn parse_file_group(
-    cmd: *mut cmd_parms,
-    _arguments: *const c_char,
-    parsed: *mut *const c_void,
+extern "C" fn parse_file_group(
+    command: Option<Command<'_>>,
+    _arguments: Option<Text<'_>>,
+    mark: Option<&mut *const c_void>,
 ) -> *const c_char {
-    guard(c"rust_esauth: internal error".as_ptr(), || {
-        // SAFETY: the arguments of httpd's call; the directive is a node of the tree that is being read.
-        unsafe { parsed.write(if may_be_negated((*cmd).directive) { NEGATED } else { null() }) };
+    guard(INTERNAL_ERROR.as_ptr(), || {
+        let (Some(command), Some(mark)) = (command, mark) else { return INTERNAL_ERROR.as_ptr() };
+        *mark = if command.node().is_some_and(may_be_negated) { NEGATED } else { null() };
         null()
     })
 }
 
 /// Whether the requirement is behind `not` or in a `<RequireNone>`, or that is unknown because its section only defines
 /// a name for it (`<AuthzProviderAlias>`).
-///
-/// # Safety
-///
-/// `directive` is null or a node of a tree of httpd's.
-unsafe fn may_be_negated(directive: *const ap_directive_t) -> bool {
-    let up = |node: &NonNull<ap_directive_t>| {
-        // SAFETY: a node of the tree, whose parent is null or a node, too.
-        NonNull::new(unsafe { node.as_ref().parent })
-    };
-    std::iter::successors(NonNull::new(directive.cast_mut()), up).any(|node| {
-        // SAFETY: as above; a node's texts are null or C strings that live as long.
-        let (name, arguments) = unsafe { (c_str(node.as_ref().directive), c_str(node.as_ref().args)) };
-        let (name, arguments) = (name.unwrap_or(c"").to_bytes(), arguments.unwrap_or(c"").to_bytes());
+fn may_be_negated(requirement: Node<'_>) -> bool {
+    requirement.and_around().any(|node| {
+        let (name, arguments) = (node.name().to_bytes(), node.arguments().to_bytes());
         let first = arguments.split(u8::is_ascii_whitespace).next().unwrap_or(b"");
         let is_require = name.eq_ignore_ascii_case(b"Require");
         is_require && first.eq_ignore_ascii_case(b"not")
@@ -203,37 +192,19 @@ unsafe fn may_be_negated(directive: *const ap_directive_t) -> bool {
     })
 }
 
-/// mod_authz_owner's function, null if that module is not loaded.
-static GET_FILE_GROUP: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
-
 /// Called when all modules have registered their optional functions.
-pub(crate) unsafe extern "C" fn retrieve_optional_functions() {
-    guard((), || {
-        // SAFETY: a C string.
-        let found = unsafe { apr_dynamic_fn_retrieve(c"authz_owner_get_file_group".as_ptr()) };
-        // SAFETY: an optional function pointer has the size and validity of a pointer.
-        GET_FILE_GROUP
-            .store(unsafe { transmute::<Option<unsafe extern "C" fn()>, *mut c_void>(found) }, Ordering::Relaxed);
-    });
+pub(crate) extern "C" fn retrieve_optional_functions() {
+    guard((), file_owner::retrieve);
 }
-
-/// mod_authz_owner is not loaded.
-struct NotLoaded;
 
 /// The name of the group that owns the requested file. None: no such file or name, as mod_authz_owner has logged.
 fn file_owner_group(request: Request<'_>) -> Result<Option<&CStr>, NotLoaded> {
-    type GetFileGroup = unsafe extern "C" fn(*mut request_rec) -> *mut c_char;
-    let found = GET_FILE_GROUP.load(Ordering::Relaxed);
-    // SAFETY: null, or the function that mod_authz_owner registered under this name, with the type in its header.
-    let Some(get) = (unsafe { transmute::<*mut c_void, Option<GetFileGroup>>(found) }) else {
+    file_owner::file_group(request).inspect_err(|NotLoaded| {
         log_request!(
             request,
             Level::Error,
             0,
             b"rust_esauth: 'Require file-group' needs mod_authz_owner, which is not loaded; answered with 500",
         );
-        return Err(NotLoaded);
-    };
-    // SAFETY: called as its type says, with a live request; the name lives in the request's pool.
-    Ok(unsafe { c_str(get(request.as_ptr())) })
+    })
 }

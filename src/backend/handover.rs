@@ -13,7 +13,7 @@ use crate::config::files::file_directive;
 use crate::config::section::DirConfig;
 use crate::httpd::answer_filter::{self, Replacement};
 use crate::httpd::bindings::{
-    DECLINED, HTTP_BAD_GATEWAY, HTTP_FORBIDDEN, HTTP_INTERNAL_SERVER_ERROR, HTTP_UNAUTHORIZED, OK, request_rec,
+    DECLINED, HTTP_BAD_GATEWAY, HTTP_FORBIDDEN, HTTP_INTERNAL_SERVER_ERROR, HTTP_UNAUTHORIZED, OK,
 };
 use crate::httpd::boundary::guard;
 use crate::httpd::log::{Level, log_request};
@@ -80,10 +80,9 @@ fn refuse(request: Request<'_>, status: u32) -> c_int {
 }
 
 /// mod_proxy's hook `fixups`: the request's headers are now a copy, which is what will be sent.
-pub(crate) unsafe extern "C" fn fixups(raw: *mut request_rec) -> c_int {
+pub(crate) extern "C" fn fixups(request: Option<Request<'_>>) -> c_int {
     guard((), || {
-        // SAFETY: the hook's request, during its call.
-        let Some(request) = (unsafe { Request::new(raw) }) else { return };
+        let Some(request) = request else { return };
         let config = DirConfig::of(request);
         if config.backend.is_in_use() {
             let headers = request.headers_in();

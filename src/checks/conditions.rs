@@ -2,7 +2,7 @@
 //! does not show it. So the files are read.
 
 use std::collections::HashSet;
-use std::ffi::{CString, OsStr};
+use std::ffi::{CStr, CString, OsStr};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,11 @@ use super::check::Check;
 use super::findings::Findings;
 use super::sections::{MAIN, SectionKind, Sections};
 use super::tree::Directive;
-use crate::httpd::bindings::{ap_exists_config_define, server_rec};
+use crate::httpd::bindings::server_rec;
 use crate::httpd::loaded;
+use crate::httpd::loaded::is_defined;
 use crate::httpd::pool::Pool;
-use crate::httpd::text::c_str;
+use crate::httpd::server::arguments;
 
 /// The modules that this one replaces, by file and by symbol.
 const STOCK: [(&str, &str); 3] = [
@@ -55,12 +56,7 @@ pub(super) fn check(findings: &mut Findings<'_, '_>, main: &server_rec, pool: Po
 
 /// The file behind `-f`, which may hold only Include directives.
 fn named_by_arguments(main: &server_rec) -> Option<PathBuf> {
-    // SAFETY: httpd's main server has the process's arguments, C strings that last as long as it.
-    let arguments: Vec<&[u8]> = unsafe {
-        let process = main.process.as_ref()?;
-        let count = usize::try_from(process.argc).ok()?;
-        (0..count).filter_map(|index| c_str(*process.argv.add(index))).map(|argument| argument.to_bytes()).collect()
-    };
+    let arguments: Vec<&[u8]> = arguments(main).map(CStr::to_bytes).collect();
     let index = arguments.iter().position(|argument| *argument == b"-f")?;
     arguments.get(index + 1).map(|path| PathBuf::from(OsStr::from_bytes(path)))
 }
@@ -197,9 +193,7 @@ impl Scan<'_> {
                 Some(rest) => (false, rest),
                 None => (true, argument),
             };
-            // SAFETY: a C string, which is only compared.
-            let is_defined =
-                CString::new(argument).is_ok_and(|it| unsafe { ap_exists_config_define(it.as_ptr()) } != 0);
+            let is_defined = CString::new(argument).is_ok_and(|name| is_defined(&name));
             if is_defined == wanted { Condition::Open } else { Condition::Closed }
         } else {
             Condition::Open

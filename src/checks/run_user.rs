@@ -2,10 +2,11 @@
 
 use std::ffi::{CStr, CString};
 use std::fs::Metadata;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::ptr::null_mut;
+
+use rustix::fs::getxattr;
+use rustix::process::{Gid, getegid, geteuid, getgroups};
 
 use crate::httpd::generation;
 
@@ -37,8 +38,7 @@ pub(super) struct RunUser {
 impl RunUser {
     /// None if rights do not matter (root), or httpd has no configured user.
     pub(super) fn find(occasion: Occasion) -> Option<RunUser> {
-        // SAFETY: takes no argument and cannot fail.
-        let own = unsafe { libc::geteuid() };
+        let own = geteuid().as_raw();
         let (id, group) = generation::run_user();
         let is_told = id != 0 && id != u32::MAX;
         // Only root can become another user; but another user may test the configuration that root will start.
@@ -50,8 +50,7 @@ impl RunUser {
                 RunUser { id, groups, name, group: group_name(group), starts_httpd: false }
             });
         }
-        // SAFETY: takes no argument and cannot fail.
-        let group = unsafe { libc::getegid() };
+        let group = getegid().as_raw();
         let groups = own_groups(group);
         let name = user_name(own).to_string_lossy().into_owned();
         Some(RunUser { id: own, groups, name, group: group_name(group), starts_httpd: true })
@@ -72,9 +71,8 @@ impl RunUser {
 
 /// Whether a file has rights beyond its mode.
 pub(super) fn has_access_list(path: &Path) -> bool {
-    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return false };
-    // SAFETY: C strings, and no buffer: only the value's length is requested.
-    unsafe { libc::getxattr(path.as_ptr(), c"system.posix_acl_access".as_ptr(), null_mut(), 0) > 0 }
+    // Without a buffer, only the value's length is requested.
+    getxattr(path, c"system.posix_acl_access", &mut [0u8; 0][..]).is_ok_and(|length| length > 0)
 }
 
 /// The primary and supplementary groups of a user, which httpd gives its children.
@@ -88,12 +86,8 @@ fn groups_of(name: &CStr, group: u32) -> Vec<u32> {
 }
 
 fn own_groups(group: u32) -> Vec<u32> {
-    let mut groups = vec![group; 256];
-    // SAFETY: room for the stated number of groups.
-    let count = unsafe { libc::getgroups(255, groups.as_mut_ptr()) };
-    groups.truncate(usize::try_from(count).unwrap_or(0));
-    groups.push(group);
-    groups
+    let supplementary = getgroups().unwrap_or_default();
+    supplementary.into_iter().map(Gid::as_raw).chain([group]).collect()
 }
 
 /// The name of a user, or its number if it has none.

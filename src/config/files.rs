@@ -20,12 +20,12 @@ pub(crate) fn file_directive(kind: FileKind) -> &'static str {
 /// Makes the path absolute and remembers it with its server, so that each child reads the file when it starts. Not for
 /// .htaccess files.
 pub(crate) fn name_file<'p>(command: Command<'p>, kind: FileKind, path: &'p CStr) -> Result<&'p CStr, Refusal<'p>> {
-    let Some(absolute) = command.pool.server_root_relative(path) else {
+    let Some(absolute) = command.pool().server_root_relative(path) else {
         return command.refuse(&[b"Invalid file path ", path.to_bytes()]);
     };
     if !command.is_in_htaccess() {
         if let Some(server) = command.server_config::<ServerConfig<'static>>() {
-            server.name_file(command.pool, kind, absolute);
+            server.name_file(command.pool(), kind, absolute);
         }
     }
     Ok(absolute)

@@ -359,7 +359,7 @@ fn add_provider<'p>(command: Command<'p>, config: &mut DirConfig<'p>, name: &'p 
     if provider.check_password.is_none() {
         return command.refuse(&[b"The '", text, b"' Authn provider doesn't support Basic Authentication"]);
     }
-    config.providers = command.pool.list(&[config.providers, &[Listed { name, provider }]].concat());
+    config.providers = command.pool().list(&[config.providers, &[Listed { name, provider }]].concat());
     Ok(())
 }
 

@@ -73,7 +73,7 @@ pub(crate) fn attach(request: Request<'_>, inspect: Inspect) -> Option<()> {
 unsafe extern "C" fn filter(filter: *mut ap_filter_t, brigade: *mut apr_bucket_brigade) -> apr_status_t {
     guard(EGENERAL, || {
         // SAFETY: httpd calls a filter with the data it was added with, and its request.
-        let (state, request) = unsafe { (&*(*filter).ctx.cast::<State>(), Request::new((*filter).r)) };
+        let (state, request) = unsafe { (&*(*filter).ctx.cast::<State>(), Request::of_filter(filter)) };
         let Some(request) = request else { return EGENERAL };
         if state.is_replaced.get() {
             // SAFETY: the caller's brigade.

@@ -84,7 +84,8 @@ impl<I: Inspector + 'static> Body<I> {
                 is_complete: false,
                 has_stopped: false,
             });
-            let reader = request.pool().keep(Reader { state: state.cast(), read: read::<I> });
+            let state_of_any: Reader = state;
+            let reader = request.pool().keep(state_of_any);
             // mod_proxy streams a body that no filter of the request's changes, and writes any other to a file first.
             let is_unchanged = (*raw).input_filters == (*raw).proto_input_filters;
             let filter = ap_add_input_filter_handle(filter, reader.as_ptr().cast(), raw, (*raw).connection);
@@ -98,43 +99,51 @@ impl<I: Inspector + 'static> Body<I> {
 
     /// Reads until so many bytes may be passed on, or all of the body. The HTTP status of the answer where that fails.
     pub(crate) fn read_ahead(&self, bytes: usize) -> Result<(), c_int> {
-        // SAFETY: alive as long as the request; only this thread uses it, and no reference to it exists.
-        let state = unsafe { &mut *self.0.as_ptr() };
-        while !state.is_complete && state.ready_bytes < bytes as apr_off_t {
-            let status = state.read_more(APR_BLOCK_READ);
-            if status != 0 {
-                // SAFETY: httpd's function on two numbers.
-                return Err(unsafe { ap_map_http_request_error(status, HTTP_BAD_REQUEST as c_int) });
+        self.with(|state| {
+            while !state.is_complete && state.ready_bytes < bytes as apr_off_t {
+                let status = state.read_more(APR_BLOCK_READ);
+                if status != 0 {
+                    // SAFETY: httpd's function on two numbers.
+                    return Err(unsafe { ap_map_http_request_error(status, HTTP_BAD_REQUEST as c_int) });
+                }
             }
-        }
-        Ok(())
+            Ok(())
+        })
+    }
+
+    /// The state, for this call. `look` uses this body by its argument only.
+    fn with<R>(&self, look: impl FnOnce(&mut State<I>) -> R) -> R {
+        // SAFETY: alive as long as the request; only this thread uses it, and no other reference to it exists: the callers
+        // below keep none.
+        look(unsafe { &mut *self.0.as_ptr() })
     }
 
     /// True if the inspector has stopped the body.
     pub(crate) fn has_stopped(&self) -> bool {
-        // SAFETY: as in `read_ahead`.
-        unsafe { (*self.0.as_ptr()).has_stopped }
+        self.with(|state| state.has_stopped)
     }
 
     /// The inspector, for this call of a hook.
     pub(crate) fn with_inspector<R>(&self, look: impl FnOnce(&mut I) -> R) -> R {
-        // SAFETY: as in `read_ahead`.
-        look(unsafe { &mut (*self.0.as_ptr()).inspector })
+        self.with(|state| look(&mut state.inspector))
     }
 
     /// Inspects no more: the rest of the body goes to whoever reads it.
     pub(crate) fn detach(&self) {
-        // SAFETY: as in `read_ahead`; the filter is that of `attach`, removed at most once since it is forgotten here.
-        unsafe {
-            let filter = std::mem::replace(&mut (*self.0.as_ptr()).filter, null_mut());
-            if !filter.is_null() {
-                ap_remove_input_filter(filter);
-            }
+        let filter = self.with(|state| std::mem::replace(&mut state.filter, null_mut()));
+        if !filter.is_null() {
+            // SAFETY: the filter of `attach`, removed at most once since it was just forgotten.
+            unsafe { ap_remove_input_filter(filter) };
         }
     }
 }
 
-impl<I: Inspector> State<I> {
+trait Read {
+    /// Moves at most `most` bytes into a live brigade of the request's connection.
+    fn read(&mut self, into: *mut apr_bucket_brigade, block: apr_read_type_e, most: apr_off_t) -> apr_status_t;
+}
+
+impl<I: Inspector> Read for State<I> {
     fn read(&mut self, into: *mut apr_bucket_brigade, block: apr_read_type_e, most: apr_off_t) -> apr_status_t {
         while self.ready_bytes == 0 && !self.is_complete {
             let status = self.read_more(block);
@@ -158,7 +167,9 @@ impl<I: Inspector> State<I> {
         }
         0
     }
+}
 
+impl<I: Inspector> State<I> {
     /// Reads the next piece of the body and has it inspected.
     fn read_more(&mut self, block: apr_read_type_e) -> apr_status_t {
         if self.has_stopped {
@@ -218,24 +229,8 @@ unsafe extern "C" fn take<I: Inspector>(state: *mut c_void, bytes: *const c_char
     })
 }
 
-/// A filter's data: the state, and the function for its type.
-struct Reader {
-    state: NonNull<c_void>,
-    read: unsafe fn(NonNull<c_void>, *mut apr_bucket_brigade, apr_read_type_e, apr_off_t) -> apr_status_t,
-}
-
-/// # Safety
-///
-/// `state` is a live `State<I>` that nothing else uses, and `into` a live brigade of its connection.
-unsafe fn read<I: Inspector>(
-    state: NonNull<c_void>,
-    into: *mut apr_bucket_brigade,
-    block: apr_read_type_e,
-    most: apr_off_t,
-) -> apr_status_t {
-    // SAFETY: as the caller promises.
-    unsafe { (*state.cast::<State<I>>().as_ptr()).read(into, block, most) }
-}
+/// A filter's data: the state, whatever the type of its inspector.
+type Reader = NonNull<dyn Read>;
 
 unsafe extern "C" fn read_filter(
     filter: *mut ap_filter_t,
@@ -253,10 +248,8 @@ unsafe extern "C" fn read_filter(
         if mode != AP_MODE_READBYTES {
             return ENOTIMPL;
         }
-        // SAFETY: httpd calls a filter with the data it was added with: a reader, whose function is the one for its state.
-        unsafe {
-            let reader = (*filter).ctx.cast::<Reader>();
-            ((*reader).read)((*reader).state, into, block, most)
-        }
+        // SAFETY: httpd calls a filter with the data it was added with, whose state lives as long as the request; only this
+        // thread uses it, and no reference to it exists. The brigade is the caller's.
+        unsafe { (*(*filter).ctx.cast::<Reader>()).as_mut().read(into, block, most) }
     })
 }

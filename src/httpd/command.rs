@@ -4,7 +4,8 @@
 //! each such type; it calls the safe function stored in the row's `cmd_data`.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
-use std::mem::transmute;
+use std::marker::PhantomData;
+use std::mem::{transmute, transmute_copy};
 use std::ptr::{NonNull, null};
 
 use crate::httpd::bindings::{
@@ -14,7 +15,9 @@ use crate::httpd::bindings::{
 use crate::httpd::boundary::guard;
 use crate::httpd::configuration::{Configuration, Owner, in_vector};
 use crate::httpd::pool::Pool;
-use crate::httpd::text::c_str;
+use crate::httpd::text::{Text, c_str};
+#[cfg(httpd = "2.4")]
+use crate::httpd::tree::Node;
 
 /// A directive's error text, which httpd shows with the file, the line and the directive's name.
 #[derive(Clone, Copy)]
@@ -28,25 +31,16 @@ impl Refusal<'_> {
 }
 
 /// A directive that is being read.
+///
+/// httpd reads its configuration, and serves a request with a .htaccess file, in one thread. Pool and tree live for `'p`.
+#[repr(transparent)]
 #[derive(Clone, Copy)]
 pub(crate) struct Command<'p> {
     raw: NonNull<cmd_parms>,
-    /// The pool of the configuration; for a .htaccess file, that of the request.
-    pub(crate) pool: Pool<'p>,
+    lives: PhantomData<&'p ()>,
 }
 
 impl<'p> Command<'p> {
-    /// # Safety
-    ///
-    /// `raw` is the argument that httpd passes to a directive's function, and its pool lives for `'p`.
-    pub(crate) unsafe fn new(raw: *mut cmd_parms) -> Option<Self> {
-        let raw = NonNull::new(raw)?;
-        // SAFETY: as the caller promises; httpd reads its configuration, and serves a request, in one thread.
-        let pool = unsafe { Pool::new(NonNull::new((*raw.as_ptr()).pool)?) };
-        Some(Command { raw, pool })
-    }
-
-    #[cfg(httpd = "2.4")]
     pub(crate) fn as_ptr(self) -> *mut cmd_parms {
         self.raw.as_ptr()
     }
@@ -54,6 +48,19 @@ impl<'p> Command<'p> {
     fn get<T: Copy>(self, field: impl FnOnce(&cmd_parms) -> T) -> T {
         // SAFETY: alive while the directive is read, and not written to during the call.
         field(unsafe { self.raw.as_ref() })
+    }
+
+    /// The pool of the configuration; for a .htaccess file, that of the request.
+    pub(crate) fn pool(self) -> Pool<'p> {
+        // SAFETY: a directive has a pool; see the type.
+        unsafe { Pool::new(NonNull::new_unchecked(self.get(|command| command.pool))) }
+    }
+
+    /// The directive in the tree.
+    #[cfg(httpd = "2.4")]
+    pub(crate) fn node(self) -> Option<Node<'p>> {
+        // SAFETY: null or a node of the tree that is being read.
+        unsafe { Node::new(self.get(|command| command.directive)) }
     }
 
     /// The directive's name as in its row.
@@ -76,7 +83,7 @@ impl<'p> Command<'p> {
 
     /// Refuses the directive with a text in parts.
     pub(crate) fn refuse<T>(self, text: &[&[u8]]) -> Result<T, Refusal<'p>> {
-        Err(Refusal(self.pool.join(text)))
+        Err(Refusal(self.pool().join(text)))
     }
 }
 
@@ -127,14 +134,19 @@ pub(crate) const fn of_file_info(row: command_rec) -> command_rec {
     command_rec { req_override: OR_FILEINFO as c_int, ..row }
 }
 
+type TakeFlag = unsafe extern "C" fn(Option<Command<'_>>, *mut c_void, c_int) -> *const c_char;
+type TakeWord = for<'p> unsafe extern "C" fn(Option<Command<'p>>, *mut c_void, Option<Text<'p>>) -> *const c_char;
+type TakeWords =
+    for<'p> unsafe extern "C" fn(Option<Command<'p>>, *mut c_void, Option<Text<'p>>, Option<Text<'p>>) -> *const c_char;
+
 /// A function for httpd, of the type that its [`cmd_how`] requires.
 #[repr(C)]
 #[derive(Clone, Copy)]
 union Function {
     none: *const c_void,
-    take1: unsafe extern "C" fn(*mut cmd_parms, *mut c_void, *const c_char) -> *const c_char,
-    take2: unsafe extern "C" fn(*mut cmd_parms, *mut c_void, *const c_char, *const c_char) -> *const c_char,
-    flag: unsafe extern "C" fn(*mut cmd_parms, *mut c_void, c_int) -> *const c_char,
+    take1: TakeWord,
+    take2: TakeWords,
+    flag: TakeFlag,
 }
 
 const fn row<C: Configuration>(
@@ -171,71 +183,68 @@ const fn raw_row(
     }
 }
 
+/// # Safety
+///
+/// httpd's call for a row that [`flag`] made for `C`, which stored the function there.
 unsafe extern "C" fn call_with_flag<C: Configuration>(
-    cmd: *mut cmd_parms,
+    command: Option<Command<'_>>,
     section: *mut c_void,
     on: c_int,
 ) -> *const c_char {
-    // SAFETY: httpd's arguments for a row made by `flag`, which stored the function there.
-    unsafe {
-        call::<C>(cmd, section, |command, config| {
-            let set = transmute::<*mut c_void, SetFlag<C>>(command.get(|command| command.info));
-            set(command, config, on != 0)
-        })
-    }
+    // SAFETY: as the caller promises.
+    unsafe { call::<C, SetFlag<C>>(command, section, |set, command, config| set(command, config, on != 0)) }
 }
 
-unsafe extern "C" fn call_with_word<C: Configuration>(
-    cmd: *mut cmd_parms,
+/// # Safety
+///
+/// As for [`call_with_flag`], for [`word`] and [`each_word`].
+unsafe extern "C" fn call_with_word<'p, C: Configuration>(
+    command: Option<Command<'p>>,
     section: *mut c_void,
-    word: *const c_char,
+    word: Option<Text<'p>>,
 ) -> *const c_char {
-    // SAFETY: httpd's arguments for a row made by `word` or `each_word`; the word is in the directive's pool.
-    unsafe {
-        call::<C>(cmd, section, |command, config| {
-            let set = transmute::<*mut c_void, SetWord<C>>(command.get(|command| command.info));
-            set(command, config, c_str(word).unwrap_or(c""))
-        })
-    }
+    let word = word.map_or(c"", Text::c_str);
+    // SAFETY: as the caller promises.
+    unsafe { call::<C, SetWord<C>>(command, section, |set, command, config| set(command, config, word)) }
 }
 
-unsafe extern "C" fn call_with_words<C: Configuration>(
-    cmd: *mut cmd_parms,
+/// # Safety
+///
+/// As for [`call_with_flag`], for [`words`].
+unsafe extern "C" fn call_with_words<'p, C: Configuration>(
+    command: Option<Command<'p>>,
     section: *mut c_void,
-    first: *const c_char,
-    second: *const c_char,
+    first: Option<Text<'p>>,
+    second: Option<Text<'p>>,
 ) -> *const c_char {
-    // SAFETY: httpd's arguments for a row made by `words`; the words are in the directive's pool.
-    unsafe {
-        call::<C>(cmd, section, |command, config| {
-            let set = transmute::<*mut c_void, SetWords<C>>(command.get(|command| command.info));
-            set(command, config, c_str(first).unwrap_or(c""), c_str(second))
-        })
-    }
+    let (first, second) = (first.map_or(c"", Text::c_str), second.map(Text::c_str));
+    // SAFETY: as the caller promises.
+    unsafe { call::<C, SetWords<C>>(command, section, |set, command, config| set(command, config, first, second)) }
 }
 
-/// Calls `set` with the values that the directive changes. Refuses a directive for the whole server in a virtual host
-/// or section.
+/// Calls the directive's function with the values that it changes. Refuses a directive for the whole server in a virtual
+/// host or section.
 ///
 /// # Safety
 ///
-/// `cmd` and `section` are httpd's arguments of a directive's function, and `section` has the type that `C` declares
-/// for it.
-unsafe fn call<'p, C: Configuration>(
-    cmd: *mut cmd_parms,
+/// `command` and `section` are httpd's arguments of a directive's function. `section` has the type that `C` declares
+/// for it, and the directive's row has a function of type `F`.
+unsafe fn call<'p, C: Configuration, F: Copy>(
+    command: Option<Command<'p>>,
     section: *mut c_void,
-    set: impl FnOnce(Command<'p>, &mut C::In<'p>) -> Answer<'p>,
+    set: impl FnOnce(F, Command<'p>, &mut C::In<'p>) -> Answer<'p>,
 ) -> *const c_char {
     const INTERNAL_ERROR: &CStr = c"rust_esauth: internal error";
     guard(INTERNAL_ERROR.as_ptr(), || {
+        let Some(command) = command else { return INTERNAL_ERROR.as_ptr() };
         // SAFETY: as the caller promises.
-        let Some(command) = (unsafe { Command::new(cmd) }) else { return INTERNAL_ERROR.as_ptr() };
+        let function = unsafe { transmute_copy::<*mut c_void, F>(&command.get(|command| command.info)) };
         let config = match C::OWNER {
             // SAFETY: as the caller promises; no one else uses the structure now.
             Owner::Section => unsafe { section.cast::<C::In<'p>>().as_mut() },
             Owner::Server => {
                 // SAFETY: httpd's function on its own argument.
-                let elsewhere = unsafe { ap_check_cmd_context(cmd, ESAUTH_GLOBAL_ONLY as _) };
+                let elsewhere = unsafe { ap_check_cmd_context(command.as_ptr(), ESAUTH_GLOBAL_ONLY as _) };
                 if !elsewhere.is_null() {
                     return elsewhere;
                 }
@@ -243,7 +252,7 @@ unsafe fn call<'p, C: Configuration>(
             }
         };
         let Some(config) = config else { return INTERNAL_ERROR.as_ptr() };
-        set(command, config).map_or_else(Refusal::as_ptr, |()| null())
+        set(function, command, config).map_or_else(Refusal::as_ptr, |()| null())
     })
 }
 

@@ -1,7 +1,7 @@
 //! httpd's expressions: `%{env:GROUP}` and the like in a directive's text.
 
-use std::ffi::{CStr, c_void};
-use std::ptr::{self, null};
+use std::ffi::CStr;
+use std::ptr::null;
 
 use crate::httpd::bindings::{AP_EXPR_FLAG_STRING_RESULT, ap_expr_info_t, ap_expr_parse_cmd_mi, ap_expr_str_exec};
 use crate::httpd::command::Command;
@@ -9,7 +9,8 @@ use crate::httpd::module;
 use crate::httpd::request::Request;
 use crate::httpd::text::c_str;
 
-/// A text that is computed for each request.
+/// A text that is computed for each request, by an expression of its configuration.
+#[repr(transparent)]
 #[derive(Clone, Copy)]
 pub(crate) struct Expression<'p>(&'p ap_expr_info_t);
 
@@ -27,19 +28,6 @@ impl<'p> Expression<'p> {
                 (error, _) => Err(error.unwrap_or(c"")),
             }
         }
-    }
-
-    /// The pointer that httpd keeps for us.
-    pub(crate) fn as_ptr(self) -> *const c_void {
-        ptr::from_ref(self.0).cast()
-    }
-
-    /// # Safety
-    ///
-    /// `raw` is null or a result of [`Expression::as_ptr`] for a configuration that lives for `'p`.
-    pub(crate) unsafe fn from_ptr(raw: *const c_void) -> Option<Expression<'p>> {
-        // SAFETY: as the caller promises.
-        unsafe { raw.cast::<ap_expr_info_t>().as_ref() }.map(Expression)
     }
 
     /// The text for a request, or the error.

@@ -3,7 +3,9 @@
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::httpd::bindings::ap_find_linked_module;
+use rustix::process::geteuid;
+
+use crate::httpd::bindings::{self, ap_exists_config_define, ap_find_linked_module};
 #[cfg(httpd = "2.2")]
 use crate::httpd::module;
 
@@ -36,19 +38,27 @@ pub(crate) fn groups_come_before_users() -> bool {
 /// The position of a module in the order of loading.
 #[cfg(httpd = "2.2")]
 fn load_position(name: &CStr) -> Option<std::ffi::c_int> {
-    // SAFETY: a C string, which is only compared; the result is null or a module that does not change now.
-    unsafe { ap_find_linked_module(name.as_ptr()).as_ref() }.map(|found| found.module_index)
+    find(name).map(|found| found.module_index)
+}
+
+/// Whether a name is defined for `<IfDefine>`.
+pub(crate) fn is_defined(name: &CStr) -> bool {
+    // SAFETY: a C string, which is only compared.
+    unsafe { ap_exists_config_define(name.as_ptr()) != 0 }
 }
 
 /// True if this process answers requests as different users: with mpm_itk, mod_ruid2 and similar modules, or as root.
 pub(crate) fn changes_user() -> bool {
     const MODULES: [&CStr; 4] = [c"mpm_itk.c", c"itk.c", c"peruser.c", c"mod_ruid2.c"];
-    // SAFETY: a system call without arguments.
-    MODULES.into_iter().any(is_linked) || unsafe { libc::geteuid() } == 0
+    MODULES.into_iter().any(is_linked) || geteuid().is_root()
 }
 
 /// Whether a module is loaded, by its file name: `mod_auth_basic.c`.
 pub(crate) fn is_linked(name: &CStr) -> bool {
-    // SAFETY: a C string, which is only compared.
-    !unsafe { ap_find_linked_module(name.as_ptr()) }.is_null()
+    find(name).is_some()
+}
+
+fn find(name: &CStr) -> Option<&'static bindings::module> {
+    // SAFETY: a C string, which is only compared; the result is null or a module, which stays as long as this one is loaded.
+    unsafe { ap_find_linked_module(name.as_ptr()).as_ref() }
 }

@@ -5,9 +5,10 @@
 //! * [`module`], [`configuration`], [`command`]: this module's entry in httpd's vectors, the values of directives in
 //!   it, and the rows of the table of directives;
 //! * [`server`]: the main server and its virtual hosts; [`request`], [`table`], [`pool`], [`text`], [`words`],
-//!   `expression`: a request and its parts;
+//!   `expression`, [`encoding`]: a request and its parts;
 //! * [`log`]: lines in the error log;
-//! * [`hook`], [`provider`], [`loaded`]: calls between modules;
+//! * [`hook`], [`provider`], [`loaded`]: calls between modules; [`tree`]: the directives as read;
+//! * `file_owner`: mod_authz_owner;
 //! * `proxy`, `body`, `answer_filter`, `per_request`: what mod_proxy is about to send, and the answer that comes;
 //! * [`generation`]: differences between the interfaces of httpd 2.4 and 2.2.
 
@@ -19,8 +20,11 @@ pub(crate) mod body;
 pub(crate) mod boundary;
 pub(crate) mod command;
 pub(crate) mod configuration;
+pub(crate) mod encoding;
 #[cfg(httpd = "2.4")]
 pub(crate) mod expression;
+#[cfg(httpd = "2.4")]
+pub(crate) mod file_owner;
 pub(crate) mod generation;
 pub(crate) mod hook;
 pub(crate) mod loaded;
@@ -36,4 +40,5 @@ pub(crate) mod request;
 pub(crate) mod server;
 pub(crate) mod table;
 pub(crate) mod text;
+pub(crate) mod tree;
 pub(crate) mod words;

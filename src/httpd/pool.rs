@@ -3,17 +3,23 @@
 use std::alloc::{Layout, handle_alloc_error};
 use std::ffi::{CStr, c_void};
 use std::marker::PhantomData;
-use std::ptr::{NonNull, null_mut};
+use std::mem::needs_drop;
+use std::ptr::NonNull;
+#[cfg(httpd = "2.4")]
+use std::ptr::null_mut;
 use std::slice;
 
+use crate::httpd::bindings::{ap_server_root_relative, apr_palloc, apr_pool_t, esauth_keep_memory, esauth_kept_memory};
+#[cfg(httpd = "2.4")]
 use crate::httpd::bindings::{
-    ap_server_root_relative, apr_palloc, apr_pool_cleanup_null, apr_pool_cleanup_register, apr_pool_t,
-    apr_pool_userdata_get, apr_pool_userdata_setn, apr_status_t,
+    apr_pool_cleanup_null, apr_pool_cleanup_register, apr_pool_userdata_get, apr_pool_userdata_setn, apr_status_t,
 };
+#[cfg(httpd = "2.4")]
 use crate::httpd::boundary::guard;
 use crate::httpd::text::c_str;
 
-/// A pool that lives for at least `'p`.
+/// A pool that lives for at least `'p`, and that no other thread uses meanwhile.
+#[repr(transparent)]
 #[derive(Clone, Copy)]
 pub(crate) struct Pool<'p> {
     raw: NonNull<apr_pool_t>,
@@ -32,32 +38,38 @@ impl<'p> Pool<'p> {
         self.raw.as_ptr()
     }
 
-    /// `size` zeroed bytes, aligned for any C type.
-    pub(crate) fn bytes(self, size: usize) -> &'p mut [u8] {
+    /// Memory for `size` bytes, aligned for any C type, which nothing else points to and which lives as long as the pool.
+    fn allocate(self, size: usize) -> NonNull<c_void> {
         // SAFETY: the pool is alive and ours to use (see `new`).
-        let raw: *mut u8 = unsafe { apr_palloc(self.as_ptr(), size.max(1) as _) }.cast();
-        let Some(raw) = NonNull::new(raw) else {
-            // httpd's pools end the process by themselves when memory runs out; this is for a pool that does not.
-            handle_alloc_error(Layout::new::<u8>());
-        };
-        // SAFETY: `size` bytes just allocated, which nothing else points to and which live as long as the pool.
+        let raw = unsafe { apr_palloc(self.as_ptr(), size.max(1) as _) };
+        // httpd's pools end the process by themselves when memory runs out; this is for a pool that does not.
+        NonNull::new(raw).unwrap_or_else(|| handle_alloc_error(Layout::new::<u8>()))
+    }
+
+    /// `size` zeroed bytes.
+    pub(crate) fn bytes(self, size: usize) -> &'p mut [u8] {
+        let raw = self.allocate(size).cast::<u8>().as_ptr();
+        // SAFETY: `size` bytes just allocated.
         unsafe {
-            raw.as_ptr().write_bytes(0, size);
-            slice::from_raw_parts_mut(raw.as_ptr(), size)
+            raw.write_bytes(0, size);
+            slice::from_raw_parts_mut(raw, size)
         }
     }
 
     /// A value in the pool. It is never dropped, and so must not own a resource.
-    pub(crate) fn value<T: Copy>(self, value: T) -> &'p mut T {
-        let place = self.bytes(size_of::<T>()).as_mut_ptr().cast::<T>();
-        // SAFETY: large enough, and aligned: APR aligns to 8 bytes or more, which `T`, made of C types, does not exceed.
+    pub(crate) fn value<T>(self, value: T) -> &'p mut T {
+        const { assert!(!needs_drop::<T>()) };
+        let place = self.allocate(size_of::<T>()).cast::<T>();
+        // SAFETY: just allocated, large enough, and aligned: APR aligns to 8 bytes or more, which `T`, made of C types, does
+        // not exceed.
         unsafe {
             place.write(value);
-            &mut *place
+            &mut *place.as_ptr()
         }
     }
 
-    /// A value in the pool, dropped when the pool is cleared.
+    /// A value dropped when the pool is cleared.
+    #[cfg(httpd = "2.4")]
     pub(crate) fn keep<T: 'static>(self, value: T) -> NonNull<T> {
         unsafe extern "C" fn drop_value<T>(value: *mut c_void) -> apr_status_t {
             guard((), || {
@@ -75,6 +87,7 @@ impl<'p> Pool<'p> {
     }
 
     /// What is kept with the pool under a key; null: nothing.
+    #[cfg(httpd = "2.4")]
     pub(crate) fn datum(self, key: &CStr) -> *mut c_void {
         let mut datum = null_mut();
         // SAFETY: a live pool, a C string, a place for the answer.
@@ -83,9 +96,22 @@ impl<'p> Pool<'p> {
     }
 
     /// Keeps a pointer with the pool under a key.
+    #[cfg(httpd = "2.4")]
     pub(crate) fn set_datum(self, key: &'static CStr, datum: *mut c_void) {
         // SAFETY: a live pool of this thread, and a key that outlives it.
         unsafe { apr_pool_userdata_setn(datum, key.as_ptr(), None, self.as_ptr()) };
+    }
+
+    /// The address that [`Self::keep_memory`] has kept in the process's pool while modules were unloaded and loaded again.
+    pub(crate) fn kept_memory(self) -> Option<NonNull<c_void>> {
+        // SAFETY: a live pool of this thread.
+        NonNull::new(unsafe { esauth_kept_memory(self.as_ptr()) })
+    }
+
+    /// Keeps an address in the process's pool.
+    pub(crate) fn keep_memory(self, memory: NonNull<c_void>) {
+        // SAFETY: a live pool of this thread.
+        unsafe { esauth_keep_memory(self.as_ptr(), memory.as_ptr()) }
     }
 
     /// Joins `parts` to a C string. A NUL inside a part ends the string.
@@ -103,9 +129,8 @@ impl<'p> Pool<'p> {
 
     /// A copy of a list, with elements as for [`Pool::value`].
     pub(crate) fn list<T: Copy>(self, list: &[T]) -> &'p mut [T] {
-        let place = self.bytes(size_of_val(list)).as_mut_ptr().cast::<T>();
-        // SAFETY: large enough, and aligned as for `value`; nothing else uses the memory, which lives as long as the
-        // pool.
+        let place = self.allocate(size_of_val(list)).cast::<T>().as_ptr();
+        // SAFETY: as for `value`.
         unsafe {
             place.copy_from_nonoverlapping(list.as_ptr(), list.len());
             slice::from_raw_parts_mut(place, list.len())

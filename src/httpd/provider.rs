@@ -4,6 +4,7 @@ use std::ffi::CStr;
 use std::ptr::null_mut;
 
 use crate::httpd::bindings::{AUTH_GENERAL_ERROR, ap_lookup_provider, authn_provider, authn_status};
+use crate::httpd::hook::{CheckPassword, GetRealmHash, raw};
 use crate::httpd::request::Request;
 use crate::httpd::text::c_str;
 
@@ -13,6 +14,11 @@ pub(crate) const AUTHN: &CStr = c"authn";
 pub(crate) const AUTHN_VERSION: &CStr = c"0";
 /// The note with the name that a provider is called by (`AUTHN_PROVIDER_NAME_NOTE`).
 pub(crate) const NAME_NOTE: &CStr = c"authn_provider_name";
+
+/// An authentication provider of these functions.
+pub(crate) const fn authn_provider_of(check_password: CheckPassword, get_realm_hash: GetRealmHash) -> authn_provider {
+    authn_provider { check_password: Some(raw(check_password)), get_realm_hash: Some(raw(get_realm_hash)) }
+}
 
 /// The provider that a module registered under this name, valid while the configuration being read lasts.
 pub(crate) fn look_up(name: &CStr) -> Option<&'static authn_provider> {

@@ -4,21 +4,31 @@
 
 use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int, c_void};
+use std::marker::PhantomData;
 use std::mem::transmute;
 use std::ptr::{NonNull, null};
 
-use crate::httpd::bindings::{
-    APR_HOOK_LAST, APR_HOOK_REALLY_FIRST, apr_optional_hook_add, apr_port_t, esauth_target, request_rec,
-};
-use crate::httpd::hook::RequestHook;
+use crate::httpd::bindings::{APR_HOOK_LAST, APR_HOOK_REALLY_FIRST, apr_optional_hook_add, apr_port_t, esauth_target};
+use crate::httpd::hook::{Callback, OnRequest, raw};
 use crate::httpd::per_request::kept;
 use crate::httpd::request::Request;
-use crate::httpd::text::c_str;
+use crate::httpd::text::{Text, c_str};
 
 /// mod_proxy's hook `scheme_handler`: the worker, its configuration, the back end's URL, and the host and port of a proxy
 /// on the way (`ProxyRemote`).
-pub(crate) type SchemeHandler =
-    unsafe extern "C" fn(*mut request_rec, *mut c_void, *mut c_void, *mut c_char, *const c_char, apr_port_t) -> c_int;
+pub(crate) type SchemeHandler = for<'r> extern "C" fn(
+    Option<Request<'r>>,
+    Opaque<'r>,
+    Opaque<'r>,
+    Option<Text<'r>>,
+    Option<Text<'r>>,
+    apr_port_t,
+) -> c_int;
+
+/// An argument that goes back to mod_proxy as it came.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub(crate) struct Opaque<'r>(*mut c_void, PhantomData<&'r ()>);
 
 type HookSchemeHandler = unsafe extern "C" fn(SchemeHandler, *const *const c_char, *const *const c_char, c_int);
 
@@ -42,10 +52,10 @@ pub(crate) unsafe fn hook_scheme_handler(handler: SchemeHandler) {
 /// # Safety
 ///
 /// This is that time, in httpd's only thread.
-pub(crate) unsafe fn hook_fixups(fixups: RequestHook) {
+pub(crate) unsafe fn hook_fixups(fixups: OnRequest) {
     // SAFETY: mod_proxy, if loaded, runs its hook of this name and casts it back to its type.
     unsafe {
-        let fixups = transmute::<RequestHook, unsafe extern "C" fn()>(fixups);
+        let fixups = transmute::<<OnRequest as Callback>::Raw, unsafe extern "C" fn()>(raw::<OnRequest>(fixups));
         apr_optional_hook_add(c"fixups".as_ptr(), Some(fixups), null(), null(), APR_HOOK_LAST as c_int);
     }
 }
@@ -59,28 +69,24 @@ fn function(name: &CStr) -> Option<NonNull<c_void>> {
 #[derive(Clone, Copy)]
 pub(crate) struct Call<'r> {
     pub(crate) request: Request<'r>,
-    worker: *mut c_void,
-    config: *mut c_void,
+    worker: Opaque<'r>,
+    config: Opaque<'r>,
     url: &'r CStr,
-    proxy_host: *const c_char,
+    proxy_host: Option<Text<'r>>,
     proxy_port: apr_port_t,
 }
 
 impl<'r> Call<'r> {
-    /// # Safety
-    ///
-    /// The arguments of the hook, during its call.
-    pub(crate) unsafe fn new(
-        request: *mut request_rec,
-        worker: *mut c_void,
-        config: *mut c_void,
-        url: *mut c_char,
-        proxy_host: *const c_char,
+    /// A call with these arguments.
+    pub(crate) fn new(
+        request: Option<Request<'r>>,
+        worker: Opaque<'r>,
+        config: Opaque<'r>,
+        url: Option<Text<'r>>,
+        proxy_host: Option<Text<'r>>,
         proxy_port: apr_port_t,
     ) -> Option<Self> {
-        // SAFETY: as the caller promises; the URL is in the request's pool.
-        let (request, url) = unsafe { (Request::new(request)?, c_str(url)?) };
-        Some(Call { request, worker, config, url, proxy_host, proxy_port })
+        Some(Call { request: request?, worker, config, url: url?.c_str(), proxy_host, proxy_port })
     }
 
     /// Whether this is called while one of this module's functions sends the request.
@@ -94,7 +100,7 @@ impl<'r> Call<'r> {
 
     /// Whether headers go to the back end by mod_proxy's hook for them, and no other proxy can read them.
     pub(crate) fn keeps_headers_private(self) -> bool {
-        self.has_scheme(&["https", "wss"]) || self.proxy_host.is_null() && self.has_scheme(&["http", "ws"])
+        self.has_scheme(&["https", "wss"]) || self.proxy_host.is_none() && self.has_scheme(&["http", "ws"])
     }
 
     fn has_scheme(self, schemes: &[&str]) -> bool {
@@ -106,7 +112,7 @@ impl<'r> Call<'r> {
     /// Path and query as mod_proxy_http sends them. `None` for another scheme than http and https, for a URL that it would
     /// refuse, and where another proxy is on the way.
     pub(crate) fn target(self) -> Option<&'r CStr> {
-        if !self.has_scheme(&["http", "https"]) || !self.proxy_host.is_null() {
+        if !self.has_scheme(&["http", "https"]) || self.proxy_host.is_some() {
             return None;
         }
         // SAFETY: a live request and a C string; the answer is null or in the request's pool.
@@ -125,14 +131,12 @@ impl<'r> Call<'r> {
     /// Sends the request: runs mod_proxy's hook, in which ours declines this time.
     pub(crate) fn send(self) -> Option<c_int> {
         let run = function(c"proxy_run_scheme_handler")?;
+        // SAFETY: mod_proxy declares the function with this type. It is called with the arguments that mod_proxy called us
+        // with, but for the URL, which is one as well, in the request's pool. (It is not written to.)
+        let run = unsafe { transmute::<NonNull<c_void>, SchemeHandler>(run) };
+        let url = Text::new(self.url);
         self.sending().set(true);
-        // SAFETY: mod_proxy declares the function with this type; the arguments are those that it called us with, but for the
-        // URL, which is one as well, in the request's pool. (It is not written to.)
-        let status = unsafe {
-            let run = transmute::<NonNull<c_void>, SchemeHandler>(run);
-            let url = self.url.as_ptr().cast_mut();
-            run(self.request.as_ptr(), self.worker, self.config, url, self.proxy_host, self.proxy_port)
-        };
+        let status = run(Some(self.request), self.worker, self.config, Some(url), self.proxy_host, self.proxy_port);
         self.sending().set(false);
         Some(status)
     }

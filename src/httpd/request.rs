@@ -1,8 +1,9 @@
 //! A request as httpd passes it to a hook or provider.
 
+use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::marker::PhantomData;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 
 use crate::httpd::bindings::{
     self, ap_auth_name, ap_auth_type, ap_conf_vector_t, ap_rwrite, ap_set_content_type, apr_status_t, apr_table_t,
@@ -14,7 +15,15 @@ use crate::httpd::pool::Pool;
 use crate::httpd::table::Table;
 use crate::httpd::text::c_str;
 
-/// A request, for the duration of the call that passed it.
+/// The type of this module's data on a connection.
+///
+/// # Safety
+///
+/// No other type of this module is one.
+pub(crate) unsafe trait ConnectionData: 'static {}
+
+/// A request of httpd's, for the duration of the call that passed it; no other thread uses it meanwhile.
+#[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Request<'r> {
     raw: NonNull<request_rec>,
@@ -24,9 +33,11 @@ pub(crate) struct Request<'r> {
 impl<'r> Request<'r> {
     /// # Safety
     ///
-    /// `raw` is a request of httpd's that lives for `'r` and that no other thread uses meanwhile.
-    pub(crate) unsafe fn new(raw: *mut request_rec) -> Option<Self> {
-        NonNull::new(raw).map(|raw| Request { raw, lives: PhantomData })
+    /// `filter` is a live filter of a request that lives for `'r` and that no other thread uses meanwhile.
+    #[cfg(httpd = "2.4")]
+    pub(super) unsafe fn of_filter(filter: *const bindings::ap_filter_t) -> Option<Self> {
+        // SAFETY: as the caller promises.
+        NonNull::new(unsafe { (*filter).r }).map(|raw| Request { raw, lives: PhantomData })
     }
 
     pub(crate) fn as_ptr(self) -> *mut request_rec {
@@ -50,10 +61,22 @@ impl<'r> Request<'r> {
         unsafe { c_str(self.get(field)) }
     }
 
-    /// Another request in a field.
+    /// Another request in a field: null, or one that lives as long as this one, in the same thread.
     fn other(self, field: impl FnOnce(&request_rec) -> *mut request_rec) -> Option<Self> {
-        // SAFETY: null, or a request that lives as long as this one, in the same thread.
-        unsafe { Request::new(self.get(field)) }
+        NonNull::new(self.get(field)).map(|raw| Request { raw, lives: PhantomData })
+    }
+
+    /// The text that one of httpd's functions finds for the request, in its pool or in that of its configuration.
+    fn found(self, function: unsafe extern "C" fn(*mut request_rec) -> *const c_char) -> Option<&'r CStr> {
+        // SAFETY: a live request; the callers below pass functions that need no more.
+        unsafe { c_str(function(self.as_ptr())) }
+    }
+
+    /// Whether one of httpd's functions says so of the request.
+    #[cfg(httpd = "2.4")]
+    fn says(self, function: unsafe extern "C" fn(*mut request_rec) -> c_int) -> bool {
+        // SAFETY: as in `found`.
+        unsafe { function(self.as_ptr()) != 0 }
     }
 
     fn table(self, field: impl FnOnce(&request_rec) -> *mut apr_table_t) -> Table<'r> {
@@ -101,14 +124,12 @@ impl<'r> Request<'r> {
 
     /// `AuthType`, as written in the configuration.
     pub(crate) fn auth_type(self) -> Option<&'r CStr> {
-        // SAFETY: httpd's function on a live request; the text lives in its pool or the configuration's.
-        unsafe { c_str(ap_auth_type(self.as_ptr())) }
+        self.found(ap_auth_type)
     }
 
     /// `AuthName`: the realm.
     pub(crate) fn auth_name(self) -> Option<&'r CStr> {
-        // SAFETY: as for `auth_type`.
-        unsafe { c_str(ap_auth_name(self.as_ptr())) }
+        self.found(ap_auth_name)
     }
 
     /// The request that this subrequest belongs to.
@@ -140,15 +161,13 @@ impl<'r> Request<'r> {
     /// Whether a body comes, or may come.
     #[cfg(httpd = "2.4")]
     pub(crate) fn has_body(self) -> bool {
-        // SAFETY: httpd's function on a live request.
-        unsafe { bindings::ap_request_has_body(self.as_ptr()) != 0 }
+        self.says(bindings::ap_request_has_body)
     }
 
     /// True for a stream of HTTP/2.
     #[cfg(httpd = "2.4")]
     pub(crate) fn is_stream(self) -> bool {
-        // SAFETY: a live request.
-        unsafe { bindings::esauth_is_stream(self.as_ptr()) != 0 }
+        self.says(bindings::esauth_is_stream)
     }
 
     /// Answers with this status and body in place of whatever else the answer would be, and drops what is still to come of
@@ -175,6 +194,13 @@ impl<'r> Request<'r> {
     pub(crate) fn set_content_length(self, bytes: usize) {
         // SAFETY: httpd's function on a live request.
         unsafe { bindings::ap_set_content_length(self.as_ptr(), bytes as _) }
+    }
+
+    /// Has the module of the section's `AuthType` set the challenge of the answer.
+    #[cfg(httpd = "2.2")]
+    pub(crate) fn note_auth_failure(self) {
+        // SAFETY: httpd's function on a live request.
+        unsafe { bindings::ap_note_auth_failure(self.as_ptr()) }
     }
 
     /// The method: one of httpd's numbers.
@@ -227,14 +253,14 @@ impl<'r> Request<'r> {
     }
 
     /// This module's data on the request; null at first.
-    pub(crate) fn module_data(self) -> *mut c_void {
-        // SAFETY: a request's vector of pointers, one for each module at its index, made with the request.
-        unsafe { module::entry(self.get(|request| request.request_config)).read() }
+    pub(crate) fn module_data(self) -> &'r Cell<*mut c_void> {
+        self.module_cell(self.get(|request| request.request_config))
     }
 
-    pub(crate) fn set_module_data(self, data: *mut c_void) {
-        // SAFETY: as for `module_data`; the entry is this module's own.
-        unsafe { module::entry(self.get(|request| request.request_config)).write(data) }
+    /// This module's pointer in a vector of the request or its connection, made with them, which only this thread uses.
+    fn module_cell(self, vector: *mut ap_conf_vector_t) -> &'r Cell<*mut c_void> {
+        // SAFETY: such a vector has a pointer for each module at its index; the entry is this module's own.
+        unsafe { &*module::entry(vector).cast() }
     }
 
     fn connection(self) -> &'r conn_rec {
@@ -242,22 +268,19 @@ impl<'r> Request<'r> {
         unsafe { &*self.get(|request| request.connection) }
     }
 
-    /// This module's data on the request's connection; null at first.
-    pub(crate) fn connection_data(self) -> *mut c_void {
-        // SAFETY: a connection has such a vector as a request has.
-        unsafe { module::entry(self.connection().conn_config).read() }
+    /// This module's data on the request's connection.
+    pub(crate) fn connection_data<T: ConnectionData>(self) -> Option<&'r T> {
+        let data = self.module_cell(self.connection().conn_config).get().cast::<T>();
+        // SAFETY: null, or the value of `set_connection_data`, which is of the same type.
+        unsafe { data.as_ref() }
     }
 
-    pub(crate) fn set_connection_data(self, data: *mut c_void) {
-        // SAFETY: as for `connection_data`; the entry is this module's own, and only this thread serves the connection.
-        unsafe { module::entry(self.connection().conn_config).write(data) }
-    }
-
-    /// Memory that lives as long as the connection.
-    pub(crate) fn connection_pool(self) -> Pool<'r> {
-        // SAFETY: a connection has a pool, which lives as long, longer than the request, and belongs to the same
-        // thread.
-        unsafe { Pool::new(NonNull::new_unchecked(self.connection().pool)) }
+    /// Sets it for as long as the connection lasts.
+    pub(crate) fn set_connection_data<T: ConnectionData>(self, data: T) {
+        let connection = self.connection();
+        // SAFETY: a connection has a pool, which lives as long, longer than the request, and belongs to the same thread.
+        let pool = unsafe { Pool::new(NonNull::new_unchecked(connection.pool)) };
+        self.module_cell(connection.conn_config).set(ptr::from_mut(pool.value(data)).cast());
     }
 
     /// Headers of the request.

@@ -12,9 +12,7 @@ use esauth_engine::verification::{Counters, FileKind, FileReport, Lookup, Times,
 
 use crate::config::files::file_directive;
 use crate::config::section::{DirConfig, METRICS_HANDLER};
-use crate::httpd::bindings::{
-    DECLINED, HTTP_FORBIDDEN, HTTP_METHOD_NOT_ALLOWED, HTTP_SERVICE_UNAVAILABLE, M_GET, OK, request_rec,
-};
+use crate::httpd::bindings::{DECLINED, HTTP_FORBIDDEN, HTTP_METHOD_NOT_ALLOWED, HTTP_SERVICE_UNAVAILABLE, M_GET, OK};
 use crate::httpd::generation;
 use crate::httpd::log::{Level, log_request};
 use crate::httpd::module::VERSION;
@@ -27,9 +25,8 @@ use crate::state::verdicts;
 const CONTENT_TYPE: &CStr = c"text/plain; version=0.0.4; charset=utf-8";
 
 /// The content handler; DECLINED leaves the request to other modules.
-pub(crate) unsafe extern "C" fn handler(raw: *mut request_rec) -> c_int {
-    // SAFETY: httpd calls its hooks with a live request.
-    let Some(request) = (unsafe { Request::new(raw) }) else { return DECLINED };
+pub(crate) extern "C" fn handler(request: Option<Request<'_>>) -> c_int {
+    let Some(request) = request else { return DECLINED };
     if request.handler() != Some(METRICS_HANDLER) {
         return DECLINED;
     }

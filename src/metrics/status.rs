@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use esauth_engine::hash::Family;
 use esauth_engine::verification::{Lookup, Verifier};
 
-use crate::httpd::bindings::{DECLINED, OK, request_rec};
+use crate::httpd::bindings::{DECLINED, OK};
 use crate::httpd::request::Request;
 use crate::state::outcomes::{Outcome, guard_request, reason};
 use crate::state::verdicts;
@@ -15,9 +15,8 @@ use crate::state::verdicts;
 const SHORT: c_int = 1;
 
 /// mod_status's hook for other modules' sections.
-pub(crate) unsafe extern "C" fn status_hook(raw: *mut request_rec, flags: c_int) -> c_int {
-    // SAFETY: mod_status passes the live request that it answers.
-    let Some(request) = (unsafe { Request::new(raw) }) else { return DECLINED };
+pub(crate) extern "C" fn status_hook(request: Option<Request<'_>>, flags: c_int) -> c_int {
+    let Some(request) = request else { return DECLINED };
     guard_request(request, DECLINED, || {
         let Some(cache) = verdicts::verifier() else { return DECLINED };
         let figures = figures(cache);

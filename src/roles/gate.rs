@@ -1,8 +1,7 @@
 //! The last moment before a request is sent to the back end. What is judged here is what is sent.
 
-use std::cell::Cell;
-use std::ffi::{CStr, c_int};
-use std::ptr;
+use std::cell::OnceCell;
+use std::ffi::{CStr, CString, c_int};
 use std::sync::Arc;
 
 use esauth_roles::{BodyJudge, Decision, Facts, Limits, Pass, Reason, Refusal, RequestHead, Rights, judge};
@@ -28,11 +27,10 @@ pub(crate) fn judge_and_send(call: Call<'_>, config: &DirConfig<'_>) -> c_int {
 }
 
 /// The target as it came and, if it is another, as it is sent.
-type Judged = (&'static CStr, Option<&'static [u8]>);
+type Judged = (CString, Option<Vec<u8>>);
 
-/// What is known of a request's body when mod_proxy tries another back end: a body can be judged only once. The texts are in
-/// the request's pool.
-type Passage = Cell<Option<Judged>>;
+/// What is known of a request's body when mod_proxy tries another back end: a body can be judged only once.
+type Passage = OnceCell<Judged>;
 
 fn pass_or_refuse(call: Call<'_>, config: &DirConfig<'_>, roles: &CStr) -> c_int {
     let request = call.request;
@@ -49,7 +47,7 @@ fn pass_or_refuse(call: Call<'_>, config: &DirConfig<'_>, roles: &CStr) -> c_int
     };
     if let Some((before, sent_as)) = passage.get() {
         // The body was judged before, for a back end that did not answer.
-        return if before == target { send(call, sent_as) } else { fail(request) };
+        return if before.as_c_str() == target { send(call, sent_as.as_deref()) } else { fail(request) };
     }
     let user = request.user_let_in().unwrap_or(c"");
     let rights = match request.method() {
@@ -180,7 +178,8 @@ impl Case<'_> {
             let refusal = Refusal::new(Reason::MediaType, "a trailer changes what the body is".to_owned());
             return self.refuse(&refusal, &Facts::default());
         }
-        remember(self.passage, request, target, sent_as);
+        // Set once: a body is judged once.
+        let _ = self.passage.set((target.to_owned(), sent_as.map(<[u8]>::to_vec)));
         let status = send(self.call, sent_as);
         if body.has_stopped() && status != OK as c_int {
             return self.stop(&body);
@@ -224,13 +223,6 @@ impl Case<'_> {
         request.answer(refusal.status(), answer::JSON, &refusal.json(self.user.to_bytes(), self.rights.roles()));
         OK as c_int
     }
-}
-
-fn remember<'r>(passage: &Passage, request: Request<'r>, before: &CStr, sent_as: Option<&'r [u8]>) {
-    let before = request.pool().join(&[before.to_bytes()]);
-    // SAFETY: both are in the pool in which this is kept, too, and are only read during calls for the same request.
-    let judged = unsafe { (&*ptr::from_ref(before), sent_as.map(|text| &*ptr::from_ref(text))) };
-    passage.set(Some(judged));
 }
 
 /// Sends the request with the target `sent_as`, or its own. Never DECLINED, since nobody else is to send it.

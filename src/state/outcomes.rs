@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use esauth_engine::verification::OUTCOMES;
 
-use crate::httpd::bindings::{DECLINED, OK, request_rec};
+use crate::httpd::bindings::{DECLINED, OK};
 use crate::httpd::boundary::guard;
 use crate::httpd::log::{Level, log_request};
 use crate::httpd::request::Request;
@@ -113,10 +113,9 @@ pub(crate) fn note_hash(request: Request<'_>, took: Duration) {
 }
 
 /// Called for a request that httpd has admitted.
-pub(crate) unsafe extern "C" fn let_in(raw: *mut request_rec) -> c_int {
+pub(crate) extern "C" fn let_in(request: Option<Request<'_>>) -> c_int {
     guard(DECLINED, || {
-        // SAFETY: httpd calls its hooks with a live request.
-        if let Some(request) = unsafe { Request::new(raw) } {
+        if let Some(request) = request {
             note_authorization(request, Progress::let_in);
         }
         DECLINED
@@ -124,10 +123,9 @@ pub(crate) unsafe extern "C" fn let_in(raw: *mut request_rec) -> c_int {
 }
 
 /// Called when the answer has been sent, with the client's request.
-pub(crate) unsafe extern "C" fn log_transaction(raw: *mut request_rec) -> c_int {
+pub(crate) extern "C" fn log_transaction(request: Option<Request<'_>>) -> c_int {
     guard(OK as c_int, || {
-        // SAFETY: httpd calls its hooks with a live request.
-        if let Some(request) = unsafe { Request::new(raw) } {
+        if let Some(request) = request {
             count(request);
         }
         files::give_back_unused();
@@ -172,11 +170,11 @@ impl<'r> Initial<'r> {
     }
 
     fn progress(self) -> Progress {
-        Progress(self.0.module_data().addr())
+        Progress(self.0.module_data().get().addr())
     }
 
     fn set(self, progress: Progress) {
-        self.0.set_module_data(without_provenance_mut::<c_void>(progress.0));
+        self.0.module_data().set(without_provenance_mut::<c_void>(progress.0));
     }
 }
 

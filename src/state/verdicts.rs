@@ -3,12 +3,11 @@
 
 use std::ffi::CStr;
 use std::io;
-use std::ptr::{NonNull, from_mut, null_mut};
+use std::ptr::{from_mut, null_mut};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use esauth_engine::verification::{FileKind, Settings, Unprotected, Verifier};
 
-use crate::httpd::bindings::{apr_pool_t, esauth_keep_memory, esauth_kept_memory};
 use crate::httpd::pool::Pool;
 
 /// State shared by all children of the server, in the configuration's pool.
@@ -57,16 +56,13 @@ pub(crate) fn named_files() -> &'static [NamedFile<'static>] {
 /// `process` is the process's pool and `configuration` the configuration's, which the files' paths live as long as;
 /// this is the parent's only thread.
 pub(crate) unsafe fn establish<'p>(
-    process: *mut apr_pool_t,
+    process: Pool<'_>,
     configuration: Pool<'p>,
     settings: Settings,
     files: &[NamedFile<'p>],
 ) -> io::Result<Missing> {
     // SAFETY: the process's pool; its entry was stored by `renew`, in this process.
-    let kept = unsafe {
-        let memory = NonNull::new(esauth_kept_memory(process));
-        memory.and_then(|memory| Verifier::adopt(memory.cast(), settings))
-    };
+    let kept = process.kept_memory().and_then(|memory| unsafe { Verifier::adopt(memory.cast(), settings) });
     let (cache, missing) = match kept {
         Some(cache) => (cache, Missing::new()),
         // SAFETY: as the caller promises.
@@ -86,7 +82,7 @@ pub(crate) unsafe fn establish<'p>(
 /// # Safety
 ///
 /// As for [`establish`], which has been called.
-pub(crate) unsafe fn start_afresh(process: *mut apr_pool_t) -> io::Result<Missing> {
+pub(crate) unsafe fn start_afresh(process: Pool<'_>) -> io::Result<Missing> {
     let Some(&adopted) = server().filter(|server| server.is_adopted) else { return Ok(Missing::new()) };
     // SAFETY: as the caller promises; nobody else reads it before the children are forked.
     unsafe {
@@ -112,15 +108,13 @@ fn name_files(cache: &Verifier, files: &[NamedFile<'_>]) {
 /// # Safety
 ///
 /// As for [`establish`].
-unsafe fn renew(process: *mut apr_pool_t, settings: Settings) -> io::Result<(Verifier, Missing)> {
+unsafe fn renew(process: Pool<'_>, settings: Settings) -> io::Result<(Verifier, Missing)> {
     let (cache, missing) = Verifier::create(settings)?;
-    // SAFETY: as the caller promises; the parent answers no requests, so nothing in it uses the predecessor's memory.
-    // The children that use it have mappings of their own.
-    unsafe {
-        if let Some(predecessor) = NonNull::new(esauth_kept_memory(process)) {
-            Verifier::release(predecessor.cast());
-        }
-        esauth_keep_memory(process, cache.memory().as_ptr().cast());
+    if let Some(predecessor) = process.kept_memory() {
+        // SAFETY: as the caller promises; the parent answers no requests, so nothing in it uses the predecessor's memory.
+        // The children that use it have mappings of their own.
+        unsafe { Verifier::release(predecessor.cast()) };
     }
+    process.keep_memory(cache.memory().cast());
     Ok((cache, missing))
 }

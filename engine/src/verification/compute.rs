@@ -2,11 +2,13 @@
 
 use std::{io, thread};
 
+use rustix::process::setpriority_process;
+
 use crate::hash;
 
 /// Low priority: against one thread of normal priority, a hash gets a tenth of a processor, so it ends within seconds
 /// under any load.
-const NICE: libc::c_int = 10;
+const NICE: i32 = 10;
 
 /// Whether `stored` was made from `password`. Fails if that could not be computed.
 pub(super) fn hash(password: &[u8], stored: &[u8], gives_way: bool) -> io::Result<bool> {
@@ -18,8 +20,8 @@ pub(super) fn hash(password: &[u8], stored: &[u8], gives_way: bool) -> io::Resul
 fn hash_giving_way(password: &[u8], stored: &[u8]) -> io::Result<bool> {
     thread::scope(|scope| {
         let work = || {
-            // SAFETY: changes the priority of the calling thread, which ends with this hash.
-            unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) };
+            // Of the calling thread, which ends with this hash. If it fails, the hash takes its share.
+            let _ = setpriority_process(None, NICE);
             hash::try_verify(password, stored)
         };
         let builder = thread::Builder::new().name("esauth-hash".into()).stack_size(256 * 1024);

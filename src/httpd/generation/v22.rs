@@ -2,15 +2,18 @@
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr::null;
+use std::slice;
 
 use esauth_engine::LineRules;
 
 use crate::httpd::bindings::{
-    self, APR_HOOK_MIDDLE, ap_custom_response, ap_exists_config_define, ap_hook_check_user_id, ap_register_provider,
-    apr_pool_t,
+    self, APR_HOOK_MIDDLE, ap_custom_response, ap_hook_check_user_id, ap_register_provider, ap_requires, require_line,
 };
-use crate::httpd::hook::RequestHook;
+use crate::httpd::hook::{OnRequest, raw};
+use crate::httpd::loaded::is_defined;
+use crate::httpd::pool::Pool;
 use crate::httpd::request::Request;
+use crate::httpd::text::c_str;
 
 /// The httpd generation of this build.
 pub(crate) const HTTPD: &str = "2.2";
@@ -37,11 +40,26 @@ pub(crate) fn too_many_requests(request: Request<'_>) -> c_int {
     STATUS
 }
 
+/// The `Require` lines that apply to the request's method, `None` if the section requires nothing at all.
+pub(crate) fn requirements<'r>(request: Request<'r>) -> Option<impl Iterator<Item = &'r CStr>> {
+    // SAFETY: a live request; the array holds `require_line`s, in the configuration's pool.
+    let lines = unsafe {
+        let array = ap_requires(request.as_ptr()).as_ref()?;
+        match array.nelts {
+            0 => &[],
+            count => slice::from_raw_parts(array.elts.cast::<require_line>(), count as usize),
+        }
+    };
+    let method = request.method_number();
+    let for_method = lines.iter().filter(move |line| line.method_mask & (1 << method) != 0);
+    // SAFETY: null or a C string of the configuration.
+    Some(for_method.filter_map(|line| unsafe { c_str(line.requirement) }))
+}
+
 /// Whether `httpd -t` reads the configuration, not `httpd -S` or `httpd -M`, which only display parts of it.
 pub(crate) fn is_configuration_test() -> bool {
     let dumps = [c"DUMP_VHOSTS", c"DUMP_MODULES"];
-    // SAFETY: a C string, which is only compared.
-    !dumps.iter().any(|dump| unsafe { ap_exists_config_define(dump.as_ptr()) } != 0)
+    !dumps.into_iter().any(is_defined)
 }
 
 /// The numeric user and group of `User` and `Group`.
@@ -58,9 +76,9 @@ pub(crate) fn run_user() -> (u32, u32) {
 /// # Safety
 ///
 /// Hooks may be registered now; `before` ends with null and stays as long as this library is loaded.
-pub(crate) unsafe fn hook_authentication(hook: RequestHook, before: *const *const c_char) {
+pub(crate) unsafe fn hook_authentication(hook: OnRequest, before: *const *const c_char) {
     // SAFETY: as the caller promises.
-    unsafe { ap_hook_check_user_id(Some(hook), null(), before, APR_HOOK_MIDDLE as c_int) }
+    unsafe { ap_hook_check_user_id(Some(raw(hook)), null(), before, APR_HOOK_MIDDLE as c_int) }
 }
 
 /// Registers a provider, replacing another of the same name.
@@ -70,12 +88,12 @@ pub(crate) unsafe fn hook_authentication(hook: RequestHook, before: *const *cons
 /// `pool` is the configuration's, while registrations are allowed; `provider` has the type that belongs to `group` and
 /// `version`, and stays as long as this library is loaded.
 pub(crate) unsafe fn register_provider(
-    pool: *mut apr_pool_t,
+    pool: Pool<'_>,
     group: &'static CStr,
     name: &'static CStr,
     version: &'static CStr,
     provider: *const c_void,
 ) {
     // SAFETY: as the caller promises.
-    unsafe { ap_register_provider(pool, group.as_ptr(), name.as_ptr(), version.as_ptr(), provider) };
+    unsafe { ap_register_provider(pool.as_ptr(), group.as_ptr(), name.as_ptr(), version.as_ptr(), provider) };
 }

@@ -7,9 +7,10 @@ use esauth_engine::LineRules;
 
 use crate::httpd::bindings::{
     self, APR_HOOK_MIDDLE, ap_hook_check_authn, ap_lookup_provider, ap_register_auth_provider, ap_register_provider,
-    ap_state_query, apr_pool_t,
+    ap_state_query,
 };
-use crate::httpd::hook::RequestHook;
+use crate::httpd::hook::{OnRequest, raw};
+use crate::httpd::pool::Pool;
 use crate::httpd::request::Request;
 
 /// The httpd generation of this build.
@@ -51,9 +52,9 @@ const PER_CONFIGURATION: c_int = bindings::AP_AUTH_INTERNAL_PER_CONF as c_int;
 /// # Safety
 ///
 /// Hooks may be registered now; `before` ends with null and stays as long as this library is loaded.
-pub(crate) unsafe fn hook_authentication(hook: RequestHook, before: *const *const c_char) {
+pub(crate) unsafe fn hook_authentication(hook: OnRequest, before: *const *const c_char) {
     // SAFETY: as the caller promises.
-    unsafe { ap_hook_check_authn(Some(hook), null(), before, APR_HOOK_MIDDLE as c_int, PER_CONFIGURATION) }
+    unsafe { ap_hook_check_authn(Some(raw(hook)), null(), before, APR_HOOK_MIDDLE as c_int, PER_CONFIGURATION) }
 }
 
 /// Registers a provider, replacing another of the same name.
@@ -67,7 +68,7 @@ pub(crate) unsafe fn hook_authentication(hook: RequestHook, before: *const *cons
 /// `pool` is the configuration's, while registrations are allowed; `provider` has the type that belongs to `group` and
 /// `version`, and stays as long as this library is loaded.
 pub(crate) unsafe fn register_provider(
-    pool: *mut apr_pool_t,
+    pool: Pool<'_>,
     group: &'static CStr,
     name: &'static CStr,
     version: &'static CStr,
@@ -77,9 +78,9 @@ pub(crate) unsafe fn register_provider(
     // SAFETY: as the caller promises.
     unsafe {
         if ap_lookup_provider(group, name, version).is_null() {
-            ap_register_auth_provider(pool, group, name, version, provider, PER_CONFIGURATION);
+            ap_register_auth_provider(pool.as_ptr(), group, name, version, provider, PER_CONFIGURATION);
         } else {
-            ap_register_provider(pool, group, name, version, provider);
+            ap_register_provider(pool.as_ptr(), group, name, version, provider);
         }
     }
 }
