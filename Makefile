@@ -38,8 +38,11 @@ test: deps all cli ## Run unit, integration and end-to-end tests
 	@scripts/oracle.sh elasticsearch-7
 	@scripts/e2e.sh elasticsearch-7
 
-test-backends: deps all cli ## Run the end-to-end tests on Elasticsearch 8 and OpenSearch 2
+test-backends: deps all cli ## Run the end-to-end tests on Elasticsearch 8 and 9, open and with their own security on, and on OpenSearch 2
 	@env -u ES_URL scripts/e2e.sh elasticsearch-8
+	@env -u ES_URL scripts/e2e.sh elasticsearch-8 secured
+	@env -u ES_URL scripts/e2e.sh elasticsearch-9
+	@env -u ES_URL scripts/e2e.sh elasticsearch-9 secured
 	@env -u ES_URL scripts/e2e.sh opensearch-2
 
 soak: deps all ## Run the long tests: generated configurations (SOAK=count, default 2000; ESAUTH_SEED=…), hostile clients, rewrites, memory

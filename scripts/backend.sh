@@ -7,9 +7,10 @@
 #
 # KIND is one of those of backend_artifact. If ES_URL is set, that server is used and nothing is started. If backend_secured
 # is set, Elasticsearch's own security is on, with the user "root" and the password "secret"; backend_config is its folder of
-# users and roles.
+# users and roles. If it is "tls", the server speaks TLS, as after installation: backend_ca is the certificate to check it by.
 
 backend_pid=''
+backend_ca=''
 
 # Maven coordinates of the distributions that the vendors publish for other projects' integration tests.
 backend_artifact() { # KIND
@@ -62,6 +63,11 @@ SETTINGS
         say 'xpack.security.enabled: true'
         say 'resource.reload.interval.high: 100ms'
         if [[ $1 = elasticsearch-[89] ]]; then say 'xpack.security.autoconfiguration.enabled: false'; fi
+        if [ "$backend_secured" = tls ]; then
+            say 'xpack.security.http.ssl.enabled: true'
+            say 'xpack.security.http.ssl.key: http.key'
+            say 'xpack.security.http.ssl.certificate: http.crt'
+        fi
     elif [[ $1 = elasticsearch-[89] ]]; then
         say 'xpack.security.enabled: false'
     fi
@@ -69,9 +75,25 @@ SETTINGS
 
 # Files of users and roles that the test may write.
 backend_users() { # FOLDER
-    # Of "secret".
-    say 'root:$2y$05$HOV6x4X5rNNMQGIgrwEKXeqe4orHR15caxe1Ru8ueuYdLl3TVuG5C' >"$1/users"
-    say 'superuser:root' >"$1/users_roles"
+    local user
+    for user in root service-alice service-bob reader; do
+        # Of "secret".
+        say "$user"':$2y$05$HOV6x4X5rNNMQGIgrwEKXeqe4orHR15caxe1Ru8ueuYdLl3TVuG5C'
+    done >"$1/users"
+    say 'superuser:root,service-alice,service-bob' >"$1/users_roles"
+}
+
+# A CA of its own, and a certificate by it for localhost, as Elasticsearch makes them when it is installed.
+backend_certificates() { # FOLDER
+    local log=$1/openssl
+    quietly "$log" openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj '/CN=test back end CA' \
+        -addext basicConstraints=critical,CA:TRUE -keyout "$1/ca.key" -out "$1/http_ca.crt" &&
+        quietly "$log" openssl req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout "$1/http.key" -out "$1/http.csr" &&
+        printf 'subjectAltName=DNS:localhost\n' >"$1/http.ext" &&
+        quietly "$log" openssl x509 -req -in "$1/http.csr" -CA "$1/http_ca.crt" -CAkey "$1/ca.key" -CAcreateserial \
+            -days 30 -extfile "$1/http.ext" -out "$1/http.crt" ||
+        { cat "$log" >&2 && die "openssl cannot create the back end's certificate (see its message above)"; }
+    backend_ca=$1/http_ca.crt
 }
 
 # Gives Elasticsearch 7 the modules for _reindex and its kin, templates and percolation, which its distribution for
@@ -147,11 +169,13 @@ backend_start() { # KIND FOLDER
     backend_config=$home/config
     if [ -n "${backend_secured:-}" ]; then
         backend_users "$backend_config"
+        if [ "$backend_secured" = tls ]; then backend_certificates "$backend_config"; fi
         if [ "$kind" = elasticsearch-7 ]; then backend_modules "$home" "$folder"; fi
     fi
     if [ "$(id -u)" -eq 0 ]; then chown -R "nobody:$(id -gn nobody)" "$folder"; fi
 
     backend_url=http://127.0.0.1:$port
+    if [ "${backend_secured:-}" = tls ]; then backend_url=https://localhost:$port; fi
     backend_log=$folder/log
     (
         cd "$home" || exit
@@ -166,11 +190,17 @@ backend_start() { # KIND FOLDER
     backend_wait
 }
 
+# Asks the back end itself, as its own administrator if it has one.
+backend_ask() { # PATH CURL-ARGUMENTS...
+    local as=()
+    if [ -n "${backend_secured:-}" ]; then as=(-u root:secret); fi
+    curl -fsS "${as[@]}" ${backend_ca:+--cacert "$backend_ca"} "${@:2}" "$backend_url$1"
+}
+
 backend_wait() {
-    local second login=()
-    if [ -n "${backend_secured:-}" ]; then login=(-u root:secret); fi
-    for second in $(seq 120); do
-        if curl -fsS "${login[@]}" -o /dev/null --max-time 2 "$backend_url/_cluster/health" 2>/dev/null; then
+    local second
+    for second in $(seq 240); do
+        if backend_ask /_cluster/health -o /dev/null --max-time 2 2>/dev/null; then
             printf ' up\n'
             return
         fi

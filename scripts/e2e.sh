@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # End-to-end tests: the official clients and curl, over TLS, through httpd with this module, to a real back end.
 #
-#   scripts/e2e.sh elasticsearch-7|elasticsearch-8|opensearch-2
+#   scripts/e2e.sh elasticsearch-7|elasticsearch-8|elasticsearch-9|opensearch-2 [secured]
+#
+# secured: the back end's own security is on, with TLS, as after installation.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/backend.sh"
@@ -9,6 +11,7 @@ set -euo pipefail
 . "$(dirname "$0")/nginx.sh"
 
 kind=${1:-elasticsearch-7}
+backend_secured=${2:+tls}
 # Not "folder": a trap sees the local variables of the function it interrupts.
 scratch=$(scratch_folder e2e)
 clients=$build_folder/e2e/$kind
@@ -32,6 +35,7 @@ python_client() {
     case $kind in
         elasticsearch-7) say elasticsearch==7.17.12 ;;
         elasticsearch-8) say elasticsearch==8.19.3 ;;
+        elasticsearch-9) say elasticsearch==9.2.1 ;;
         opensearch-2) say opensearch-py==2.8.0 ;;
     esac
 }
@@ -39,6 +43,7 @@ javascript_client() {
     case $kind in
         elasticsearch-7) say @elastic/elasticsearch@7.17.14 ;;
         elasticsearch-8) say @elastic/elasticsearch@8.19.1 ;;
+        elasticsearch-9) say @elastic/elasticsearch@9.2.1 ;;
         opensearch-2) say @opensearch-project/opensearch@2.13.0 ;;
     esac
 }
@@ -108,6 +113,16 @@ run_suites() { # VARIANT USER:PASSWORD REFUSED-USER:PASSWORD...
     front_stop
 }
 
+# A back end that has users of its own, none of which is ours.
+run_secured() { # USER:PASSWORD REFUSED-USER:PASSWORD...
+    run_suites secured "$@"
+    front_start secured "$scratch/identity"
+    describe_front "$@"
+    export ESAUTH_FOLDER=$scratch/identity ESAUTH_BACKEND_LOGS=$scratch/backend
+    run_suite "$kind, secured: identity" bash "$root/tests/e2e/identity.sh"
+    front_stop
+}
+
 # The same setup with nginx, as in docs/nginx.md.
 run_nginx() { # USER:PASSWORD REFUSED-USER:PASSWORD...
     if ! [[ $backend_url =~ ^http://[^/]+$ ]]; then
@@ -123,6 +138,10 @@ run_nginx() { # USER:PASSWORD REFUSED-USER:PASSWORD...
 }
 
 main() {
+    if [ "$kind" = elasticsearch-9 ] && ! backend_java "$kind" >/dev/null; then
+        say "skipped the tests on Elasticsearch 9: it needs Java 21 to 25, which is missing"
+        return
+    fi
     backend_artifact "$kind" >/dev/null
     front_check
     nginx_check
@@ -131,13 +150,21 @@ main() {
         || die "node is $(node --version); the JavaScript clients need 18 or later"
     install_clients
     backend_start "$kind" "$scratch/backend"
+    if [ -n "$backend_secured" ]; then
+        run_secured alice:secret alice:wrong mallory:secret
+    else
+        run_open
+    fi
+    if [ "$failed" -gt 0 ]; then tail -n 20 "$scratch"/*/logs/error; fi
+    printf 'e2e: %d passed, %d failed\n' "$passed" "$failed"
+    [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+}
+
+run_open() {
     # bob, who is in no group, is refused only where the group is required.
     run_suites groups alice:secret alice:wrong mallory:secret bob:geheim
     run_suites users bob:geheim bob:secret mallory:geheim
     run_nginx bob:geheim bob:secret mallory:geheim
-    if [ "$failed" -gt 0 ]; then tail -n 20 "$scratch"/*/logs/error; fi
-    printf 'e2e: %d passed, %d failed\n' "$passed" "$failed"
-    [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
 }
 
 main

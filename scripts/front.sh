@@ -3,14 +3,14 @@
 # A real httpd with this module and a shipped virtual host in front of $backend_url. Sourced after lib.sh and backend.sh.
 #
 #   front_check                  reports missing dependencies, before anything slow is started
-#   front_start VARIANT FOLDER   starts it with the virtual hosts for "users", "groups" or "roles" (2.4)
+#   front_start VARIANT FOLDER   starts it with the virtual hosts for "users", "groups", "roles" or "secured" (2.4)
 #   front_stop
 #
 # Sets front_url (https), plain_url, metrics_url, front_generation and front_certificate. An httpd without mod_ssl has only
 # the plain port: then front_certificate is empty and front_url is plain_url.
 #
 # alice (secret) and bob (geheim) are users. Only alice is in the group; with roles, she may do everything, and bob may read
-# products*.
+# products*; with a secured back end, each has a user there.
 
 front_pid=''
 
@@ -81,9 +81,15 @@ make_credentials() {
         die "htpasswd cannot create the users (see its message above)"
     fi
     say 'elasticsearch: alice' >"$folder/groups"
-    if [ "$variant" = roles ]; then make_roles; else : >"$folder/roles.yml"; fi
-    chmod 640 "$folder/users" "$folder/groups" "$folder/roles.yml"
-    if [ "$(id -u)" -eq 0 ]; then chgrp "$(id -gn nobody)" "$folder/users" "$folder/groups" "$folder/roles.yml"; fi
+    : >"$folder/roles.yml"
+    : >"$folder/credentials"
+    case $variant in
+        roles) make_roles ;;
+        secured) make_keys ;;
+    esac
+    local files=("$folder"/{users,groups,roles.yml,credentials})
+    chmod 640 "${files[@]}"
+    if [ "$(id -u)" -eq 0 ]; then chgrp "$(id -gn nobody)" "${files[@]}"; fi
 }
 
 make_roles() {
@@ -99,6 +105,14 @@ reader:
     - names: [ 'products*' ]
       privileges: [ read ]
 ROLES
+}
+
+# A user of the back end for each of ours. (API keys need a module that Elasticsearch's distribution for integration tests lacks.)
+make_keys() {
+    local user
+    for user in alice bob; do
+        say "$user: Basic $(printf '%s' "service-$user:secret" | base64)"
+    done >"$folder/credentials"
 }
 
 front_configuration() {
@@ -123,6 +137,11 @@ CONF
 virtual_hosts() {
     local shipped=$root/apache/elasticsearch-$variant-$generation.conf
     local metrics=$root/apache/elasticsearch-metrics-$generation.conf
+    # Its suite changes it.
+    if [ "$variant" = secured ]; then
+        cp "$shipped" "$folder/secured.conf"
+        shipped=$folder/secured.conf
+    fi
     case $generation in
         2.4)
             cat <<CONF
@@ -135,6 +154,8 @@ Define ES_CERTIFICATE_KEY "$folder/key.pem"
 Define ES_USERS "$folder/users"
 Define ES_GROUPS "$folder/groups"
 Define ES_ROLES "$folder/roles.yml"
+Define ES_BACKEND_CREDENTIALS "$folder/credentials"
+Define ES_BACKEND_CA "$backend_ca"
 Include "$metrics"
 CONF
             if [ -n "$front_certificate" ]; then say "Include \"$shipped\""; else without_tls_host <"$shipped"; fi

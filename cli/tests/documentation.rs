@@ -248,6 +248,9 @@ fn sources(folder: &Path) -> Vec<String> {
 fn configtest(text: &str, mode: u32) -> (Option<i32>, String) {
     let installation = Installation::get();
     let mut modules = vec!["alias", "authz_host", "headers", "proxy", "proxy_http"];
+    if text.contains("SSLProxy") {
+        modules.push("ssl");
+    }
     modules.retain(|module| installation.has(module));
     let is_loaded = text.contains("LoadModule rust_esauth_module");
     let ours = installation.load_ours();
@@ -276,6 +279,8 @@ fn write_credentials(folder: &Path, mode: u32) {
         ("elasticsearch.users", format!("alice:{hash}\n"), mode),
         ("elasticsearch.groups", GROUPS.into(), 0o640),
         ("elasticsearch.roles.yml", String::new(), 0o640),
+        ("elasticsearch.credentials", "alice: ApiKey YTpi\n".into(), 0o640),
+        ("elasticsearch.ca.crt", fs::read_to_string(workspace().join("tests/fixtures/ca.crt")).unwrap(), 0o644),
     ];
     for (name, text, mode) in files {
         let path = folder.join(name);

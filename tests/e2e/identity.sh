@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# Who a user of our files is to a back end with users of its own. Run by scripts/e2e.sh, which sets what curl.sh is given, and
+# ESAUTH_FOLDER (with the front's files) and ESAUTH_BACKEND_LOGS (a folder around the back end's logs).
+set -euo pipefail
+: "${ESAUTH_URL:?}" "${ESAUTH_CA?}" "${ESAUTH_USER:?}" "${ESAUTH_FOLDER:?}" "${ESAUTH_BACKEND_LOGS:?}"
+
+count=0
+status=0
+
+ask() { curl -sS -i --max-time 30 ${ESAUTH_CA:+--cacert "$ESAUTH_CA"} "$@" 2>&1 | tr -d '\r'; }
+
+check() { # NAME STATUS TEXT CURL-ARGUMENTS...
+    local name=$1 expected=$2 text=$3 answer code
+    shift 3
+    answer=$(ask "$@") || true
+    code=$(sed -n '1s/^HTTP[^ ]* \([0-9]*\).*/\1/p' <<<"$answer")
+    [[ $code =~ ^($expected)$ ]] && grep -qF -- "$text" <<<"$answer"
+    report "$name" $? "expected $expected with '$text', got: $(head -c 600 <<<"$answer" | tr '\n' ' ')"
+}
+
+report() { # NAME STATUS WHY
+    count=$((count + 1))
+    if [ "$2" -eq 0 ]; then
+        echo "ok $1"
+    else
+        echo "not ok $1: $3"
+        status=1
+    fi
+}
+
+# The answer that tells who asks.
+who=$ESAUTH_URL/_security/_authenticate
+as=(-u "$ESAUTH_USER")
+credentials=$ESAUTH_FOLDER/credentials
+
+put() { # LINE
+    echo "$1" >"$credentials.new"
+    chmod --reference="$credentials" "$credentials.new"
+    chown --reference="$credentials" "$credentials.new"
+    mv "$credentials.new" "$credentials"
+}
+
+set +e
+check "the user is the one of the credentials file" 200 '"username":"service-alice"' "${as[@]}" "$who"
+for claim in 'es-security-runas-user: reader' 'es-secondary-authorization: Basic cm9vdDpzZWNyZXQ=' \
+    'x-proxy-user: root' 'X-Forwarded-User: root' 'Connection: authorization' 'ES-Client-Authentication: SharedSecret x'; do
+    check "$claim changes nothing" 200 '"username":"service-alice"' "${as[@]}" -H "$claim" "$who"
+done
+check "OPTIONS needs no credentials" '200|204' HTTP/ -X OPTIONS "$ESAUTH_URL/"
+check "and a claim with it has none" '200|204' HTTP/ -X OPTIONS -u root:secret "$who"
+
+basic() { printf '%s' "$1" | base64; }
+put "*: Basic $(basic service-bob:secret)"
+check "a changed credential counts at the next request" 200 '"username":"service-bob"' "${as[@]}" "$who"
+put "*: Basic $(basic service-bob:wrong)"
+check "a credential that the back end refuses is 502" 502 'refuses the credential' "${as[@]}" "$who"
+answer=$(ask "${as[@]}" "$who")
+! grep -qi '^www-authenticate' <<<"$answer"
+report "without a challenge" $? "$answer"
+grep -q 'the back end refuses the credential that EsAuthBackendCredentials .* has for user alice, from the line for \*' \
+    "$ESAUTH_FOLDER/logs/error"
+report "and a line in the log that names it" $? "$(tail -n 3 "$ESAUTH_FOLDER/logs/error")"
+
+# Run-as: the credential is that of somebody who may act as others.
+put "*: Basic $(basic root:secret)"
+sed -i 's|EsAuthBackendCredentials|EsAuthBackendUser RunAs\nEsAuthBackendCredentials|' "$ESAUTH_FOLDER/secured.conf"
+echo "reader:$(sed -n 's/^alice:\([^:]*\).*/\1/p' "$ESAUTH_FOLDER/users")" >>"$ESAUTH_FOLDER/users"
+kill -USR1 "$(cat "$ESAUTH_FOLDER/pid")"
+for _ in $(seq 100); do
+    ask -u reader:secret "$who" | grep -q '"username":"reader"' && break
+    sleep 0.1
+done
+check "with RunAs, the user is the one named" 200 '"username":"reader"' -u reader:secret "$who"
+check "whatever the client claims" 200 '"username":"reader"' -u reader:secret -H 'es-security-runas-user: root' "$who"
+check "a user whom the back end does not know is refused by it" 403 'unauthorized to run as' "${as[@]}" "$who"
+
+! grep -rqE "$(basic alice:secret)|$(basic reader:secret)" "$ESAUTH_BACKEND_LOGS" --include='*.log' --include=log
+report "no log of the back end has a client's password" $? "it has"
+! grep -qE "$(basic root:secret)|$(basic service-bob:secret)" "$ESAUTH_FOLDER/logs/error"
+report "no log of httpd has a credential" $? "it has"
+set -e
+
+echo "1..$count"
+exit "$status"
