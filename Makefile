@@ -70,7 +70,7 @@ bench: deps all ## Measure the cost of authentication, here and in other servers
 	@scripts/bench_deps.sh
 	@python3 -B benches/httpd $(BENCH)
 
-lint: can-build ## Check formatting, lints and import order (xtask/src/floors.rs); warnings are errors
+lint: can-build ## Check formatting, lints and import order (xtask/src/layers.rs); warnings are errors
 	@cargo fmt --all --check
 	@cargo fmt --manifest-path fuzz/Cargo.toml --check
 	@cargo clippy --quiet --workspace --all-targets -- -D warnings

@@ -17,7 +17,7 @@ use harness::httpd::{self, Setup};
 use harness::installation::Installation;
 use harness::log;
 use harness::scratch::Scratch;
-use table::run::{Files, Outcome, Outcomes, run};
+use table::run::{Files, Observations, Observed, run};
 use table::variant::{Variant, variants};
 use table::{report, start_up, table};
 
@@ -36,13 +36,13 @@ fn ours_answers_as_the_stock_modules_do() {
     });
 
     let mut found = report::against_the_table(stock.name, false, table, &oracle);
-    for (variant, outcomes) in others.iter().zip(answers) {
-        let Ok(outcomes) = outcomes else {
+    for (variant, observations) in others.iter().zip(answers) {
+        let Ok(observations) = observations else {
             found.push(format!("{}: did not run to its end\n", variant.name));
             continue;
         };
-        found.extend(report::against_the_table(variant.name, true, table, &outcomes));
-        found.extend(report::against_the_oracle(variant.name, table, &oracle, &outcomes));
+        found.extend(report::against_the_table(variant.name, true, table, &observations));
+        found.extend(report::against_the_oracle(variant.name, table, &oracle, &observations));
     }
     found.extend(lines_that_never_occur(&oracle));
     found.extend(what_is_never_seen(&oracle));
@@ -94,23 +94,23 @@ fn ours_takes_and_refuses_the_same_configurations() {
 }
 
 /// The lines that the table compares must occur in the log.
-fn lines_that_never_occur(oracle: &Outcomes) -> Vec<String> {
+fn lines_that_never_occur(oracle: &Observations) -> Vec<String> {
     const NUMBERS: &[&str] = &[
         "AH00554", "AH01614", "AH01615", "AH01617", "AH01618", "AH01619", "AH01620", "AH01621", "AH01622", "AH01626",
         "AH01627", "AH01629", "AH01630", "AH01631", "AH01664", "AH01665", "AH01666", "AH01667", "AH01668", "AH01669",
         "AH01670", "AH01671", "AH01796", "AH02493",
     ];
-    let seen = |mark: &str| oracle.values().flat_map(|outcome| &outcome.logged).any(|line| line.contains(mark));
+    let seen = |mark: &str| oracle.values().flat_map(|observed| &observed.logged).any(|line| line.contains(mark));
     let missing = NUMBERS.iter().filter_map(|number| log::mark(number)).filter(|mark| !seen(mark));
     missing.map(|mark| format!("no request made the stock modules log {mark:?}\n")).collect()
 }
 
 /// Agreement on a user name or challenge that never occurs would mean little.
-fn what_is_never_seen(oracle: &Outcomes) -> Vec<String> {
-    let any = |what: &str, seen: &dyn Fn(&Outcome) -> bool| {
+fn what_is_never_seen(oracle: &Observations) -> Vec<String> {
+    let any = |what: &str, seen: &dyn Fn(&Observed) -> bool| {
         (!oracle.values().any(seen)).then(|| format!("no answer of the stock modules has {what}\n"))
     };
-    let challenge = |start: &'static str| move |it: &Outcome| it.challenges.iter().any(|text| text.starts_with(start));
+    let challenge = |start: &'static str| move |it: &Observed| it.challenges.iter().any(|text| text.starts_with(start));
     let in_22 = Installation::get().is_22();
     let missing = [
         // Not visible in its headers.

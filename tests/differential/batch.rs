@@ -29,13 +29,13 @@ pub(crate) type Said = (Option<i32>, String);
 
 #[derive(Default)]
 pub(crate) struct Both {
-    pub(crate) stock: Outcome,
-    pub(crate) ours: Outcome,
+    pub(crate) stock: Effects,
+    pub(crate) ours: Effects,
 }
 
-/// The result of one request.
+/// What a request brings about on a server: the answer, and lines in the logs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Outcome {
+pub(crate) struct Effects {
     /// 0: there is no answer, and the body gives the reason.
     pub(crate) status: u16,
     pub(crate) headers: Vec<String>,
@@ -76,7 +76,7 @@ pub(crate) fn run(variant: &Variant, configurations: &[Configuration], backend: 
     }
     read_logs(&stock, &batch, &mut served, |both| &mut both.stock);
     read_logs(&ours, &batch, &mut served, |both| &mut both.ours);
-    taken.extend(served.into_iter().map(|(name, outcomes)| (name, Taken::Served(outcomes))));
+    taken.extend(served.into_iter().map(|(name, results)| (name, Taken::Served(results))));
     taken
 }
 
@@ -164,8 +164,8 @@ fn serve(accepted: &[&Configuration], batch: &BatchFolder, backend: &Backend, st
         for _ in 0..4 {
             scope.spawn(|| {
                 while let Some(configuration) = accepted.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let outcomes = ask_both(configuration, batch, backend, stock, ours);
-                    served.lock().unwrap().insert(configuration.name.clone(), outcomes);
+                    let results = ask_both(configuration, batch, backend, stock, ours);
+                    served.lock().unwrap().insert(configuration.name.clone(), results);
                 }
             });
         }
@@ -180,7 +180,7 @@ fn ask_both(
     stock: &Httpd,
     ours: &Httpd,
 ) -> HashMap<usize, Both> {
-    let mut outcomes = HashMap::from([(OUTSIDE, Both::default())]);
+    let mut results = HashMap::from([(OUTSIDE, Both::default())]);
     let port = batch.port(configuration);
     let name = configuration.name.as_str();
     let target = |server: &Httpd| Target { name, port: server.ports()[port], backend: backend.port() };
@@ -191,18 +191,18 @@ fn ask_both(
         }
         let answers = stock_target.hold(talk).into_iter().zip(our_target.hold(talk));
         for (ask, (by_stock, by_ours)) in talk.asks.iter().zip(answers) {
-            let stock = outcome(by_stock, name, stock, batch);
-            let ours = outcome(by_ours, name, ours, batch);
-            outcomes.insert(ask.number, Both { stock, ours });
+            let stock = effects(by_stock, name, stock, batch);
+            let ours = effects(by_ours, name, ours, batch);
+            results.insert(ask.number, Both { stock, ours });
         }
     }
-    outcomes
+    results
 }
 
-fn outcome(answered: Answered, name: &str, server: &Httpd, batch: &BatchFolder) -> Outcome {
+fn effects(answered: Answered, name: &str, server: &Httpd, batch: &BatchFolder) -> Effects {
     let text = |text: &str| without_ports(&batch.take_out(name, text), server);
     match answered {
-        Ok(answer) => Outcome {
+        Ok(answer) => Effects {
             status: answer.status,
             headers: answer
                 .headers
@@ -211,9 +211,9 @@ fn outcome(answered: Answered, name: &str, server: &Httpd, batch: &BatchFolder) 
                 .map(|(name, value)| format!("{name}: {}", text(&without_chance(name, value))))
                 .collect(),
             body: text(&body(&answer.body)),
-            ..Outcome::default()
+            ..Effects::default()
         },
-        Err(why) => Outcome { body: why.to_owned(), ..Outcome::default() },
+        Err(why) => Effects { body: why.to_owned(), ..Effects::default() },
     }
 }
 
@@ -245,7 +245,7 @@ fn without_quoted(text: &str, field: &str) -> String {
     parts.fold(first, |text, part| format!("{text}{field}…{}", &part[part.find('"').unwrap_or(0)..]))
 }
 
-fn read_logs(server: &Httpd, batch: &BatchFolder, served: &mut Served, side: impl Fn(&mut Both) -> &mut Outcome) {
+fn read_logs(server: &Httpd, batch: &BatchFolder, served: &mut Served, side: impl Fn(&mut Both) -> &mut Effects) {
     let accessed = fs::read(server.folder().join("access.log")).unwrap();
     for line in String::from_utf8_lossy(&accessed).lines() {
         let Some((tag, rest)) = line.split_once('|') else { continue };

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::batch::Outcome;
+use super::batch::Effects;
 use super::model::{Configuration, File, Role};
 use crate::harness::log::Line;
 
@@ -25,8 +25,8 @@ const UNKNOWN_GROUP_LINES: [&str; 5] = ["AH01664", "AH01665", "AH01668", "AH0166
 const NO_OWNER_LINE: &str = "AH01639";
 
 /// Whether the servers differ because ours treats as an error what stock denies. It must not admit anybody.
-pub(crate) fn is_about_unknown_groups(stock: &Outcome, ours: &Outcome, counts: &mut Counts) -> bool {
-    let logs = |outcome: &Outcome, number: &str| outcome.logged.iter().any(|line| line.number() == Some(number));
+pub(crate) fn is_about_unknown_groups(stock: &Effects, ours: &Effects, counts: &mut Counts) -> bool {
+    let logs = |effects: &Effects, number: &str| effects.logged.iter().any(|line| line.number() == Some(number));
     let mut numbers = UNKNOWN_GROUP_LINES.iter().chain([&NO_OWNER_LINE]);
     let is = numbers.any(|number| logs(stock, number) && logs(ours, number))
         && (ours.status == 500 || ours.status == stock.status);
@@ -46,9 +46,9 @@ pub(crate) struct Comparable<'a> {
     logged: Vec<String>,
 }
 
-pub(crate) fn comparable<'a>(outcome: &'a Outcome, counts: &mut Counts) -> Comparable<'a> {
-    let logged = outcome.logged.iter().filter_map(|line| comparable_line(line, counts)).collect();
-    let Outcome { status, headers, body, accessed, .. } = outcome;
+pub(crate) fn comparable<'a>(effects: &'a Effects, counts: &mut Counts) -> Comparable<'a> {
+    let logged = effects.logged.iter().filter_map(|line| comparable_line(line, counts)).collect();
+    let Effects { status, headers, body, accessed, .. } = effects;
     Comparable { status: *status, headers, body, accessed, logged }
 }
 

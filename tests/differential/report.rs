@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::batch::{Both, OUTSIDE, Outcome, Taken};
+use super::batch::{Both, Effects, OUTSIDE, Taken};
 use super::judge::{Difference, Tally};
 use super::model::{Ask, Configuration, File, Header, Role, written};
 
@@ -31,7 +31,7 @@ pub(crate) fn difference(
         (Taken::Served(both), Difference::Request(number)) => {
             if let Some(Both { stock, ours }) = both.get(&number) {
                 let about = if number == OUTSIDE { "lines of no request".into() } else { format!("request {number}") };
-                text += &format!("\n--- {about}, stock\n{}--- {about}, {variant}\n{}", outcome(stock), outcome(ours));
+                text += &format!("\n--- {about}, stock\n{}--- {about}, {variant}\n{}", effects(stock), effects(ours));
             }
         }
         (Taken::Served(_), Difference::Configuration) => {}
@@ -65,8 +65,8 @@ fn ask(ask: &Ask) -> String {
     text
 }
 
-fn outcome(outcome: &Outcome) -> String {
-    let Outcome { status, headers, body, accessed, logged } = outcome;
+fn effects(effects: &Effects) -> String {
+    let Effects { status, headers, body, accessed, logged } = effects;
     let mut text = format!("{status}, accessed {accessed:?}\n");
     headers.iter().for_each(|header| text += &format!("  {header}\n"));
     text += &format!("  {}\n", shortened(&format!("{body:?}")));

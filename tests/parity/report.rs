@@ -1,11 +1,11 @@
 //! Differences, written for people.
 
 use super::case::{Case, Expected};
-use super::run::{Outcome, Outcomes, tag};
+use super::run::{Observations, Observed, tag};
 use crate::harness::log;
 
-/// Differences between `outcomes` and the table's entries for the server, which is the stock one or ours.
-pub(crate) fn against_the_table(variant: &str, ours: bool, table: &[Case], outcomes: &Outcomes) -> Vec<String> {
+/// Differences between `observations` and the table's entries for the server, which is the stock one or ours.
+pub(crate) fn against_the_table(variant: &str, ours: bool, table: &[Case], observations: &Observations) -> Vec<String> {
     let mut found = Vec::new();
     each(table, |case, number| {
         let ask = &case.asks[number];
@@ -15,14 +15,14 @@ pub(crate) fn against_the_table(variant: &str, ours: bool, table: &[Case], outco
             Some(difference) if difference.only_ours => return,
             _ => &answers.expected,
         };
-        let Some(outcome) = outcomes.get(&tag(case, number)) else {
+        let Some(observed) = observations.get(&tag(case, number)) else {
             found.push(format!("{variant}: {}: no answer\n", tag(case, number)));
             return;
         };
         let meant =
             answers.ours.as_ref().map_or(String::new(), |difference| format!(" (on purpose: {})", difference.why));
-        for complaint in complaints(expected, outcome) {
-            let seen = shown(outcome);
+        for complaint in complaints(expected, observed) {
+            let seen = shown(observed);
             let request = asked(case, number);
             found.push(format!("{variant}: {}: {complaint}{meant}\n{request}  it did:\n{seen}", tag(case, number)));
         }
@@ -31,14 +31,19 @@ pub(crate) fn against_the_table(variant: &str, ours: bool, table: &[Case], outco
 }
 
 /// Differences between two servers. Intended ones are left to the table.
-pub(crate) fn against_the_oracle(variant: &str, table: &[Case], oracle: &Outcomes, outcomes: &Outcomes) -> Vec<String> {
+pub(crate) fn against_the_oracle(
+    variant: &str,
+    table: &[Case],
+    oracle: &Observations,
+    observations: &Observations,
+) -> Vec<String> {
     let mut found = Vec::new();
     each(table, |case, number| {
         let tag = tag(case, number);
         if case.asks[number].answers().ours.is_some() {
             return;
         }
-        let (Some(stock), Some(ours)) = (oracle.get(&tag), outcomes.get(&tag)) else { return };
+        let (Some(stock), Some(ours)) = (oracle.get(&tag), observations.get(&tag)) else { return };
         if stock != ours {
             let request = asked(case, number);
             let (stock, ours) = (shown(stock), shown(ours));
@@ -54,18 +59,18 @@ fn each(table: &[Case], mut visit: impl FnMut(&Case, usize)) {
     }
 }
 
-fn complaints(expected: &Expected, outcome: &Outcome) -> Vec<String> {
+fn complaints(expected: &Expected, observed: &Observed) -> Vec<String> {
     let mut complaints = Vec::new();
-    if outcome.status != expected.status {
-        complaints.push(format!("status {}, expected {}", outcome.status, expected.status));
+    if observed.status != expected.status {
+        complaints.push(format!("status {}, expected {}", observed.status, expected.status));
     }
     for &mark in &expected.logged {
         let mark = if mark.starts_with("AH") { log::mark(mark) } else { Some(mark) };
-        if mark.is_some_and(|mark| !outcome.logged.iter().any(|line| line.contains(mark))) {
+        if mark.is_some_and(|mark| !observed.logged.iter().any(|line| line.contains(mark))) {
             complaints.push(format!("no {mark:?} in the log"));
         }
     }
-    if expected.body.is_some_and(|text| !outcome.body.contains(text)) {
+    if expected.body.is_some_and(|text| !observed.body.contains(text)) {
         complaints.push(format!("no {:?} in the body", expected.body.unwrap_or_default()));
     }
     complaints
@@ -79,8 +84,8 @@ fn asked(case: &Case, number: usize) -> String {
     format!("  asked: {text}\n{conf}")
 }
 
-fn shown(outcome: &Outcome) -> String {
-    let Outcome { status, challenges, user, auth_type, body, accessed, logged } = outcome;
+fn shown(observed: &Observed) -> String {
+    let Observed { status, challenges, user, auth_type, body, accessed, logged } = observed;
     let body: String = body.escape_debug().take(400).collect();
     let mut text = format!(
         "    {status} {challenges:?} user {user:?} type {auth_type:?} accessed {accessed:?}\n    body \"{body}\"\n"

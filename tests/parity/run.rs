@@ -102,7 +102,7 @@ fn make_odd(path: &Path, oddity: Oddity) {
 
 /// The result of one request, as far as two servers must agree on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Outcome {
+pub(crate) struct Observed {
     pub(crate) status: u16,
     pub(crate) challenges: Vec<String>,
     /// REMOTE_USER and AUTH_TYPE as the server sees them when it answers.
@@ -115,14 +115,14 @@ pub(crate) struct Outcome {
 }
 
 /// By the tag of the request: the case's name and the number of the request in it.
-pub(crate) type Outcomes = HashMap<String, Outcome>;
+pub(crate) type Observations = HashMap<String, Observed>;
 
 pub(crate) fn tag(case: &Case, number: usize) -> String {
     format!("{}/{number}", case.name)
 }
 
 /// Starts a server of this variant, sends all requests of the table, and reads its logs when it has ended.
-pub(crate) fn run(variant: &Variant, table: &[Case], files: &Files, backend: &Backend) -> Outcomes {
+pub(crate) fn run(variant: &Variant, table: &[Case], files: &Files, backend: &Backend) -> Observations {
     let own: Vec<&Case> = table.iter().filter(|case| case.own_port).collect();
     let configuration = |site: &Site<'_>| configuration(variant, table, files, backend, site);
     let setup = Setup { mpm: variant.mpm, load: variant.load(), ports: 1 + own.len(), configuration: &configuration };
@@ -131,7 +131,7 @@ pub(crate) fn run(variant: &Variant, table: &[Case], files: &Files, backend: &Ba
         own.iter().position(|other| other.name == case.name).map_or(server.port(), |at| server.ports()[1 + at])
     };
 
-    let outcomes = Mutex::new(Outcomes::new());
+    let observations = Mutex::new(Observations::new());
     let next = AtomicUsize::new(0);
     thread::scope(|scope| {
         for _ in 0..4 {
@@ -145,20 +145,20 @@ pub(crate) fn run(variant: &Variant, table: &[Case], files: &Files, backend: &Ba
                             continue;
                         }
                         let tag = tag(case, number);
-                        let outcome = outcome(&send(&tag, case, ask, port, backend), port);
-                        outcomes.lock().unwrap().insert(tag, outcome);
+                        let observed = observed(&send(&tag, case, ask, port, backend), port);
+                        observations.lock().unwrap().insert(tag, observed);
                     }
                 }
             });
         }
     });
 
-    let mut outcomes = outcomes.into_inner().unwrap();
-    wait_for_the_access_log(&server, &outcomes);
+    let mut observations = observations.into_inner().unwrap();
+    wait_for_the_access_log(&server, &observations);
     let ended = server.stop();
     assert!(ended.success(), "{}: httpd ended with {ended}", variant.name);
-    read_logs(&server, files, &mut outcomes);
-    outcomes
+    read_logs(&server, files, &mut observations);
+    observations
 }
 
 fn configuration(variant: &Variant, table: &[Case], files: &Files, backend: &Backend, site: &Site<'_>) -> String {
@@ -230,17 +230,17 @@ fn send(tag: &str, case: &Case, ask: &Ask, port: u16, backend: &Backend) -> Answ
     client::ask(port, &request).unwrap_or_else(|error| panic!("{tag}: {error}"))
 }
 
-fn outcome(answer: &Answer, port: u16) -> Outcome {
+fn observed(answer: &Answer, port: u16) -> Observed {
     let challenges = answer.headers.iter().filter(|(name, _)| name.ends_with("-authenticate"));
     let of = |name| answer.header(name).map(str::to_owned);
-    Outcome {
+    Observed {
         status: answer.status,
         challenges: challenges.map(|(name, value)| format!("{name}: {}", without_nonce(value))).collect(),
         user: of("x-seen-user"),
         auth_type: of("x-seen-type"),
         // Two servers listen on different ports.
         body: String::from_utf8_lossy(&answer.body).replace(&port.to_string(), "PORT"),
-        ..Outcome::default()
+        ..Observed::default()
     }
 }
 
@@ -253,26 +253,26 @@ fn without_nonce(challenge: &str) -> String {
 }
 
 /// A child logs a request after it has answered; one of 2.2's prefork may end in between.
-fn wait_for_the_access_log(server: &Httpd, outcomes: &Outcomes) {
+fn wait_for_the_access_log(server: &Httpd, observations: &Observations) {
     let path = server.folder().join("access.log");
     let deadline = Instant::now() + Duration::from_secs(5);
     while Instant::now() < deadline {
         let log = fs::read(&path).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
         let logged: HashSet<&str> = log.lines().filter_map(|line| Some(line.split_once('|')?.0)).collect();
-        if outcomes.keys().all(|tag| logged.contains(tag.as_str())) {
+        if observations.keys().all(|tag| logged.contains(tag.as_str())) {
             return;
         }
         thread::sleep(Duration::from_millis(10));
     }
 }
 
-fn read_logs(server: &Httpd, files: &Files, outcomes: &mut Outcomes) {
+fn read_logs(server: &Httpd, files: &Files, observations: &mut Observations) {
     let accessed = fs::read(server.folder().join("access.log")).unwrap();
     for line in String::from_utf8_lossy(&accessed).lines() {
         if let Some((tag, rest)) = line.split_once('|') {
-            if let Some(outcome) = outcomes.get_mut(tag) {
-                outcome.accessed.push(rest.to_owned());
+            if let Some(observed) = observations.get_mut(tag) {
+                observed.accessed.push(rest.to_owned());
             }
         }
     }
@@ -284,9 +284,9 @@ fn read_logs(server: &Httpd, files: &Files, outcomes: &mut Outcomes) {
             continue;
         }
         let tag = if line.tag == "-" { first_request_of(&line, files) } else { Some(line.tag.clone()) };
-        if let Some(outcome) = tag.and_then(|tag| outcomes.get_mut(&tag)) {
+        if let Some(observed) = tag.and_then(|tag| observations.get_mut(&tag)) {
             let text = without_line_number(without_fake_credentials(&line.text)).replace(&server_folder, "SERVER");
-            outcome.logged.push(format!("[{}] {} {text}", line.level, line.status));
+            observed.logged.push(format!("[{}] {} {text}", line.level, line.status));
         }
     }
 }

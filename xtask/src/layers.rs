@@ -1,174 +1,49 @@
-//! `layers`: no file imports a file of a higher layer, and no files import each other in a cycle.
+//! The layers of each crate. A file may import files below it and beside it, never above.
 
-use std::fs;
-use std::path::Path;
-
-use crate::floors::{HOUSES, House};
-use crate::imports::{Import, Source, imports};
-
-/// Checks all crates; the error has a line for each fault.
-pub(crate) fn check(root: &Path) -> Result<(), String> {
-    let mut faults = Vec::new();
-    for house in HOUSES {
-        faults.extend(faults_of(house, &sources(root, house.folder)?));
-    }
-    if faults.is_empty() { Ok(()) } else { Err(faults.join("\n")) }
+/// The layers of one crate.
+pub(crate) struct Crate {
+    /// The folder of its sources.
+    pub(crate) folder: &'static str,
+    /// The files and folders directly in it, without `.rs`, from the top layer to the lowest.
+    pub(crate) layers: &'static [&'static [&'static str]],
 }
 
-/// The sources in a folder and below it.
-fn sources(root: &Path, folder: &str) -> Result<Vec<Source>, String> {
-    let mut names = Vec::new();
-    list(root, folder, &mut names)?;
-    names.sort();
-    let read = |name: String| {
-        let text = fs::read_to_string(root.join(&name)).map_err(|error| format!("{name}: {error}"))?;
-        let inside = name.strip_prefix(folder).unwrap_or(&name).to_owned();
-        source(name, &inside, &text)
-    };
-    names.into_iter().map(read).collect()
-}
-
-fn list(root: &Path, folder: &str, names: &mut Vec<String>) -> Result<(), String> {
-    let entries = fs::read_dir(root.join(folder)).map_err(|error| format!("{folder}: {error}"))?;
-    for entry in entries {
-        let entry = entry.map_err(|error| format!("{folder}: {error}"))?;
-        let name = format!("{folder}/{}", entry.file_name().to_string_lossy());
-        if entry.path().is_dir() {
-            list(root, &name, names)?;
-        } else if name.ends_with(".rs") {
-            names.push(name);
-        }
-    }
-    Ok(())
-}
-
-/// A source by its name and its path in the crate's folder.
-fn source(name: String, inside: &str, text: &str) -> Result<Source, String> {
-    let tokens = text.parse().map_err(|error| format!("{name}: {error}"))?;
-    let mut module: Vec<String> =
-        inside.trim_end_matches(".rs").split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
-    if module.last().is_some_and(|last| last == "mod") || module == ["lib"] || module == ["main"] {
-        module.pop();
-    }
-    Ok(Source { name, module, tokens })
-}
-
-fn faults_of(house: &House, sources: &[Source]) -> Vec<String> {
-    let imports = imports(sources);
-    let mut faults: Vec<String> =
-        sources.iter().filter(|source| floor(house, source).is_none()).map(homeless).collect();
-    faults.extend(imports.iter().filter_map(|import| upward(house, sources, import)));
-    faults.extend(circles(sources, &imports));
-    faults
-}
-
-/// The layer of a source, counted from the top.
-fn floor(house: &House, source: &Source) -> Option<usize> {
-    let root = if source.name.ends_with("main.rs") { "main" } else { "lib" };
-    let part = source.module.first().map_or(root, String::as_str);
-    house.floors.iter().position(|floor| floor.contains(&part))
-}
-
-fn homeless(source: &Source) -> String {
-    format!("{}: has no layer; add it to xtask/src/floors.rs", source.name)
-}
-
-fn upward(house: &House, sources: &[Source], import: &Import) -> Option<String> {
-    let (from, to) = (&sources[import.from], &sources[import.to]);
-    let is_upward = floor(house, from)? > floor(house, to)?;
-    is_upward
-        .then(|| format!("{}:{}: imports {} of a higher layer, in {}", from.name, import.line, import.path, to.name))
-}
-
-/// The groups of files that import each other, with their imports.
-fn circles(sources: &[Source], imports: &[Import]) -> Vec<String> {
-    let files = 0..sources.len();
-    let reachable: Vec<Vec<bool>> = files.clone().map(|from| reachable(sources.len(), imports, from)).collect();
-    let mut faults = Vec::new();
-    for file in files.clone() {
-        let is_member = |&other: &usize| reachable[file][other] && reachable[other][file];
-        let members: Vec<usize> = files.clone().filter(is_member).collect();
-        // Reported once, by its first member.
-        if members.first() != Some(&file) {
-            continue;
-        }
-        faults.push("these import each other in a circle:".to_owned());
-        let ties = imports.iter().filter(|tie| members.contains(&tie.from) && members.contains(&tie.to));
-        faults.extend(ties.map(|tie| {
-            format!("  {}:{}: imports {}, in {}", sources[tie.from].name, tie.line, tie.path, sources[tie.to].name)
-        }));
-    }
-    faults
-}
-
-/// The files reachable from one by one import or more.
-fn reachable(count: usize, imports: &[Import], from: usize) -> Vec<bool> {
-    let (mut reached, mut next) = (vec![false; count], vec![from]);
-    while let Some(file) = next.pop() {
-        for import in imports.iter().filter(|import| import.from == file) {
-            if !reached[import.to] {
-                reached[import.to] = true;
-                next.push(import.to);
-            }
-        }
-    }
-    reached
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const HOUSE: House = House { folder: "src", floors: &[&["lib"], &["top"], &["ground"]] };
-
-    fn faults(files: &[(&str, &str)]) -> Vec<String> {
-        let sources: Result<Vec<Source>, String> =
-            files.iter().map(|(name, text)| source((*name).to_owned(), &name["src".len()..], text)).collect();
-        faults_of(&HOUSE, &sources.unwrap_or_default())
-    }
-
-    #[test]
-    fn a_house_in_order_has_no_faults() {
-        let files = [
-            ("src/lib.rs", "mod ground; mod top; fn main() { top::open() }"),
-            ("src/top.rs", "use crate::ground::{self, stone::Stone}; fn open() { ground::lay(Stone) }"),
-            ("src/ground/mod.rs", "pub mod stone; pub fn lay(stone: stone::Stone) {}"),
-            ("src/ground/stone.rs", "pub struct Stone; #[cfg(test)] mod tests { use crate::top::open; }"),
-        ];
-        assert_eq!(faults(&files), Vec::<String>::new());
-    }
-
-    #[test]
-    fn an_import_upwards_is_found_however_it_is_written() {
-        for text in [
-            "use crate::top::open;",
-            "use crate::{top::{open as o}};",
-            "use super::top;",
-            "fn f() { crate::top::open() }",
-            "fn f() { let text = format!(\"{}\", crate::top::open()); }",
-            "mod inner { use super::super::top::open; }",
-            "macro_rules! m { () => { $crate::top::open() } }",
-        ] {
-            let found = faults(&[("src/lib.rs", "mod ground; mod top;"), ("src/top.rs", ""), ("src/ground.rs", text)]);
-            assert_eq!(found.len(), 1, "{text}: {found:?}");
-            assert!(found[0].starts_with("src/ground.rs:1: imports crate::top"), "{found:?}");
-        }
-    }
-
-    #[test]
-    fn a_circle_on_one_floor_is_found() {
-        let found = faults(&[
-            ("src/lib.rs", "mod top;"),
-            ("src/top/mod.rs", "mod part; pub struct Whole; fn build() { part::build() }"),
-            ("src/top/part.rs", "use super::Whole; pub fn build() -> Whole { Whole }"),
-        ]);
-        assert_eq!(found.len(), 3, "{found:?}");
-        assert_eq!(found[0], "these import each other in a circle:");
-    }
-
-    #[test]
-    fn a_part_without_a_floor_is_found() {
-        let found = faults(&[("src/lib.rs", "mod attic;"), ("src/attic.rs", "")]);
-        assert_eq!(found, ["src/attic.rs: has no layer; add it to xtask/src/floors.rs"]);
-    }
-}
+/// All crates with more than a few files.
+pub(crate) const CRATES: &[Crate] = &[
+    Crate {
+        folder: "src",
+        layers: &[
+            &["lib"],
+            &["hooks"],
+            &["authn", "authz", "backend", "checks", "metrics", "roles"],
+            &["state"],
+            &["config"],
+            &["httpd"],
+        ],
+    },
+    Crate {
+        folder: "cli/src",
+        layers: &[
+            &["main"],
+            &["check", "explain", "status", "verify"],
+            &["arguments", "server"],
+            &["finding", "terminal", "text"],
+        ],
+    },
+    Crate {
+        folder: "engine/src",
+        layers: &[&["lib"], &["verification"], &["counters", "files"], &["hash"], &["clock", "sync", "wipe"]],
+    },
+    Crate {
+        folder: "roles/src",
+        layers: &[
+            &["lib"],
+            &["judge"],
+            &["body"],
+            &["endpoints", "names"],
+            &["rights", "target"],
+            &["decision", "roles"],
+            &["action", "json", "pattern", "yaml"],
+        ],
+    },
+];

@@ -1,8 +1,8 @@
 //! Build helpers, run by `make`.
 
-mod floors;
 mod imports;
 mod layers;
+mod order;
 mod pages;
 
 // Shared with `esauth`, for its completions and manual pages; only clap reads them here.
@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let result = match words[..] {
-        ["layers"] => layers::check(Path::new(".")),
+        ["layers"] => order::check(Path::new(".")),
         ["pages", folder] => pages::write(Path::new(folder)),
         _ => Err("usage: cargo run -p xtask -- layers | pages FOLDER".to_owned()),
     };
