@@ -41,10 +41,10 @@ fn main() {
     };
     // The memory of a connection, renewed each second as in the module.
     let presented = Presented { text: b"Basic dXNlcjk5OTk5OnNlY3JldA==", client: b"192.0.2.1" };
-    let mut grant = cache.grant(&presented, &users.current().snapshot.expect("the file can be read"));
+    let mut grant = cache.grant(&presented, &users.current().snapshot.expect("the file can be read"), None);
     let mut recalled = || {
         if !grant.is_some_and(|grant| cache.recalls(&grant, &presented, &path)) {
-            grant = cache.grant(&presented, &users.current().snapshot.expect("the file can be read"));
+            grant = cache.grant(&presented, &users.current().snapshot.expect("the file can be read"), None);
         }
     };
     warm();
@@ -84,7 +84,16 @@ fn keep<T>(result: T) {
 }
 
 fn credential<'a>(stored: &'a [u8], password: &'a [u8]) -> Credential<'a> {
-    Credential { stored, password, known: true, proven: false, client: "192.0.2.1", user: b"alice", file: b"/users" }
+    Credential {
+        stored,
+        padding: None,
+        password,
+        known: true,
+        proven: false,
+        client: "192.0.2.1",
+        user: b"alice",
+        file: b"/users",
+    }
 }
 
 fn report(name: &str, per_batch: u32, work: &mut dyn FnMut()) {

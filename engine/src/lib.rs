@@ -20,7 +20,7 @@ pub mod verification;
 mod wipe;
 
 pub use files::{
-    Credentials, CredentialsFault, CredentialsFile, FileEvent, Groups, LineRules, Listed, Listing, Memberships, Parse,
-    Passwords, ReadError, Reading, Snapshot, Source, Watcher, advice_on_watching,
+    Accepted, Credentials, CredentialsFault, CredentialsFile, FileEvent, Groups, LineRules, Listed, Listing,
+    Memberships, Moment, Parse, Passwords, ReadError, Reading, Rotation, Snapshot, Source, Watcher, advice_on_watching,
 };
 pub use wipe::wipe_registers;

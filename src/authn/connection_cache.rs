@@ -51,7 +51,9 @@ pub(crate) fn has_granted(request: Request<'_>, header: &CStr) -> bool {
 pub(crate) fn remember(request: Request<'_>, header: &CStr, file: &Snapshot<Passwords>, user: &CStr) {
     let name = user.to_bytes();
     let Some(cache) = verdicts::verifier() else { return };
-    let Some(grant) = cache.grant(&presented(request, header), file).filter(|_| name.len() <= LONGEST_USER) else {
+    let until = file.accepted(name).and_then(|accepted| accepted.until);
+    let Some(grant) = cache.grant(&presented(request, header), file, until).filter(|_| name.len() <= LONGEST_USER)
+    else {
         return;
     };
     let mut user = [0; LONGEST_USER];

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use esauth_engine::verification::{Credential, Lockout, Scope, Verdict};
-use esauth_engine::{Passwords, Snapshot};
+use esauth_engine::{Moment, Passwords, Snapshot};
 
 use crate::config::section::DirConfig;
 use crate::httpd::bindings::{
@@ -164,11 +164,11 @@ pub(crate) fn judge(
     answered: &Refusals,
 ) -> AuthnStatus {
     let config = DirConfig::of(request);
-    let stored = file.stored_hash(user.to_bytes());
+    let accepted = file.accepted(user.to_bytes());
     // Without the cache, nothing would limit guessing.
     let Some(cache) = verdicts::verifier() else { return AuthnStatus::Error };
-    let hash = match stored {
-        Some(hash) => hash,
+    let hash = match accepted {
+        Some(accepted) => accepted.stored,
         // If others may know the user, its absence here is no secret, and no failure is counted.
         None if !has_only_ours(config) || !config.authoritative() => return AuthnStatus::UserNotFound,
         // An unknown user must take as long as a wrong password.
@@ -179,8 +179,9 @@ pub(crate) fn judge(
     };
     let judgement = cache.judge(&Credential {
         stored: hash,
+        padding: file.second_decoy(|| cache.decoy(user.to_bytes())),
         password: password.to_bytes(),
-        known: stored.is_some(),
+        known: accepted.is_some(),
         client: request.client_address().to_str().unwrap_or(""),
         proven,
         user: user.to_bytes(),
@@ -192,13 +193,16 @@ pub(crate) fn judge(
         let (for_user, took) = (b"rust_esauth: computed a hash for user ", b", microseconds: ");
         log_request!(request, Level::Debug, 0, for_user, user.to_bytes(), took, duration.as_bytes());
     }
+    if let Some(until) = accepted.and_then(|accepted| accepted.until).filter(|_| judgement.by_later_hash) {
+        log_old_password(request, user, until);
+    }
     match judgement.verdict {
         Verdict::Granted => AuthnStatus::Granted,
         Verdict::Denied => {
             if let Some(begins) = judgement.lockout {
                 log_lockout(request, user, &begins, answered);
             }
-            if stored.is_none() { AuthnStatus::UserNotFound } else { AuthnStatus::Denied }
+            if accepted.is_none() { AuthnStatus::UserNotFound } else { AuthnStatus::Denied }
         }
         Verdict::Overloaded => AuthnStatus::Overloaded,
         Verdict::NotComputed => {
@@ -210,6 +214,22 @@ pub(crate) fn judge(
         }
         Verdict::LockedOut => AuthnStatus::LockedOut { seconds: judgement.lockout.map_or(1, |lasts| lasts.seconds) },
     }
+}
+
+/// Logs a client that still uses the old one of two passwords, when its hash is computed.
+fn log_old_password(request: Request<'_>, user: &CStr, until: u64) {
+    let until = Moment(until).to_string();
+    log_request!(
+        request,
+        Level::Notice,
+        0,
+        b"rust_esauth: user ",
+        user.to_bytes(),
+        b" at ",
+        request.client_address().to_bytes(),
+        b" logged in with the old password, which ends at ",
+        until.as_bytes(),
+    );
 }
 
 /// Logs a lockout when it begins; requests that it refuses leave no line.

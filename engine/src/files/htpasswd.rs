@@ -8,8 +8,10 @@ use memchr::memchr2;
 use once_cell::sync::OnceCell;
 
 use super::identity::ReadError;
-use super::lines::{LineCutter, LineRules};
+use super::lines::{Line, LineCutter, LineRules};
+use super::rotation::Rotation;
 use super::source::Parse;
+use crate::clock::wall_seconds;
 use crate::hash::describe;
 
 /// Stock httpd reads lines into a buffer of this size, its NUL included, and stops reading at a longer line.
@@ -36,16 +38,67 @@ pub struct Passwords {
     by_user_and_realm: OnceCell<HashTable<u32>>,
     /// Offsets of lines from all over the file, for [`Passwords::decoy`].
     decoys: Vec<u32>,
+    /// The users with two passwords, in the order of their lines' offsets.
+    rotations: Vec<Rotating>,
     stock_stops_at: Option<usize>,
 }
 
+/// A user with two passwords.
+struct Rotating {
+    /// Offset of the user's line.
+    user: u32,
+    until: u64,
+    /// Range of `new:old`, and where `old` starts.
+    both: (u32, u32),
+    old: u32,
+}
+
+/// What a user's password is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted<'a> {
+    /// The password field of the user's line; while two passwords are valid, both hashes, separated by a colon.
+    pub stored: &'a [u8],
+    /// When the second one ends, in seconds of Unix time.
+    pub until: Option<u64>,
+}
+
 impl Passwords {
-    /// The password field of `user`: a hash, or empty if the line has none. `None` if the file has no such user.
-    pub fn stored_hash(&self, user: &[u8]) -> Option<&[u8]> {
+    /// What the password of `user` is compared with now. `None` if the file has no such user.
+    pub fn accepted(&self, user: &[u8]) -> Option<Accepted<'_>> {
+        self.accepted_at(user, wall_seconds)
+    }
+
+    fn accepted_at(&self, user: &[u8], now: impl FnOnce() -> u64) -> Option<Accepted<'_>> {
         let hash = self.keys.hash_one(user);
         let offset = *self.by_user.find(hash, |&offset| word(&self.text, offset as usize).0 == user)?;
+        if !self.rotations.is_empty() {
+            let found = self.rotations.binary_search_by_key(&offset, |rotating| rotating.user);
+            let rotating = found.ok().map(|index| &self.rotations[index]).filter(|rotating| now() < rotating.until);
+            if let Some(&Rotating { until, both: (start, end), .. }) = rotating {
+                return Some(Accepted { stored: &self.text[start as usize..end as usize], until: Some(until) });
+            }
+        }
         let (_, fields) = word(&self.text, offset as usize);
-        Some(word(&self.text, fields).0)
+        Some(Accepted { stored: word(&self.text, fields).0, until: None })
+    }
+
+    /// A second hash of some user, always the same one for the same `number`, while any user has two: computed for all
+    /// others, it hides which users those are.
+    pub fn second_decoy(&self, number: impl FnOnce() -> u64) -> Option<&[u8]> {
+        if self.rotations.is_empty() {
+            return None;
+        }
+        let now = wall_seconds();
+        let current = || self.rotations.iter().filter(|rotating| now < rotating.until);
+        let index = number().checked_rem(current().count() as u64)?;
+        let Rotating { both: (_, end), old, .. } = current().nth(index as usize)?;
+        Some(&self.text[*old as usize..*end as usize])
+    }
+
+    /// The password field of the line of `user`: a hash, or empty if the line has none. `None` if the file has no such
+    /// user.
+    pub fn stored_hash(&self, user: &[u8]) -> Option<&[u8]> {
+        self.accepted_at(user, || u64::MAX).map(|accepted| accepted.stored)
     }
 
     /// The hash field of `user` in `realm`, from the file's first line for both, as `htdigest` writes it. `None` if the
@@ -83,7 +136,29 @@ impl Passwords {
 
     /// Bytes of memory held.
     pub fn memory(&self) -> usize {
-        self.text.len() + self.by_user.allocation_size() + self.repeated.capacity() * size_of::<u32>()
+        let rotations = self.rotations.capacity() * size_of::<Rotating>();
+        self.text.len() + self.by_user.allocation_size() + self.repeated.capacity() * size_of::<u32>() + rotations
+    }
+
+    /// The users whose rotations at `lines` count. Of several for a user, the first counts.
+    fn rotating(&self, lines: &[Line]) -> Result<Vec<Rotating>, ReadError> {
+        let mut found: Vec<Rotating> = Vec::new();
+        found.try_reserve_exact(lines.len())?;
+        for line in lines {
+            let Some(rotation) = Rotation::parse(&self.text[line.start..line.end]) else { continue };
+            let hash = self.keys.hash_one(rotation.user);
+            let is_user = |&offset: &u32| word(&self.text, offset as usize).0 == rotation.user;
+            let Some(&user) = self.by_user.find(hash, is_user) else { continue };
+            let (_, fields) = word(&self.text, user as usize);
+            if word(&self.text, fields).0 == rotation.new {
+                let start = (line.end - rotation.both.len()) as u32;
+                let old = (line.end - rotation.old.len()) as u32;
+                found.push(Rotating { user, until: rotation.until, both: (start, line.end as u32), old });
+            }
+        }
+        found.sort_by_key(|rotating| rotating.user);
+        found.dedup_by_key(|rotating| rotating.user);
+        Ok(found)
     }
 
     fn index_by_realm(&self) -> Result<HashTable<u32>, ReadError> {
@@ -104,10 +179,16 @@ impl Parse for Passwords {
         lines.try_reserve_exact(memchr::memchr_iter(b'\n', &text).count() + 1)?;
         let mut decoys = Decoys { offsets: Vec::new(), offered: 0, stride: 1 };
         let mut cutter = LineCutter::new(text, rules, TOO_LONG_LINE);
-        while let Some(line) = cutter.next_content() {
-            let offset = line.start as u32; // Fits: `file::read` refuses files whose offsets would not.
-            lines.push(Hashed { hash: keys.hash_one(word(cutter.text(), line.start).0), offset });
-            decoys.offer(offset);
+        let mut rotations = Vec::new();
+        while let Some(line) = cutter.next_line() {
+            if cutter.has_content(line) {
+                let offset = line.start as u32; // Fits: `file::read` refuses files whose offsets would not.
+                lines.push(Hashed { hash: keys.hash_one(word(cutter.text(), line.start).0), offset });
+                decoys.offer(offset);
+            } else if Rotation::is_meant(&cutter.text()[line.start..line.end]) {
+                rotations.try_reserve(1)?;
+                rotations.push(line);
+            }
         }
         let stock_stops_at = cutter.too_long();
         let text = cutter.into_text();
@@ -124,7 +205,18 @@ impl Parse for Passwords {
         repeated.shrink_to_fit();
         let decoys = of_commonest_kind(&text, decoys.offsets);
         let by_user_and_realm = OnceCell::new();
-        Ok(Passwords { text, keys, by_user, repeated, by_user_and_realm, decoys, stock_stops_at })
+        let mut passwords = Passwords {
+            text,
+            keys,
+            by_user,
+            repeated,
+            by_user_and_realm,
+            decoys,
+            rotations: Vec::new(),
+            stock_stops_at,
+        };
+        passwords.rotations = passwords.rotating(&rotations)?;
+        Ok(passwords)
     }
 
     fn stock_stops_at(&self) -> Option<usize> {
@@ -329,6 +421,61 @@ mod tests {
         assert!(decoys.iter().all(|decoy| COST_4.map(|hash| Some(hash.as_bytes())).contains(decoy)));
         assert_eq!(file.decoy(7), file.decoy(7));
         assert_eq!((parse(b"").decoy(1), parse(b"alice:plain\n").decoy(1)), (None, None));
+    }
+
+    const ROTATION: &str = "#esauth-also until 2026-12-31T00:00:00Z";
+    const ENDS: u64 = 1_798_675_200;
+
+    fn accepted(file: &Passwords, user: &str, now: u64) -> Option<String> {
+        file.accepted_at(user.as_bytes(), || now).map(|found| String::from_utf8_lossy(found.stored).into_owned())
+    }
+
+    #[test]
+    fn a_rotation_adds_a_hash_to_its_user_until_its_end() {
+        for text in [
+            format!("bob:b\nalice:new:Alice\n{ROTATION} alice:new:old\n"),
+            format!("  {ROTATION} alice:new:old \r\n\nalice:new\nbob:b"),
+        ] {
+            let file = parse(text.as_bytes());
+            assert_eq!(accepted(&file, "alice", ENDS - 1).as_deref(), Some("new:old"));
+            assert_eq!(accepted(&file, "alice", ENDS).as_deref(), Some("new"));
+            assert_eq!(accepted(&file, "bob", 0).as_deref(), Some("b"));
+            assert_eq!((file.stored_hash(b"alice"), file.len()), (Some(&b"new"[..]), 2));
+        }
+    }
+
+    #[test]
+    fn a_rotation_counts_only_beside_the_line_it_was_made_for() {
+        for text in [
+            format!("alice:newer\n{ROTATION} alice:new:old\n"),
+            format!("alice:!new\n{ROTATION} alice:new:old\n"),
+            format!("alice:newer\nalice:new\n{ROTATION} alice:new:old\n"),
+            format!("alice:newer\n{ROTATION} bob:newer:old\n"),
+            format!("alice:newer\n#{ROTATION} alice:newer:old\n"),
+            format!("alice:newer\nx{ROTATION} alice:newer:old\n"),
+        ] {
+            let found = accepted(&parse(text.as_bytes()), "alice", 0);
+            assert!(matches!(found.as_deref(), Some("newer" | "!new")), "{text}");
+        }
+        let alone = parse(format!("{ROTATION} alice:new:old\n").as_bytes());
+        assert_eq!((accepted(&alone, "alice", 0), alone.len()), (None, 0));
+    }
+
+    #[test]
+    fn of_several_rotations_of_a_user_the_first_counts() {
+        let text = format!("{ROTATION} alice:new:first\nalice:new\n{ROTATION} alice:new:second\n");
+        assert_eq!(accepted(&parse(text.as_bytes()), "alice", 0).as_deref(), Some("new:first"));
+    }
+
+    #[test]
+    fn while_a_user_has_two_hashes_there_is_a_second_decoy() {
+        let far = "#esauth-also until 9999-12-31T00:00:00Z";
+        let over = "#esauth-also until 2000-12-31T00:00:00Z";
+        let file = parse(format!("a:1\n{far} a:1:x\nb:2\n{over} b:2:y\nc:3\n{far} c:3:z\n").as_bytes());
+        let found: Vec<_> = (0..4).map(|number| file.second_decoy(|| number)).collect();
+        assert_eq!(found, [Some(&b"x"[..]), Some(b"z"), Some(b"x"), Some(b"z")]);
+        let ended = parse(format!("b:2\n{over} b:2:y\n").as_bytes());
+        assert_eq!((ended.second_decoy(|| 0), parse(b"a:1\n").second_decoy(|| 0)), (None, None));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::groups::{self, MemberWords, c_string};
 use super::htpasswd::{self, word};
 use super::identity::{Opened, ReadError};
 use super::lines::{Line, LineCutter, LineRules};
+use super::rotation::Rotation;
 
 /// The lines of one file, cut, joined, trimmed and split by the same code that makes [`Passwords`](crate::Passwords)
 /// and [`Groups`](crate::Groups).
@@ -16,6 +17,8 @@ pub struct Listing {
     members: Vec<u32>,
     /// First and last physical lines of comments that continue in another line.
     long_comments: Vec<(usize, usize)>,
+    /// Comments that are meant as rotations.
+    rotations: Vec<Line>,
     stock_stops_at: Option<usize>,
 }
 
@@ -66,19 +69,25 @@ impl Listing {
     }
 
     fn of(mut cutter: LineCutter, long_ends: bool, entry: impl Fn(&mut [u8], Line, &mut Vec<u32>) -> Entry) -> Self {
-        let (mut lines, mut members, mut long_comments) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut lines, mut members) = (Vec::new(), Vec::new());
+        let (mut long_comments, mut rotations) = (Vec::new(), Vec::new());
         while let Some(line) = cutter.next_line() {
             if cutter.has_content(line) {
                 if long_ends && cutter.too_long().is_some() {
                     break;
                 }
                 lines.push(entry(cutter.text_mut(), line, &mut members));
-            } else if line.last_number > line.number {
+                continue;
+            }
+            if Rotation::is_meant(&cutter.text()[line.start..line.end]) {
+                rotations.push(line);
+            }
+            if line.last_number > line.number {
                 long_comments.push((line.number, line.last_number));
             }
         }
         let stock_stops_at = cutter.too_long();
-        Listing { text: cutter.into_text(), lines, members, long_comments, stock_stops_at }
+        Listing { text: cutter.into_text(), lines, members, long_comments, rotations, stock_stops_at }
     }
 
     /// Number of the first line at which stock httpd would stop reading the file because of its length.
@@ -89,6 +98,13 @@ impl Listing {
     /// The lines that are neither empty nor comments, in the order of the file.
     pub fn lines(&self) -> impl Iterator<Item = Listed<'_>> {
         self.lines.iter().map(|entry| Listed { listing: self, entry })
+    }
+
+    /// The comments that are meant as rotations of a password file: number of the first and last physical line, and the
+    /// rotation, or `None` if it is incomplete.
+    pub fn rotations(&self) -> impl Iterator<Item = (usize, usize, Option<Rotation<'_>>)> {
+        let read = |line: &Line| Rotation::parse(&self.text[line.start..line.end]);
+        self.rotations.iter().map(move |line| (line.number, line.last_number, read(line)))
     }
 
     /// Number of the first and last physical line of each comment (or empty line) that a backslash joins with others.
@@ -156,6 +172,16 @@ mod tests {
         assert_eq!(listing.lines().map(Listed::rest).collect::<Vec<_>>(), [&b"rest:x"[..], b"", b""]);
         assert_eq!(listing.lines().map(Listed::has_colon).collect::<Vec<_>>(), [true, false, true]);
         assert_eq!(listing.long_comments(), [(1, 2)]);
+    }
+
+    #[test]
+    fn rotations_are_listed_with_their_numbers_even_if_they_are_incomplete() {
+        let text = b"# c\nalice:n\n#esauth-also until 2026-12-31T00:00:00Z alice:n:o\n#esauth-also x \\\ny\n";
+        let listing = Listing::of_passwords(text.to_vec(), LineRules::Httpd24);
+        let seen: Vec<_> =
+            listing.rotations().map(|(first, last, read)| (first, last, read.map(|read| read.old))).collect();
+        assert_eq!(seen, [(3, 3, Some(&b"o"[..])), (4, 5, None)]);
+        assert_eq!(listing.long_comments(), [(4, 5)]);
     }
 
     #[test]

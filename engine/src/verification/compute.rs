@@ -1,34 +1,61 @@
-//! Computes a hash, in the caller's thread or in one of low priority.
+//! Computes the hashes of a credential, in the caller's thread or in one of low priority.
 
 use std::{io, thread};
 
 use rustix::process::setpriority_process;
 
+use super::verifier::Credential;
 use crate::hash;
 
 /// Low priority: against one thread of normal priority, a hash gets a tenth of a processor, so it ends within seconds
 /// under any load.
 const NICE: i32 = 10;
 
-/// Whether `stored` was made from `password`. Fails if that could not be computed.
-pub(super) fn hash(password: &[u8], stored: &[u8], gives_way: bool) -> io::Result<bool> {
-    if gives_way { hash_giving_way(password, stored) } else { hash::try_verify(password, stored) }
+/// True if all of a credential takes less time than looking up a verdict.
+pub(super) fn is_cheap(credential: &Credential<'_>) -> bool {
+    let is_single = |stored: &[u8]| memchr::memchr(b':', stored).is_none();
+    hash::is_cheap(credential.stored) && is_single(credential.stored) && credential.padding.is_none_or(hash::is_cheap)
+}
+
+/// The first of the stored hashes.
+pub(super) fn first(stored: &[u8]) -> &[u8] {
+    &stored[..memchr::memchr(b':', stored).unwrap_or(stored.len())]
+}
+
+/// The number, from 0, of the stored hash that was made from the password; `None` if none was. Fails if that could not be
+/// computed.
+pub(super) fn hash(credential: &Credential<'_>, gives_way: bool) -> io::Result<Option<usize>> {
+    if gives_way { hash_giving_way(credential) } else { hash_now(credential) }
+}
+
+fn hash_now(credential: &Credential<'_>) -> io::Result<Option<usize>> {
+    let mut hashes = 0;
+    for stored in credential.stored.split(|&byte| byte == b':') {
+        if hash::try_verify(credential.password, stored)? {
+            return Ok(Some(hashes));
+        }
+        hashes += 1;
+    }
+    if let Some(padding) = credential.padding.filter(|_| hashes == 1) {
+        hash::try_verify(credential.password, padding)?;
+    }
+    Ok(None)
 }
 
 /// Uses a thread of its own, since without privileges a thread cannot restore a priority it has lowered; its cost is
 /// small beside a hash.
-fn hash_giving_way(password: &[u8], stored: &[u8]) -> io::Result<bool> {
+fn hash_giving_way(credential: &Credential<'_>) -> io::Result<Option<usize>> {
     thread::scope(|scope| {
         let work = || {
             // Of the calling thread, which ends with this hash. If it fails, the hash takes its share.
             let _ = setpriority_process(None, NICE);
-            hash::try_verify(password, stored)
+            hash_now(credential)
         };
         let builder = thread::Builder::new().name("esauth-hash".into()).stack_size(256 * 1024);
         match without_signals(|| builder.spawn_scoped(scope, work)) {
             Ok(thread) => thread.join().unwrap_or_else(|_| Err(io::Error::other("a panic"))),
             // No thread available: compute the hash here.
-            Err(_) => hash::try_verify(password, stored),
+            Err(_) => hash_now(credential),
         }
     })
 }

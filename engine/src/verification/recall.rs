@@ -13,7 +13,7 @@ use siphasher::sip128::{Hasher128, SipHasher24};
 use subtle::ConstantTimeEq;
 
 use super::verifier::Verifier;
-use crate::clock::monotonic_milliseconds;
+use crate::clock::{monotonic_milliseconds, wall_seconds};
 use crate::counters;
 use crate::files::{Identity, Look, Passwords, Snapshot};
 use crate::wipe::wipe_stack;
@@ -48,10 +48,19 @@ pub struct Grant {
 }
 
 impl Verifier {
-    /// A grant for credentials that have just been granted by the content of `file`. `None` if nothing may be
-    /// remembered.
-    pub fn grant(&self, presented: &Presented<'_>, file: &Snapshot<Passwords>) -> Option<Grant> {
+    /// A grant for credentials that have just been granted by the content of `file`, until `valid_until` in seconds of
+    /// Unix time. `None` if nothing may be remembered.
+    pub fn grant(
+        &self,
+        presented: &Presented<'_>,
+        file: &Snapshot<Passwords>,
+        valid_until: Option<u64>,
+    ) -> Option<Grant> {
         let (look, identity, until) = file.evidence().filter(|_| self.settings.entries > 0)?;
+        // Whatever has to end within the next two seconds is judged again each time.
+        if valid_until.is_some_and(|end| wall_seconds() + 2 > end) {
+            return None;
+        }
         let ends = (monotonic_milliseconds() / 1000 + 1).saturating_mul(1000).min(until);
         Some(Grant { digest: self.digest_presented(presented), file: identity, look, ends })
     }
@@ -141,7 +150,7 @@ mod tests {
         /// again if a second has just ended.
         fn recalls(&self, cache: &Verifier, before: &Presented<'_>, after: &Presented<'_>) -> bool {
             loop {
-                let grant = cache.grant(before, &self.snapshot()).unwrap();
+                let grant = cache.grant(before, &self.snapshot(), None).unwrap();
                 let recalled = cache.recalls(&grant, after, self.1.path());
                 if cache.recalls(&grant, before, self.1.path()) {
                     return recalled;
@@ -187,7 +196,7 @@ mod tests {
         ];
         for change in changes {
             assert!(file.recalls(&cache, &HERE, &HERE));
-            let grant = cache.grant(&HERE, &file.snapshot()).unwrap();
+            let grant = cache.grant(&HERE, &file.snapshot(), None).unwrap();
             change(&file.path());
             assert!(!cache.recalls(&grant, &HERE, file.1.path()));
             if file.path().exists() {
@@ -202,9 +211,17 @@ mod tests {
     fn it_ends_with_the_second() {
         let (file, cache) = (UsersFile::new(), cache(64, None));
         assert!(file.recalls(&cache, &HERE, &HERE));
-        let grant = cache.grant(&HERE, &file.snapshot()).unwrap();
+        let grant = cache.grant(&HERE, &file.snapshot(), None).unwrap();
         thread::sleep(Duration::from_secs(1));
         assert!(!cache.recalls(&grant, &HERE, file.1.path()));
+    }
+
+    #[test]
+    fn credentials_that_are_about_to_end_are_not_recalled() {
+        let (file, cache) = (UsersFile::new(), cache(64, None));
+        let grant = |seconds: u64| cache.grant(&HERE, &file.snapshot(), Some(wall_seconds() + seconds));
+        assert!(grant(1).is_none());
+        assert!(grant(60).is_some());
     }
 
     #[test]
@@ -212,13 +229,13 @@ mod tests {
         let [file, other] = [UsersFile::new(), UsersFile::new()];
         let [cache, restarted] = [cache(64, None), cache(64, None)];
         assert!(file.recalls(&cache, &HERE, &HERE));
-        let grant = cache.grant(&HERE, &file.snapshot()).unwrap();
+        let grant = cache.grant(&HERE, &file.snapshot(), None).unwrap();
         assert!(!cache.recalls(&grant, &HERE, other.1.path()));
         assert!(!restarted.recalls(&grant, &HERE, file.1.path()));
     }
 
     #[test]
     fn where_nothing_is_to_be_remembered_nothing_is() {
-        assert!(cache(0, None).grant(&HERE, &UsersFile::new().snapshot()).is_none());
+        assert!(cache(0, None).grant(&HERE, &UsersFile::new().snapshot(), None).is_none());
     }
 }

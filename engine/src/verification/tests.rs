@@ -22,6 +22,7 @@ fn create(settings: Settings) -> Verifier {
 fn credential(password: &str) -> Credential<'_> {
     Credential {
         stored: STORED,
+        padding: None,
         password: password.as_bytes(),
         known: true,
         client: "127.0.0.1",
@@ -145,6 +146,48 @@ fn a_successor_of_the_same_size_adopts_the_verdicts_and_another_does_not() {
     };
     assert_eq!(judge(&adopt(64).unwrap(), &credential("secret")), (Verdict::Granted, false));
     assert!(adopt(6400).is_none());
+}
+
+/// `STORED`, and as a second one the hash of 72 times "x".
+const BOTH: &[u8] = b"$2y$04$Ub9qVQIdR5j2PmraY4inw.hl6PDkZQ4R9.nbiAuCQLBZcEqfzDCiu:\
+    $2y$04$lDjxLFAFWw.lNpSEwdDOYev7znbAPsJ6D.5paj1vO7/7ioWjjjdeG";
+
+#[test]
+fn each_of_two_passwords_is_granted_and_remembered_until_the_second_one_goes() {
+    let (cache, old) = (cache(64, 3600), "x".repeat(72));
+    let rotating = |password| Credential { stored: BOTH, ..credential(password) };
+    let judgement = cache.judge(&rotating(&old));
+    assert_eq!((judgement.verdict, judgement.by_later_hash), (Verdict::Granted, true));
+    let judgement = cache.judge(&rotating("secret"));
+    assert_eq!((judgement.verdict, judgement.by_later_hash), (Verdict::Granted, false));
+    assert_eq!(judge(&cache, &rotating("wrong")), (Verdict::Denied, true));
+    for (password, verdict) in [(&old[..], Verdict::Granted), ("secret", Verdict::Granted), ("wrong", Verdict::Denied)]
+    {
+        assert_eq!(judge(&cache, &rotating(password)), (verdict, false), "{password}");
+    }
+    assert_eq!(judge(&cache, &credential(&old)), (Verdict::Denied, true));
+    assert_eq!(judge(&cache, &credential("secret")), (Verdict::Granted, true));
+}
+
+#[test]
+fn the_old_password_of_a_rotation_is_no_failure_and_a_wrong_one_is() {
+    let (cache, old) = (strict(64), "x".repeat(72));
+    let rotating = |password| Credential { stored: BOTH, ..credential(password) };
+    for _ in 0..5 {
+        assert_eq!(judge(&cache, &rotating(&old)).0, Verdict::Granted);
+    }
+    lock_out(&cache, &rotating(""));
+    assert_eq!(judge(&cache, &rotating("secret")), (Verdict::LockedOut, false));
+}
+
+#[test]
+fn padding_grants_nothing() {
+    let cache = cache(64, 3600);
+    let of_secret = Credential { padding: Some(STORED), ..credential("secret") };
+    let changed = b"$2y$04$lDjxLFAFWw.lNpSEwdDOYev7znbAPsJ6D.5paj1vO7/7ioWjjjdeG";
+    assert_eq!(judge(&cache, &Credential { stored: changed, ..of_secret }), (Verdict::Denied, true));
+    let cheap = Credential { stored: b"{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=", ..of_secret };
+    assert_eq!(judge(&cache, &cheap), (Verdict::Denied, true));
 }
 
 /// Of "secret".

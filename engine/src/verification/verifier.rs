@@ -44,8 +44,12 @@ pub struct Verifier {
 /// A credential to be judged.
 #[derive(Clone, Copy)]
 pub struct Credential<'a> {
-    /// The user's field in the password file; for an unknown user, a hash that takes the same time.
+    /// The user's hash in the password file, or several hashes separated by colons, each of whose passwords is right; for
+    /// an unknown user, a hash that takes the same time.
     pub stored: &'a [u8],
+    /// A hash to compute, too, if the only stored one does not match: then the time does not tell whether a user has
+    /// several. Its result counts for nothing.
+    pub padding: Option<&'a [u8]>,
     /// The password that the client sent.
     pub password: &'a [u8],
     /// False for a user that the file does not have: the verdict is denied, whatever the hash says.
@@ -86,11 +90,13 @@ pub struct Judgement {
     pub hashed_for: Option<Duration>,
     /// The lockout that refuses the request; for a denied one, the lockout that begins with it.
     pub lockout: Option<Lockout>,
+    /// True if a hash was computed and another than the first stored one matched.
+    pub by_later_hash: bool,
 }
 
 impl Judgement {
     fn from_memory(verdict: Verdict) -> Judgement {
-        Judgement { verdict, hashed_for: None, lockout: None }
+        Judgement { verdict, hashed_for: None, lockout: None, by_later_hash: false }
     }
 
     fn locked_out(lockout: Lockout) -> Judgement {
@@ -208,7 +214,7 @@ impl Verifier {
     /// more requests than may be examined; if clients can be locked out, it is remembered for that user and its
     /// network. No others are judged during a lockout.
     pub fn judge(&self, credential: &Credential<'_>) -> Judgement {
-        if self.settings.max_failures.is_none() && hash::is_cheap(credential.stored) {
+        if self.settings.max_failures.is_none() && compute::is_cheap(credential) {
             // A lookup would take longer, and a slot would limit nothing. If guesses are counted it is looked up all
             // the same; otherwise a right password could not be distinguished from guesses during a lockout.
             self.counters().count_cheap_hash();
@@ -236,7 +242,7 @@ impl Verifier {
         match remembered {
             Some(verdict) => self.judge_by_memory(verdict, attempt),
             // Needs no slot.
-            None if hash::is_cheap(credential.stored) => self.judge_now(credential, digest, attempt, None),
+            None if compute::is_cheap(credential) => self.judge_now(credential, digest, attempt, None),
             None => self.judge_by_hash(credential, digest, attempt),
         }
     }
@@ -336,20 +342,21 @@ impl Verifier {
         }
         let gives_way = slot.as_ref().is_some_and(|slot| slot.gives_way());
         let began = Instant::now();
-        let Ok(matches) = compute::hash(credential.password, credential.stored, gives_way) else {
+        let Ok(matching) = compute::hash(credential, gives_way) else {
             if let Some(attempt) = attempt {
                 attempt.withdraw(monotonic_milliseconds());
             }
             return Judgement::from_memory(Verdict::NotComputed);
         };
-        let (granted, took) = (matches && credential.known, began.elapsed());
-        self.counters().count_hash(Family::of(credential.stored), took);
+        let (granted, took) = (matching.is_some() && credential.known, began.elapsed());
+        self.counters().count_hash(Family::of(compute::first(credential.stored)), took);
         self.remember(&digest, granted);
         if let Some(slot) = slot {
             slot.settle(granted);
         }
         let lockout = attempt.and_then(|attempt| attempt.settle(granted, monotonic_milliseconds()));
-        Judgement { verdict: verdict(granted), hashed_for: Some(took), lockout }
+        let by_later_hash = granted && matching > Some(0);
+        Judgement { verdict: verdict(granted), hashed_for: Some(took), lockout, by_later_hash }
     }
 
     fn remember(&self, digest: &Digest, granted: bool) {
