@@ -11,7 +11,7 @@ $(foreach name,APXS ES_URL DESTDIR HTTPS_PORT HTTP_PORT ES_PORT ESAUTH_MODULE,$(
 scripts := $(wildcard scripts/*.sh tests/e2e/*.sh) .ci/run
 
 .DEFAULT_GOAL := all
-.PHONY: all cli deps deps-build can-build demo test test-backends soak sanitize models fuzz bench lint deb rpm test-packages install uninstall clean help
+.PHONY: all cli deps deps-build can-build demo test test-backends soak sanitize models miri fuzz bench bench-instructions lint deb rpm test-packages install uninstall clean help
 
 all: can-build ## Build target/release/librust_esauth.so; installs nothing on this machine
 	@cargo build --release --quiet
@@ -63,12 +63,21 @@ sanitize: deps all ## Run the integration tests with the servers under Valgrind 
 models: ## Check the shared table's protocol in every order of events (loom)
 	@RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test --quiet --release -p esauth_engine --lib model::
 
+miri: ## Check the memory of verdicts and counters in an interpreter; needs a nightly compiler (MIRI=verification: other tests)
+	@rustup component add --toolchain nightly miri rust-src >/dev/null
+	@MIRIFLAGS="-Zmiri-strict-provenance -Zmiri-disable-isolation" CARGO_TARGET_DIR=target/miri \
+	    cargo +nightly miri test --quiet -p esauth_engine --lib -- $(or $(MIRI),counters:: verification::table)
+
 fuzz: can-build ## Fuzz the parsers with cargo-fuzz; needs a nightly compiler (FUZZ=seconds for each of six targets, default 60)
 	@scripts/fuzz.sh $(FUZZ)
 
 bench: deps all ## Measure the cost of authentication, here and in other servers (BENCH=--quick: 3 minutes; BENCH=--help: more)
 	@scripts/bench_deps.sh
 	@python3 -B benches/httpd $(BENCH)
+
+bench-instructions: all ## Count the instructions of a verdict and of a request (RECORD=1: write them to benches/instructions.txt)
+	@scripts/deps.sh ci
+	@scripts/bench_instructions.sh $(if $(RECORD),--record)
 
 lint: can-build ## Check formatting, lints and import order (xtask/src/layers.rs); warnings are errors
 	@cargo fmt --all --check

@@ -1,128 +1,91 @@
-//! Cost of a verdict, without httpd: `cargo bench --bench verdict`.
-//!
-//! Each figure is the median of many batches, since the machines this runs on are seldom quiet.
+//! Cost of a verdict, without httpd: `cargo bench --bench verdict`. `make bench-instructions` counts instructions instead,
+//! which do not depend on what else the machine does.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "what fails while a benchmark is set up ends it")]
 
-use std::ffi::CString;
-use std::fs;
-use std::hint::black_box;
-use std::os::unix::ffi::OsStrExt;
-use std::sync::{Arc, Barrier};
-use std::thread;
-use std::time::{Duration, Instant};
+mod fixture;
 
-use esauth_engine::verification::{Credential, Presented, Settings, Verifier};
-use esauth_engine::{LineRules, Passwords, Source, hash};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Of "secret", cost 5.
-const STORED: &str = "$2y$05$HOV6x4X5rNNMQGIgrwEKXeqe4orHR15caxe1Ru8ueuYdLl3TVuG5C";
-const USERS: usize = 100_000;
+use divan::{Bencher, black_box};
+use esauth_engine::hash;
+use esauth_engine::verification::{Presented, Verifier};
+
+use fixture::{Fixture, STORED, USER, credential, verifier};
+
+static FIXTURE: LazyLock<Fixture> = LazyLock::new(Fixture::new);
+
+/// Remembers nothing.
+static FORGETFUL: LazyLock<Verifier> = LazyLock::new(|| verifier(0));
 
 fn main() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("users");
-    let lines = (0..USERS).map(|n| format!("user{n}:{STORED}\n"));
-    fs::write(&path, lines.collect::<String>()).unwrap();
-    let path = CString::new(path.as_os_str().as_bytes()).unwrap();
-    let users: Source<Passwords> = Source::new(&path, LineRules::Httpd24, Arc::default());
-    let cache =
-        Verifier::create(Settings { entries: 65536, ttl: 1200, slots: 2, workers: 256, max_failures: None }).unwrap().0;
-    // Until the clock moves on from the file's last change, every check reads it again.
-    thread::sleep(Duration::from_millis(50));
-    users.current().snapshot.expect("the file can be read");
+    divan::main();
+}
 
-    let warm = || cache.judge(&credential(STORED.as_bytes(), b"secret"));
-    let warm_denial = || cache.judge(&credential(STORED.as_bytes(), b"wrong"));
-    let with_file = || {
-        let file = users.current().snapshot.expect("the file can be read");
-        let stored = file.stored_hash(b"user99999").expect("the user is in it");
-        cache.judge(&credential(stored, b"secret"))
-    };
-    // The memory of a connection, renewed each second as in the module.
+/// Without the check for a changed file.
+#[divan::bench]
+fn warm_grant(bencher: Bencher<'_, '_>) {
+    let cache = &FIXTURE.cache;
+    bencher.bench(|| cache.judge(&credential(STORED.as_bytes(), b"secret")));
+}
+
+#[divan::bench]
+fn warm_denial(bencher: Bencher<'_, '_>) {
+    let cache = &FIXTURE.cache;
+    bencher.bench(|| cache.judge(&credential(STORED.as_bytes(), b"wrong")));
+}
+
+/// In a file of 100,000 users; from one thread, and from as many as there are processors.
+#[divan::bench(threads = [1, 0])]
+fn warm_grant_with_file_check(bencher: Bencher<'_, '_>) {
+    let fixture = &*FIXTURE;
+    bencher.bench(|| fixture.judge());
+}
+
+#[divan::bench]
+fn file_check_and_lookup(bencher: Bencher<'_, '_>) {
+    let fixture = &*FIXTURE;
+    bencher.bench(|| black_box(fixture.file().stored_hash(USER)).is_some());
+}
+
+/// A grant that the connection recalls, renewed each second as in the module.
+#[divan::bench]
+fn recalled_grant(bencher: Bencher<'_, '_>) {
+    let Fixture { cache, path, .. } = &*FIXTURE;
     let presented = Presented { text: b"Basic dXNlcjk5OTk5OnNlY3JldA==", client: b"192.0.2.1" };
-    let mut grant = cache.grant(&presented, &users.current().snapshot.expect("the file can be read"), None);
-    let mut recalled = || {
-        if !grant.is_some_and(|grant| cache.recalls(&grant, &presented, &path)) {
-            grant = cache.grant(&presented, &users.current().snapshot.expect("the file can be read"), None);
+    let mut grant = None;
+    bencher.bench_local(|| {
+        if !grant.is_some_and(|grant| cache.recalls(&grant, &presented, path)) {
+            grant = cache.grant(&presented, &FIXTURE.file(), None);
         }
-    };
-    warm();
-    warm_denial();
-
-    println!("{:48} {:>12}", "", "median");
-    report("warm verdict, without the file check", 20_000, &mut || keep(warm()));
-    report("warm denial, without the file check", 20_000, &mut || keep(warm_denial()));
-    report("warm verdict, with the file check, 100,000 users", 20_000, &mut || keep(with_file()));
-    report("a grant that the connection recalls", 20_000, &mut recalled);
-    report("file check and look-up alone", 20_000, &mut || {
-        let file = users.current().snapshot.expect("the file can be read");
-        black_box(file.stored_hash(b"user99999"));
     });
-    let count = || cache.counters().count(0);
-    report("counting a request, of the two counts it costs", 20_000, &mut || count());
-    let forgetful =
-        Verifier::create(Settings { entries: 0, ttl: 1200, slots: 2, workers: 256, max_failures: None }).unwrap().0;
-    report("cold grant (a miss), bcrypt cost 5", 20, &mut || {
-        keep(forgetful.judge(&credential(STORED.as_bytes(), b"secret")))
-    });
-    let mut number = 0;
-    report("cold denial (a miss), bcrypt cost 5", 20, &mut || {
-        number += 1;
-        keep(cache.judge(&credential(STORED.as_bytes(), format!("wrong {number}").as_bytes())));
-    });
-    report("the hash alone, bcrypt cost 5", 20, &mut || keep(hash::verify(b"wrong", STORED.as_bytes())));
-    for threads in 1..=thread::available_parallelism().map_or(1, usize::from) {
-        contention("warm verdict, with the file check", threads, &|| keep(with_file()));
-        contention("counting a request", threads, &count);
-    }
 }
 
-/// Keeps the compiler from noticing that the result is unused.
-fn keep<T>(result: T) {
-    black_box(result);
+/// One of the two counts that a request costs.
+#[divan::bench(threads = [1, 0])]
+fn counting(bencher: Bencher<'_, '_>) {
+    let cache = &FIXTURE.cache;
+    bencher.bench(|| cache.counters().count(0));
 }
 
-fn credential<'a>(stored: &'a [u8], password: &'a [u8]) -> Credential<'a> {
-    Credential {
-        stored,
-        padding: None,
-        password,
-        known: true,
-        proven: false,
-        client: "192.0.2.1",
-        user: b"alice",
-        file: b"/users",
-    }
+/// With a hash of bcrypt, cost 5.
+#[divan::bench(sample_count = 20)]
+fn cold_grant(bencher: Bencher<'_, '_>) {
+    let cache = &*FORGETFUL;
+    bencher.bench(|| cache.judge(&credential(STORED.as_bytes(), b"secret")));
 }
 
-fn report(name: &str, per_batch: u32, work: &mut dyn FnMut()) {
-    const BATCHES: usize = 41;
-    let mut batches: Vec<Duration> = (0..BATCHES)
-        .map(|_| {
-            let began = Instant::now();
-            (0..per_batch).for_each(|_| work());
-            began.elapsed() / per_batch
-        })
-        .collect();
-    batches.sort_unstable();
-    println!("{name:48} {:>12.3?}", batches[BATCHES / 2]);
+#[divan::bench(sample_count = 20)]
+fn cold_denial(bencher: Bencher<'_, '_>) {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let cache = &FIXTURE.cache;
+    bencher
+        .with_inputs(|| format!("wrong {}", NUMBER.fetch_add(1, Ordering::Relaxed)))
+        .bench_refs(|password| cache.judge(&credential(STORED.as_bytes(), password.as_bytes())));
 }
 
-/// The same from several threads at once: time that each of them takes for one.
-fn contention(name: &str, threads: usize, work: &(dyn Fn() + Sync)) {
-    const EACH: u32 = 300_000;
-    let start = Barrier::new(threads);
-    let times: Vec<Duration> = thread::scope(|scope| {
-        let run = || {
-            start.wait();
-            let began = Instant::now();
-            (0..EACH).for_each(|_| work());
-            began.elapsed() / EACH
-        };
-        let handles: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
-        handles.into_iter().map(|handle| handle.join().expect("a measuring thread")).collect()
-    });
-    let slowest = times.into_iter().max().unwrap_or_default();
-    println!("{:48} {slowest:>12.3?}", format!("{name}, {threads} at once"));
+#[divan::bench(sample_count = 20)]
+fn hash_alone() -> bool {
+    hash::verify(black_box(b"wrong"), STORED.as_bytes())
 }

@@ -1,5 +1,6 @@
 //! The atomics used on shared memory, and sleeping on one of them: the standard library's and the kernel's, or loom's
-//! when a model is checked (`RUSTFLAGS="--cfg loom"`).
+//! when a model is checked (`RUSTFLAGS="--cfg loom"`). Under Miri, sleepers look again and again: rustix's futex passes a
+//! number as a pointer, which strict provenance forbids.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 /// Sleeps while `word` is `value`, for at most `longest`. False on timeout.
-#[cfg(not(loom))]
+#[cfg(not(any(loom, miri)))]
 pub(crate) fn wait_while(word: &AtomicU32, value: u32, longest: Duration) -> bool {
     use rustix::thread::futex::{Flags, wait};
     use rustix::time::Timespec;
@@ -19,7 +20,7 @@ pub(crate) fn wait_while(word: &AtomicU32, value: u32, longest: Duration) -> boo
 }
 
 /// Wakes all sleepers on `word`.
-#[cfg(not(loom))]
+#[cfg(not(any(loom, miri)))]
 pub(crate) fn wake(word: &AtomicU32) {
     // Cannot fail for a valid word.
     let _ = rustix::thread::futex::wake(word, rustix::thread::futex::Flags::empty(), 1);
@@ -32,5 +33,17 @@ pub(crate) fn wait_while(_word: &AtomicU32, _value: u32, _longest: Duration) -> 
     true
 }
 
-#[cfg(loom)]
+#[cfg(miri)]
+pub(crate) fn wait_while(word: &AtomicU32, value: u32, longest: Duration) -> bool {
+    let began = std::time::Instant::now();
+    while word.load(Ordering::Acquire) == value {
+        if began.elapsed() >= longest {
+            return false;
+        }
+        std::thread::yield_now();
+    }
+    true
+}
+
+#[cfg(any(loom, miri))]
 pub(crate) fn wake(_word: &AtomicU32) {}

@@ -350,6 +350,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes in an interpreter")]
     fn a_line_of_16_mib_ends_the_reading() {
         let file = |length| [b"g: early\nh: ".to_vec(), vec![b'x'; length - 3], b"\ng: late\n".to_vec()].concat();
         let groups = parse(&file(TOO_LONG_LINE));
@@ -361,6 +362,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes in an interpreter")]
     fn a_user_in_many_groups_is_found_in_each() {
         let text: String = (0..1000).map(|n| format!("g{n}: u{} everyone\n", n % 7)).collect();
         let groups = parse(text.as_bytes());

@@ -218,6 +218,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri does not know inotify")]
     fn a_writer_is_seen_from_its_first_change_until_it_closes_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
@@ -238,6 +239,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri does not know inotify")]
     fn a_deleted_file_is_watched_no_more() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
@@ -249,6 +251,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri does not know inotify")]
     fn two_paths_to_a_file_share_its_watch_until_both_give_it_back() {
         let folder = tempfile::tempdir().unwrap();
         let [one, two] = ["one", "two"].map(|name| folder.path().join(name));
@@ -265,6 +268,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri does not know inotify")]
     fn lost_events_end_all_watches_and_new_ones_can_be_had() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
@@ -282,6 +286,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri does not know inotify")]
     fn of_a_file_put_in_a_watched_place_all_is_known_since_then() {
         let folder = tempfile::tempdir().unwrap();
         let [path, new] = ["file", "new"].map(|name| folder.path().join(name));

@@ -78,6 +78,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes in an interpreter")]
     fn spare_bits_in_the_salt_or_hash_are_a_mismatch() {
         for index in [super::SALT_ENDS - 1, super::HASH_ENDS - 1] {
             let mut altered = OF_72.to_vec();

@@ -174,6 +174,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "looks at the stack of a compiled program")]
     fn nothing_of_a_password_is_left_on_the_stack() {
         for length in [32, SHORT - 40, SHORT, 1100] {
             let secret: Vec<u8> = (0..length).map(|index| 0x80 | (index % 101) as u8).collect();

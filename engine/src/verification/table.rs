@@ -245,6 +245,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes in an interpreter")]
     fn a_scan_leaves_entries_in_use() {
         let buckets = buckets(16);
         let table = Table::new(&buckets);
@@ -266,6 +267,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes in an interpreter")]
     fn more_credentials_than_entries_in_turn_still_hit() {
         let buckets = buckets(32);
         let table = Table::new(&buckets);
@@ -285,6 +287,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes in an interpreter")]
     fn entries_are_counted_while_they_count_and_estimated_in_a_large_table() {
         let small = buckets(16);
         let table = Table::new(&small);

@@ -295,6 +295,7 @@ fn an_unknown_user_is_locked_out_as_a_known_one_is() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes in an interpreter")]
 fn the_same_wrong_password_again_and_again_does_not_lock_out_the_right_one() {
     for entries in [0, 64] {
         let cache = strict(entries);

@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# Counts the instructions of a verdict and of a whole request under Callgrind, and compares them with the figures in
+# benches/instructions.txt. Unlike times, they hardly depend on what else the machine does.
+#
+#   scripts/bench_instructions.sh             fails if a count has grown by more than 10 %
+#   scripts/bench_instructions.sh --record    writes the counts to benches/instructions.txt
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+need_commands valgrind python3
+figures=$root/benches/instructions.txt
+apxs=${APXS:-$(command -v apxs || command -v apxs2)}
+httpd=$("$apxs" -q SBINDIR)/$("$apxs" -q progname)
+modules=$("$apxs" -q LIBEXECDIR)
+folder=$(scratch_folder instructions)
+trap 'rm -rf "$folder"' EXIT
+
+# The counts of other versions are other counts.
+versions="$("$httpd" -v | sed -n 's/.*\(Apache\/[^ ]*\).*/\1/p'), $(rustc --version | cut -d' ' -f1,2), $(uname -m)"
+
+# The instructions that a command executes, with the callgrind options that it takes.
+instructions() ( # COMMAND...
+    cd "$folder"
+    rm -f callgrind.out
+    (unprivileged valgrind --quiet --vgdb=no --tool=callgrind --callgrind-out-file=callgrind.out "$@") >output 2>&1 || true
+    sed -n 's/^\(summary\|totals\): //p' callgrind.out | sort -n | tail -1 | grep . || { cat output >&2; exit 1; }
+)
+
+verdicts() { # COUNT
+    instructions ./benchmark "$1"
+}
+
+# httpd with one process answers so many requests, and ends.
+requests() { # COUNT KEEP-ALIVE LOCATION
+    local count=$1 client
+    rm -f "$folder/pid"
+    (
+        cd "$folder"
+        exec python3 -B "$root/benches/instructions_client.py" "$folder" "$port" "$@"
+    ) &
+    client=$!
+    instructions "$httpd" -X -d "$folder" -f "$folder/httpd.conf"
+    wait "$client" || die "not all of $count requests were answered; see $folder"
+}
+
+# Instructions of one: start, end and warming up cancel out.
+each() { # FUNCTION [ARGUMENT...]
+    local function=$1 few=500 many=2500
+    shift
+    echo $((($("$function" "$many" "$@") - $("$function" "$few" "$@")) / (many - few)))
+}
+
+benchmark=$(cd "$root" && cargo bench --quiet --locked --no-run --message-format=json -p esauth_engine --bench instructions |
+    sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -1)
+[ -x "$benchmark" ] || die "the benchmark was not built"
+[ -f "$module" ] || die "$module is missing; run 'make'"
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+
+cp "$module" "$folder/module.so"
+cp "$benchmark" "$folder/benchmark"
+# The password is "secret".
+printf 'alice:%s\n' '$2y$05$HOV6x4X5rNNMQGIgrwEKXeqe4orHR15caxe1Ru8ueuYdLl3TVuG5C' >"$folder/users"
+mkdir -p "$folder/htdocs/open" "$folder/htdocs/closed"
+echo page | tee "$folder/htdocs/open/page" >"$folder/htdocs/closed/page"
+{
+    for name in mpm_prefork authn_core authz_core authz_user unixd; do
+        [ ! -e "$modules/mod_$name.so" ] || echo "LoadModule ${name}_module $modules/mod_$name.so"
+    done
+    echo "LoadModule rust_esauth_module $folder/module.so"
+    cat <<-CONF
+		ServerName localhost
+		Listen 127.0.0.1:$port
+		PidFile $folder/pid
+		ErrorLog $folder/error.log
+		DocumentRoot $folder/htdocs
+		MaxKeepAliveRequests 0
+		KeepAliveTimeout 60
+		<Location /closed>
+		    AuthType Basic
+		    AuthName realm
+		    AuthUserFile $folder/users
+		    Require valid-user
+		</Location>
+	CONF
+} >"$folder/httpd.conf"
+chmod -R a+rX "$folder"
+# Callgrind writes without privileges, since httpd could not change its user and still write there.
+chmod a+w "$folder"
+
+open=$(each requests keep-alive open)
+counted="verdict $(each verdicts)
+request-kept-alive $(($(each requests keep-alive closed) - open))
+request-new-connection $(($(each requests close closed) - $(each requests close open)))
+request-without-authentication $open"
+
+if [ "${1:-}" = --record ]; then
+    printf '# Instructions of a verdict, of the authentication in a request, and of a request without it. %s\n%s\n' \
+        "$versions" "$counted" >"$figures"
+fi
+grep -q "$versions" "$figures" || say "The figures in benches/instructions.txt are of other versions than $versions."
+status=0
+while read -r name count; do
+    before=$(sed -n "s/^$name //p" "$figures")
+    printf '%-32s %10d  before %10d\n' "$name" "$count" "$before"
+    if grep -q "$versions" "$figures" && [ $((count * 100)) -gt $((before * 110)) ]; then
+        say "$name has grown by more than 10 %"
+        status=1
+    fi
+done <<<"$counted"
+exit "$status"
