@@ -76,11 +76,13 @@ SETTINGS
 # Files of users and roles that the test may write.
 backend_users() { # FOLDER
     local user
-    for user in root service-alice service-bob reader; do
+    for user in root service-alice service-bob service-shop reader; do
         # Of "secret".
         say "$user"':$2y$05$HOV6x4X5rNNMQGIgrwEKXeqe4orHR15caxe1Ru8ueuYdLl3TVuG5C'
     done >"$1/users"
     say 'superuser:root,service-alice,service-bob' >"$1/users_roles"
+    say 'shop:service-shop' >>"$1/users_roles"
+    say 'shop: { cluster: [ monitor ], indices: [ { names: [ "shop*" ], privileges: [ all ] } ] }' >"$1/roles.yml"
 }
 
 # A CA of its own, and a certificate by it for localhost, as Elasticsearch makes them when it is installed.

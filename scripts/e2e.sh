@@ -119,6 +119,7 @@ run_secured() { # USER:PASSWORD REFUSED-USER:PASSWORD...
     front_start secured "$scratch/identity"
     describe_front "$@"
     export ESAUTH_FOLDER=$scratch/identity ESAUTH_BACKEND_LOGS=$scratch/backend
+    export ESAUTH_PROGRAM=${ESAUTH_PROGRAM:-$esauth}
     run_suite "$kind, secured: identity" bash "$root/tests/e2e/identity.sh"
     front_stop
 }

@@ -126,7 +126,7 @@ LogLevel warn
 CONF
     if [ -n "$front_certificate" ]; then say "Listen 127.0.0.1:$port"; fi
     if [ "$(id -u)" -eq 0 ]; then say "User nobody" && say "Group $(id -gn nobody)"; fi
-    for name in mpm_event authn_core authz_core authz_host authz_user unixd ssl proxy proxy_http; do
+    for name in mpm_event authn_core authz_core authz_host authz_user unixd ssl proxy proxy_http headers; do
         # Modules built into httpd have no file.
         if [ -f "$modules/mod_$name.so" ]; then say "LoadModule ${name}_module \"$modules/mod_$name.so\""; fi
     done

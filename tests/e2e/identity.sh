@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Who a user of our files is to a back end with users of its own. Run by scripts/e2e.sh, which sets what curl.sh is given, and
-# ESAUTH_FOLDER (with the front's files) and ESAUTH_BACKEND_LOGS (a folder around the back end's logs).
+# ESAUTH_FOLDER (with the front's files), ESAUTH_BACKEND_LOGS (a folder around the back end's logs) and ESAUTH_PROGRAM.
 set -euo pipefail
 : "${ESAUTH_URL:?}" "${ESAUTH_CA?}" "${ESAUTH_USER:?}" "${ESAUTH_FOLDER:?}" "${ESAUTH_BACKEND_LOGS:?}"
 
@@ -61,15 +61,60 @@ grep -q 'the back end refuses the credential that EsAuthBackendCredentials .* ha
     "$ESAUTH_FOLDER/logs/error"
 report "and a line in the log that names it" $? "$(tail -n 3 "$ESAUTH_FOLDER/logs/error")"
 
+# esauth verify finds nothing in the sound setup, and each of these faults.
+configuration=$ESAUTH_FOLDER/secured.conf
+cp "$configuration" "$configuration.sound"
+
+# The checks that fail for a user.
+failing() { # USER:PASSWORD
+    ESAUTH_PASSWORD=${1#*:} "$ESAUTH_PROGRAM" verify "$ESAUTH_URL" --user "${1%%:*}" --ca "$ESAUTH_CA" --min-days 1 \
+        --http-port "${ESAUTH_PLAIN_URL##*:}" --json | tr -d ' \n' |
+        grep -oE '"id":"[a-z-]+","result":"failed"' | sed 's/"id":"\([a-z-]*\)".*/\1/' | paste -sd ' '
+}
+
+verify() { # NAME EXPECTED [USER:PASSWORD]
+    local found
+    found=$(failing "${3:-$ESAUTH_USER}")
+    [ "$found" = "$2" ]
+    report "esauth verify: $1" $? "expected '$2', got '$found'"
+}
+
+# Has httpd take another configuration; the answer of the first request tells when it has.
+reconfigure() { # SED-SCRIPT
+    sed "$1" "$configuration.sound" >"$configuration"
+    local children
+    children=$(pgrep -P "$(cat "$ESAUTH_FOLDER/pid")" | sort)
+    kill -USR1 "$(cat "$ESAUTH_FOLDER/pid")"
+    for _ in $(seq 200); do
+        [ -z "$(comm -12 <(echo "$children") <(pgrep -P "$(cat "$ESAUTH_FOLDER/pid")" | sort))" ] && break
+        sleep 0.1
+    done
+}
+
+put "alice: Basic $(basic service-shop:secret)"
+verify "a sound setup" ''
+put "alice: Basic $(basic root:secret)"
+verify "a superuser's credential" rights
+put "alice: Basic $(basic service-shop:wrong)"
+verify "a wrong credential" right-password
+put "bob: Basic $(basic service-shop:secret)"
+verify "no line for the user" right-password
+put "alice: Basic service-shop:secret"
+verify "a broken file" right-password
+put "alice: Basic $(basic service-shop:secret)"
+reconfigure 's|^ *SSLProxyCACertificateFile .*|SSLProxyCACertificateFile "'"$ESAUTH_CA"'"|'
+verify "the wrong CA" right-password
+reconfigure 's|^ *EsAuthBackendCredentials .*||'
+verify "the client's own credentials, which the back end refuses" right-password
+echo "reader:$(sed -n 's/^alice:\([^:]*\).*/\1/p' "$ESAUTH_FOLDER/users")" >>"$ESAUTH_FOLDER/users"
+verify "the client's own credentials, which the back end takes" identity reader:secret
+reconfigure 's|^ *EsAuthBackendCredentials .*|RequestHeader set Authorization "Basic '"$(basic root:secret)"'"|'
+verify "a header set by hand" 'claims rights'
+reconfigure ''
+
 # Run-as: the credential is that of somebody who may act as others.
 put "*: Basic $(basic root:secret)"
-sed -i 's|EsAuthBackendCredentials|EsAuthBackendUser RunAs\nEsAuthBackendCredentials|' "$ESAUTH_FOLDER/secured.conf"
-echo "reader:$(sed -n 's/^alice:\([^:]*\).*/\1/p' "$ESAUTH_FOLDER/users")" >>"$ESAUTH_FOLDER/users"
-kill -USR1 "$(cat "$ESAUTH_FOLDER/pid")"
-for _ in $(seq 100); do
-    ask -u reader:secret "$who" | grep -q '"username":"reader"' && break
-    sleep 0.1
-done
+reconfigure 's|EsAuthBackendCredentials|EsAuthBackendUser RunAs\n&|'
 check "with RunAs, the user is the one named" 200 '"username":"reader"' -u reader:secret "$who"
 check "whatever the client claims" 200 '"username":"reader"' -u reader:secret -H 'es-security-runas-user: root' "$who"
 check "a user whom the back end does not know is refused by it" 403 'unauthorized to run as' "${as[@]}" "$who"

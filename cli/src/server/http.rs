@@ -42,11 +42,15 @@ pub(crate) struct Request<'a> {
     /// The header field Host, if it is not the URL's.
     pub(crate) host: Option<&'a str>,
     pub(crate) credentials: Option<&'a Credentials>,
+    /// Text behind the credentials' header field.
+    pub(crate) behind: &'a str,
+    /// Another header field; empty: none. May have several lines.
+    pub(crate) header: &'a str,
 }
 
 impl<'a> Request<'a> {
     pub(crate) fn new(method: &'a str, target: &'a str) -> Self {
-        Request { method, target, host: None, credentials: None }
+        Request { method, target, host: None, credentials: None, behind: "", header: "" }
     }
 
     /// True if the answer has no body, whatever its header says.
@@ -157,6 +161,11 @@ impl<'a> Client<'a> {
         if let Some(credentials) = request.credentials {
             text.push_str("Authorization: ");
             text.push_str(&credentials.header());
+            text.push_str(request.behind);
+            text.push_str("\r\n");
+        }
+        if !request.header.is_empty() {
+            text.push_str(request.header);
             text.push_str("\r\n");
         }
         if matches!(request.method, "POST" | "PUT" | "PATCH") {

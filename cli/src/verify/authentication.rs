@@ -112,6 +112,13 @@ fn right_password(client: &Client<'_>, user: &Credentials) -> Check {
         Err(error) => return no_answer(id, client, &error),
     };
     match answer.status {
+        401 if answer.values("WWW-Authenticate").find_map(realm) != realm_of_the_door(client).as_deref() => {
+            Check::failed(
+                id,
+                "401 with another realm than without credentials: it is the back end's own",
+                "The back end asks for a user of its own: name a credential for it in EsAuthBackendCredentials.",
+            )
+        }
         401 => Check::failed(
             id,
             format!("401: {} is refused", user.name),
@@ -121,7 +128,8 @@ fn right_password(client: &Client<'_>, user: &Credentials) -> Check {
         403 => Check::failed(
             id,
             format!("403: {} is known, but not admitted", user.name),
-            "Is the user in the required group? httpd's error log says which Require denied it.",
+            "Is the user in the required group, and has a line in the file of EsAuthBackendCredentials, if there is one? httpd's \
+             error log says which.",
         ),
         429 => Check::failed(id, "429: too many failures from this address", "Wait, and try again."),
         // A server with nothing at / may still have a cluster.
@@ -135,6 +143,12 @@ fn right_password(client: &Client<'_>, user: &Credentials) -> Check {
         },
         _ => unexpected(id, &answer),
     }
+}
+
+/// The realm of a challenge to a request without credentials.
+fn realm_of_the_door(client: &Client<'_>) -> Option<String> {
+    let answer = client.get(&client.path, None).ok()?;
+    answer.values("WWW-Authenticate").find_map(realm).map(str::to_owned)
 }
 
 /// Name and version as Elasticsearch or OpenSearch reports them.
@@ -207,13 +221,17 @@ fn unexpected(id: Id, answer: &Answer) -> Check {
     let advice = match answer.status {
         500 => {
             "httpd's error log says why: AH01615 (no AuthName), AH01619 (no AuthUserFile), AH01620 (the password file \
-                cannot be opened)."
+                cannot be opened), or a file of EsAuthRoles or EsAuthBackendCredentials that cannot be used."
         }
         403 => {
             "Something other than the password refuses: a Require that leaves out this address, or SSLVerifyClient in a \
                 <Location>, which demands a certificate that cannot be shown from here. httpd's error log says which."
         }
-        502 | 504 => "httpd does not reach the back end: does Elasticsearch run where ProxyPass says?",
+        502 | 504 => {
+            "httpd does not reach the back end (does Elasticsearch run where ProxyPass says, with a certificate that \
+                SSLProxyCACertificateFile trusts?), or the back end refuses its credential (EsAuthBackendCredentials): \
+                httpd's error log says which."
+        }
         503 => {
             "Either the back end does not answer (does Elasticsearch run where ProxyPass says?), or the queue for \
                 password hashes is full: httpd's error log says which."

@@ -5,6 +5,7 @@ pub(crate) mod certificate;
 mod doors;
 mod exposure;
 mod hello;
+mod identity;
 mod report;
 
 use std::process::ExitCode;
@@ -62,6 +63,7 @@ pub(crate) fn run(options: &VerifyOptions) -> Result<ExitCode, String> {
         };
         authentication::check(&client, &passwords, &mut report);
         doors::check(&client, options.backend.as_deref(), &mut report);
+        identity::check(&client, &passwords, &mut report);
         exposure::check_auth_user_file(&client, options.auth_user_file.as_deref(), &passwords, &mut report);
     } else {
         report.skip_rest("no connection to send requests on");

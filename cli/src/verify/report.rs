@@ -26,12 +26,15 @@ pub(super) enum Id {
     Options,
     Methods,
     Paths,
+    Identity,
+    Claims,
+    Rights,
     PasswordFile,
     Backend,
 }
 
 impl Id {
-    const ALL: [Id; 17] = [
+    const ALL: [Id; 20] = [
         Id::Connection,
         Id::Encryption,
         Id::Versions,
@@ -47,6 +50,9 @@ impl Id {
         Id::Options,
         Id::Methods,
         Id::Paths,
+        Id::Identity,
+        Id::Claims,
+        Id::Rights,
         Id::PasswordFile,
         Id::Backend,
     ];
@@ -68,6 +74,9 @@ impl Id {
             Id::Options => "OPTIONS",
             Id::Methods => "other methods",
             Id::Paths => "other paths",
+            Id::Identity => "identity",
+            Id::Claims => "client's claims",
+            Id::Rights => "its rights",
             Id::PasswordFile => "password file",
             Id::Backend => "back end",
         }
@@ -90,7 +99,7 @@ impl Id {
             | Id::Options
             | Id::Methods
             | Id::Paths => "At the door",
-            Id::PasswordFile | Id::Backend => "Past the door",
+            Id::Identity | Id::Claims | Id::Rights | Id::PasswordFile | Id::Backend => "Past the door",
         }
     }
 }
@@ -160,6 +169,9 @@ impl Report {
             Id::Options,
             Id::Methods,
             Id::Paths,
+            Id::Identity,
+            Id::Claims,
+            Id::Rights,
             Id::PasswordFile,
         ] {
             self.add(Check::skipped(id, why));
