@@ -81,7 +81,7 @@ backend_users() { # FOLDER
         say "$user"':$2y$05$HOV6x4X5rNNMQGIgrwEKXeqe4orHR15caxe1Ru8ueuYdLl3TVuG5C'
     done >"$1/users"
     say 'superuser:root,service-alice,service-bob' >"$1/users_roles"
-    say 'shop:service-shop' >>"$1/users_roles"
+    say 'shop:service-shop,reader' >>"$1/users_roles"
     say 'shop: { cluster: [ monitor ], indices: [ { names: [ "shop*" ], privileges: [ all ] } ] }' >"$1/roles.yml"
 }
 

@@ -103,11 +103,11 @@ put "alice: Basic service-shop:secret"
 verify "a broken file" right-password
 put "alice: Basic $(basic service-shop:secret)"
 reconfigure 's|^ *SSLProxyCACertificateFile .*|SSLProxyCACertificateFile "'"$ESAUTH_CA"'"|'
-verify "the wrong CA" right-password
+verify "the wrong CA" 'right-password options'
 reconfigure 's|^ *EsAuthBackendCredentials .*||'
 verify "the client's own credentials, which the back end refuses" right-password
 echo "reader:$(sed -n 's/^alice:\([^:]*\).*/\1/p' "$ESAUTH_FOLDER/users")" >>"$ESAUTH_FOLDER/users"
-verify "the client's own credentials, which the back end takes" identity reader:secret
+verify "the client's own credentials, which the back end takes" 'identity claims' reader:secret
 reconfigure 's|^ *EsAuthBackendCredentials .*|RequestHeader set Authorization "Basic '"$(basic root:secret)"'"|'
 verify "a header set by hand" 'claims rights'
 reconfigure ''

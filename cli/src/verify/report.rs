@@ -169,9 +169,6 @@ impl Report {
             Id::Options,
             Id::Methods,
             Id::Paths,
-            Id::Identity,
-            Id::Claims,
-            Id::Rights,
             Id::PasswordFile,
         ] {
             self.add(Check::skipped(id, why));
