@@ -9,7 +9,8 @@ macro_rules! actions {
         pub(crate) enum Action { $($variant,)* }
 
         impl Action {
-            /// All actions in the table of endpoints.
+            /// The actions in the table of endpoints; further, `AutoPutMapping` and `Any` (all that only `all` allows),
+            /// by which the sum of other privileges differs from a larger one.
             pub(crate) const ALL: &'static [Action] = &[$(Action::$variant,)*];
 
             /// Such as `indices:data/read/search`.
@@ -50,6 +51,7 @@ actions! {
     OpenIndex "indices:admin/open",
     CloseIndex "indices:admin/close",
     PutMapping "indices:admin/mapping/put",
+    AutoPutMapping "indices:admin/mapping/auto_put",
     GetMappings "indices:admin/mappings/get",
     GetFieldMappings "indices:admin/mappings/fields/get",
     ChangeAliases "indices:admin/aliases",
@@ -75,6 +77,7 @@ actions! {
     Stats "indices:monitor/stats",
     Segments "indices:monitor/segments",
     Recovery "indices:monitor/recovery",
+    Any "indices:*",
     Main "cluster:monitor/main",
     Health "cluster:monitor/health",
     State "cluster:monitor/state",
@@ -175,7 +178,7 @@ impl BitOr for Actions {
 /// The privileges on indices, weakest first. If the two generations of Elasticsearch differ, the common actions.
 const INDEX_PRIVILEGES: &[(&str, &[&str])] = &[
     ("none", &[]),
-    ("auto_configure", &["indices:admin/auto_create"]),
+    ("auto_configure", &["indices:admin/auto_create", "indices:admin/mapping/auto_put"]),
     ("create_index", &["indices:admin/create", "indices:admin/auto_create", "indices:admin/data_stream/create"]),
     ("delete_index", &["indices:admin/delete", "indices:admin/data_stream/delete"]),
     ("maintenance", &["indices:admin/refresh*", "indices:admin/flush*", "indices:admin/forcemerge*"]),
@@ -201,7 +204,7 @@ const INDEX_PRIVILEGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("read", &["indices:data/read/*"]),
-    ("write", &["indices:data/write/*"]),
+    ("write", &["indices:data/write/*", "indices:admin/mapping/auto_put"]),
     ("manage", &["indices:monitor/*", "indices:admin/*"]),
     ("all", &["indices:*"]),
 ];

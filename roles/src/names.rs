@@ -33,8 +33,9 @@ impl Expression {
     pub(crate) fn parse(text: &str) -> Result<Expression, Refusal> {
         let mut parts: Vec<Part> = Vec::new();
         for text in text.split(',') {
-            let has_wildcard = parts.iter().any(|part| !part.is_exclusion && part.pattern.contains('*'));
-            let is_exclusion = has_wildcard && text.starts_with('-');
+            // Behind a date Elasticsearch takes the same for a name.
+            let is_wildcard = |part: &Part| !part.is_exclusion && part.text.contains('*') && !part.text.starts_with('<');
+            let is_exclusion = text.starts_with('-') && parts.iter().any(is_wildcard);
             let pattern = part(if is_exclusion { &text[1..] } else { text })?;
             parts.push(Part { text: text.into(), pattern, is_exclusion });
         }
@@ -214,6 +215,7 @@ mod tests {
             ("shopa-?", "name"),
             ("remote:shopa-1", "name"),
             ("<shopa-{now/d}>", "allowed"),
+            ("<shopa-{now/d}>,-shopa-1", "name"),
             ("<shop{now/d}>", "privilege"),
             ("<shopa-1", "name"),
             ("<{now}>", "privilege"),

@@ -168,6 +168,33 @@ fn is_refused(answer: &Answer) -> bool {
     is_security || matches!(answer.status, 401 | 403) && !answer.body.contains("\"cluster_block_exception\"")
 }
 
+/// True if all that the server refuses lies behind an alias: a deletion or an update by query that was allowed on the
+/// alias's name, and that the server carries out on the names of indices. Nobody here knows where an alias leads.
+fn is_only_behind_an_alias(server: &mut Server, request: &Request, target: &[u8], answer: &Answer) -> bool {
+    let is_by_query = request.path.ends_with("_by_query");
+    let Ok(json) = serde_json::from_str::<serde_json::Value>(&answer.body) else { return false };
+    let Some(failures) = json["failures"].as_array().filter(|_| is_by_query) else { return false };
+    let refused = failures.iter().filter(|failure| failure["cause"]["type"] == "security_exception");
+    let names: Vec<&str> = refused.filter_map(|failure| failure["index"].as_str()).collect();
+    let Some(asked) = std::str::from_utf8(target).ok().and_then(|target| target.split('/').nth(1)) else {
+        return false;
+    };
+    !names.is_empty()
+        && names.iter().all(|name| {
+            let answer = server.administer("GET", &format!("/{name}/_alias/{asked}"), "");
+            let is_itself = server.administer("GET", &format!("/_resolve/index/{asked}"), "").body;
+            let is_itself = serde_json::from_str::<serde_json::Value>(&is_itself).is_ok_and(|found| {
+                found["indices"].as_array().is_some_and(|found| found.iter().any(|index| index["name"] == **name))
+            });
+            answer.status == 200 && answer.body.contains("aliases") && !is_itself
+        })
+}
+
+fn plain_get() -> Request {
+    let (path, content_type) = (String::new(), "application/json");
+    Request { method: "GET", path, parameters: Vec::new(), content_type, body: None, is_gzip: false }
+}
+
 /// A fault in our treatment of a request, or the treatment itself.
 enum Finding {
     Hole(String),
@@ -202,7 +229,7 @@ fn compare_with(
         Ok(target) => {
             let mut answer = server.send(request, &target, Some(user), body);
             let sent = String::from_utf8_lossy(&target).into_owned();
-            if is_refused(&answer) {
+            if is_refused(&answer) && !is_only_behind_an_alias(server, request, &target, &answer) {
                 return Finding::Hole(format!(
                     "passed as {sent}, and Elasticsearch says {}: {}",
                     answer.status, answer.body
@@ -239,6 +266,12 @@ fn compare_with(
                 let is_shown = |name: &&str| open.body.contains(*name) && !answer.body.contains(*name);
                 INDICES.iter().copied().find(|name| is_shown(name) && !asked.contains(name))
             };
+            if sent.contains("_alias") && shown(&answer).is_some() {
+                // Elasticsearch leaves out a name here that it shows to the same user beside the index.
+                let names = sent.split(['/', '?']).nth(1).unwrap_or_default();
+                let beside = format!("/{names}");
+                answer.body += &server.send(&plain_get(), beside.as_bytes(), Some(user), None).body;
+            }
             if shown(&answer).is_some() {
                 // A search may have refreshed an index for the next one.
                 answer = server.send(request, &target, Some(user), body);

@@ -55,7 +55,12 @@ fn probes() -> Vec<Probe> {
 }
 
 fn rights() -> Arc<Rights> {
-    let roles = Roles::parse(ROLES.as_bytes()).unwrap();
+    rights_by(ROLES)
+}
+
+/// Those of the role "shop-a" of a file.
+fn rights_by(file: &str) -> Arc<Rights> {
+    let roles = Roles::parse(file.as_bytes()).unwrap();
     Arc::new(Rights::of(&roles, [&b"shop-a"[..]].into_iter()))
 }
 
@@ -186,5 +191,32 @@ fn a_list_of_aliases_in_one_text_is_refused() {
             body: Some(body.into_bytes()),
         };
         assert_eq!(sent(&rights, &probe, 16).is_some(), expected, "{indices}");
+    }
+}
+
+#[test]
+fn privileges_that_sum_up_to_nearly_all_are_not_all() {
+    let rights = rights_by(
+        "shop-a:\n  indices:\n    - names: [ 'shopa-*' ]\n      privileges: [ manage, read, write ]\n    - names: [ shopa-all ]\n      privileges: [ all ]\n",
+    );
+    for (target, expected) in [("/shopa-1/_clone/shopa-all", false), ("/shopa-all/_clone/shopa-1", true)] {
+        let probe = Probe { method: "PUT".into(), target: target.into(), media_type: None, body: None };
+        assert_eq!(sent(&rights, &probe, 16).is_some(), expected, "{target}");
+    }
+}
+
+#[test]
+fn reindexing_with_a_refresh_needs_the_right_to_refresh_the_destination() {
+    let rights =
+        rights_by("shop-a:\n  indices:\n    - names: [ 'shopa-*' ]\n      privileges: [ read, write, create_index ]\n");
+    let body = "{\"source\":{\"index\":\"shopa-1\"},\"dest\":{\"index\":\"shopa-2\"}}";
+    for (target, expected) in [("/_reindex", true), ("/_reindex?refresh=true", false)] {
+        let probe = Probe {
+            method: "POST".into(),
+            target: target.into(),
+            media_type: Some("application/json".into()),
+            body: Some(body.into()),
+        };
+        assert_eq!(sent(&rights, &probe, 16).is_some(), expected, "{target}");
     }
 }

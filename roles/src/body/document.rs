@@ -290,7 +290,8 @@ fn creation(entries: &[(String, Json)], harmless: &[&str], scope: &Scope, facts:
 
 fn reindex(entries: &[(String, Json)], scope: &Scope, facts: &mut Facts) -> Judged {
     let read = Actions::of(&[Action::Reindex, Action::Search, Action::Scroll, Action::ClearScroll]);
-    let write = Actions::of(&[Action::Reindex, Action::Index, Action::Bulk, Action::AutoCreate]);
+    // The target's actions are Reindex and, by a parameter, Refresh.
+    let write = scope.actions | Actions::of(&[Action::Index, Action::Bulk, Action::AutoCreate]);
     let (mut has_source, mut has_dest) = (false, false);
     for (name, value) in entries {
         match (name.as_str(), value) {
