@@ -1,4 +1,5 @@
-//! Cost of a verdict: `cargo bench -p esauth_roles`. Each figure is the median of many batches.
+//! Cost of a verdict: `cargo bench -p esauth_roles`. Each figure is that of the fastest of many batches: other
+//! work on the machine only adds to it.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what fails while a benchmark is set up ends it")]
 
@@ -33,7 +34,7 @@ fn main() {
         ("document, 1,000 roles", &many, "/shop500-1/_doc/123"),
         ("narrowed, 1,000 roles", &many, "/_search"),
     ] {
-        println!("{what}: {:.2} µs", median(|| drop(black_box(verdict(rights, target)))));
+        println!("{what}: {:.2} µs", fastest(|| drop(black_box(verdict(rights, target)))));
     }
     bulk(&one);
 }
@@ -50,16 +51,14 @@ fn verdict(rights: &Arc<Rights>, target: &str) -> Decision {
 }
 
 /// Microseconds of one call.
-fn median(call: impl Fn()) -> f64 {
-    const CALLS: u32 = 1000;
+fn fastest(call: impl Fn()) -> f64 {
+    const CALLS: u32 = 200;
     let batch = || {
         let began = Instant::now();
         (0..CALLS).for_each(|_| call());
         began.elapsed().as_secs_f64() * 1e6 / f64::from(CALLS)
     };
-    let mut batches: Vec<f64> = (0..51).map(|_| batch()).collect();
-    batches.sort_unstable_by(f64::total_cmp);
-    batches[batches.len() / 2]
+    (0..501).map(|_| batch()).fold(f64::INFINITY, f64::min)
 }
 
 /// 100 MB of `_bulk` in pieces of 8 KB, with documents of about a kilobyte.

@@ -209,5 +209,8 @@ impl fmt::Display for Refusal {
 /// The text without control characters, shortened for a log.
 pub(crate) fn clean(text: &str) -> String {
     const MOST: usize = 255;
+    if text.len() <= MOST && text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_control()) {
+        return text.into();
+    }
     text.chars().take(MOST).map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
 }

@@ -18,7 +18,12 @@ pub(crate) struct Endpoint {
     pub(crate) body: Body,
     /// Segments of the path.
     length: usize,
+    /// For each segment, the hash of its word, or 0 for braces: what does not fit is seen without reading texts.
+    words: [u32; LONGEST],
 }
+
+/// Segments of the longest path.
+const LONGEST: usize = 5;
 
 /// Treatment of names that reach further than the rights.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -82,7 +87,7 @@ const fn index(
     body: Body,
 ) -> Endpoint {
     let (on_names, on_cluster, length) = (Actions::of(actions), Actions::NONE, length(path));
-    Endpoint { methods, path, on_names, on_cluster, names, body, length }
+    Endpoint { methods, path, on_names, on_cluster, names, body, length, words: words(path) }
 }
 
 const fn cluster(methods: &'static [&'static str], path: &'static str, actions: &'static [Action]) -> Endpoint {
@@ -97,7 +102,7 @@ const fn both(
     on_cluster: &'static [Action],
 ) -> Endpoint {
     let (on_names, on_cluster, length) = (Actions::of(actions), Actions::of(on_cluster), length(path));
-    Endpoint { methods, path, on_names, on_cluster, names, body: Body::Any, length }
+    Endpoint { methods, path, on_names, on_cluster, names, body: Body::Any, length, words: words(path) }
 }
 
 const fn length(path: &str) -> usize {
@@ -108,6 +113,33 @@ const fn length(path: &str) -> usize {
         next += 1;
     }
     length
+}
+
+/// A hash of a segment's text, never 0 (FNV-1a).
+const fn hash(text: &[u8], from: usize, to: usize) -> u32 {
+    let (mut hash, mut next) = (0x811c_9dc5_u32, from);
+    while next < to {
+        hash = (hash ^ text[next] as u32).wrapping_mul(0x0100_0193);
+        next += 1;
+    }
+    hash | 1
+}
+
+const fn words(path: &str) -> [u32; LONGEST] {
+    let path = path.as_bytes();
+    let mut words = [0; LONGEST];
+    let (mut number, mut start) = (0, 1);
+    while start < path.len() {
+        let mut end = start;
+        while end < path.len() && path[end] != b'/' {
+            end += 1;
+        }
+        if path[start] != b'{' {
+            words[number] = hash(path, start, end);
+        }
+        (number, start) = (number + 1, end + 1);
+    }
+    words
 }
 
 use Names::{Everything, InBody, InBodyOr, Known, Missing, Narrow, One, Strict};
@@ -348,10 +380,19 @@ impl Endpoint {
 
 /// The endpoint of a method and path.
 pub(crate) fn find(method: &[u8], segments: &[Segment<'_>]) -> Option<&'static Endpoint> {
-    let allows = |endpoint: &&Endpoint| {
-        endpoint.length == segments.len() && endpoint.methods.iter().any(|known| known.as_bytes() == method)
+    if segments.len() > LONGEST {
+        return None;
+    }
+    let mut words = [0; LONGEST];
+    for (word, segment) in words.iter_mut().zip(segments) {
+        *word = hash(segment.raw.as_bytes(), 0, segment.raw.len());
+    }
+    let may_fit = |endpoint: &&Endpoint| {
+        let mut pairs = endpoint.words.iter().zip(&words);
+        endpoint.length == segments.len() && pairs.all(|(own, asked)| *own == 0 || own == asked)
     };
-    ENDPOINTS.iter().filter(allows).find(|endpoint| endpoint.fits(segments))
+    let allows = |endpoint: &&Endpoint| endpoint.methods.iter().any(|known| known.as_bytes() == method);
+    ENDPOINTS.iter().filter(may_fit).filter(allows).find(|endpoint| endpoint.fits(segments))
 }
 
 #[cfg(test)]

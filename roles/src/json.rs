@@ -1,66 +1,86 @@
 //! Unambiguous JSON: no duplicate names in an object, nothing after the value.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use hashbrown::HashSet;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-/// A value.
+/// A value. Texts without escapes are those of the source.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Json {
+pub(crate) enum Json<'a> {
     Null,
     /// A truth value or a number.
     Plain,
-    Text(String),
-    List(Vec<Json>),
-    Map(Vec<(String, Json)>),
+    Text(Cow<'a, str>),
+    List(Vec<Json<'a>>),
+    Map(Vec<Entry<'a>>),
 }
 
+/// A name in an object, and its value.
+pub(crate) type Entry<'a> = (Cow<'a, str>, Json<'a>);
+
 /// The one value of a text.
-pub(crate) fn parse(text: &[u8]) -> Result<Json, String> {
+pub(crate) fn parse(text: &[u8]) -> Result<Json<'_>, String> {
     serde_json::from_slice(text).map_err(|error| error.to_string())
 }
 
-impl<'de> Deserialize<'de> for Json {
+impl<'de: 'a, 'a> Deserialize<'de> for Json<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Values)
+    }
+}
+
+/// A name in an object.
+struct Name<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match deserializer.deserialize_str(Values)? {
+            Json::Text(text) => Ok(Name(text)),
+            _ => Err(D::Error::custom("a name is not text")),
+        }
     }
 }
 
 struct Values;
 
 impl<'de> Visitor<'de> for Values {
-    type Value = Json;
+    type Value = Json<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JSON")
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Json, E> {
+    fn visit_bool<E>(self, _: bool) -> Result<Json<'de>, E> {
         Ok(Json::Plain)
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Json, E> {
+    fn visit_i64<E>(self, _: i64) -> Result<Json<'de>, E> {
         Ok(Json::Plain)
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Json, E> {
+    fn visit_u64<E>(self, _: u64) -> Result<Json<'de>, E> {
         Ok(Json::Plain)
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Json, E> {
+    fn visit_f64<E>(self, _: f64) -> Result<Json<'de>, E> {
         Ok(Json::Plain)
     }
 
-    fn visit_unit<E>(self) -> Result<Json, E> {
+    fn visit_unit<E>(self) -> Result<Json<'de>, E> {
         Ok(Json::Null)
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Json, E> {
-        Ok(Json::Text(text.into()))
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Json<'de>, E> {
+        Ok(Json::Text(Cow::Borrowed(text)))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Json, A::Error> {
+    fn visit_str<E>(self, text: &str) -> Result<Json<'de>, E> {
+        Ok(Json::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Json<'de>, A::Error> {
         let mut list = Vec::new();
         while let Some(value) = seq.next_element()? {
             list.push(value);
@@ -68,11 +88,11 @@ impl<'de> Visitor<'de> for Values {
         Ok(Json::List(list))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json<'de>, A::Error> {
         const FEW: usize = 16;
-        let mut entries: Vec<(String, Json)> = Vec::new();
-        let mut names: HashSet<String> = HashSet::new();
-        while let Some(name) = map.next_key::<String>()? {
+        let mut entries: Vec<Entry<'de>> = Vec::new();
+        let mut names: HashSet<Cow<'de, str>> = HashSet::new();
+        while let Some(Name(name)) = map.next_key()? {
             let is_repeated = if entries.len() < FEW {
                 entries.iter().any(|(known, _)| *known == name)
             } else {

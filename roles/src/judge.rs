@@ -83,6 +83,7 @@ fn decide(rights: &Arc<Rights>, request: &RequestHead<'_>, limits: &Limits) -> R
     let is_lines = matches!(endpoint.body, Body::Bulk | Body::MultiSearch | Body::MultiTemplate);
     media_type(request.content_type, is_lines)?;
     let is_gzip = encoding(request.content_encoding)?;
+    let names = names.map(Expression::into_owned);
     let scope = Scope { rights: Arc::clone(rights), limits: *limits, grammar: endpoint.body, actions, names };
     Ok(Decision::Body(Box::new(BodyJudge::new(pass, scope, is_gzip))))
 }
@@ -125,13 +126,13 @@ fn needed(endpoint: &Endpoint, target: &Target<'_>) -> Result<Actions, Refusal> 
 }
 
 /// Judges the names in the path, and rewrites the target if they are narrowed. Returns the names as sent.
-fn judge_names(
+fn judge_names<'t>(
     rights: &Rights,
     endpoint: &Endpoint,
-    target: &Target<'_>,
+    target: &'t Target<'_>,
     actions: Actions,
     pass: &mut Pass,
-) -> Result<Option<Expression>, Refusal> {
+) -> Result<Option<Expression<'t>>, Refusal> {
     let mut sent = None;
     let mut replaced: Vec<(usize, String)> = Vec::new();
     for (number, part) in endpoint.parts().enumerate() {
@@ -157,7 +158,7 @@ fn judge_names(
                 let names = match names.judge(rights, actions, may_narrow)? {
                     Access::Whole => names,
                     Access::Narrowed(text) => {
-                        let names = Expression::parse(&text)?;
+                        let names = Expression::parse(&text)?.into_owned();
                         replaced.push((number, text));
                         names
                     }
@@ -197,7 +198,7 @@ fn judge_names(
                 Err(_) if matches!(endpoint.names, Names::InBodyOr(_)) => return Ok(None),
                 Err(refusal) => return Err(refusal),
             };
-            let names = Expression::parse(&text)?;
+            let names = Expression::parse(&text)?.into_owned();
             pass.facts.note(Actions::NONE, names.texts());
             pass.target = Some(write_target(path, endpoint, target, &text, &replaced)?);
             Ok(Some(names))
@@ -221,7 +222,7 @@ fn not_one(text: &str) -> Refusal {
     Refusal::new(Reason::Name, format!("[{}] is not the name of one index", clean(text)))
 }
 
-fn known(rights: &Rights, names: &Expression) -> Result<(), Refusal> {
+fn known(rights: &Rights, names: &Expression<'_>) -> Result<(), Refusal> {
     match names.texts().find(|name| !rights.know(name)) {
         Some(name) => Err(Refusal::of_action(Reason::Privilege, Action::Stats, vec![name.into()])),
         None => Ok(()),
@@ -239,7 +240,7 @@ fn write_target(
     names: &str,
     replaced: &[(usize, String)],
 ) -> Result<Vec<u8>, Refusal> {
-    let mut written = String::new();
+    let mut written = String::with_capacity(path.len() + names.len() + target.query.map_or(0, str::len) + 64);
     let mut leaves_out = false;
     for part in path.split('/').skip(1) {
         written.push('/');
@@ -249,13 +250,13 @@ fn write_target(
             Some(number) => match replaced.iter().find(|(other, _)| *other == number) {
                 Some((_, text)) => {
                     leaves_out |= has_plain_name(text);
-                    written.push_str(&encode(text));
+                    encode(&mut written, text);
                 }
                 None => written.push_str(target.segments[number].raw),
             },
             None => {
                 leaves_out |= has_plain_name(names);
-                written.push_str(&encode(names));
+                encode(&mut written, names);
             }
         }
     }

@@ -1,23 +1,31 @@
 //! Expressions for names of indices, which Elasticsearch accepts in place of one name.
 
+use std::borrow::Cow;
+
 use crate::action::Actions;
 use crate::decision::{Reason, Refusal, clean};
 use crate::rights::Rights;
 
 /// A list of names and patterns, as in one part of a path or a body.
 #[derive(Debug)]
-pub(crate) struct Expression {
-    parts: Vec<Part>,
+pub(crate) struct Expression<'a> {
+    parts: Vec<Part<'a>>,
 }
 
 #[derive(Debug)]
-struct Part {
+struct Part<'a> {
     /// The original text.
-    text: String,
+    text: Cow<'a, str>,
     /// Its meaning: a name, or a pattern with `*`.
-    pattern: String,
+    pattern: Cow<'a, str>,
     /// It only excludes names.
     is_exclusion: bool,
+}
+
+impl Part<'_> {
+    fn is_date(&self) -> bool {
+        self.text.starts_with('<')
+    }
 }
 
 /// The verdict on an expression.
@@ -28,13 +36,13 @@ pub(crate) enum Access {
     Narrowed(String),
 }
 
-impl Expression {
+impl<'a> Expression<'a> {
     /// From names separated by commas.
-    pub(crate) fn parse(text: &str) -> Result<Expression, Refusal> {
-        let mut parts: Vec<Part> = Vec::new();
+    pub(crate) fn parse(text: &'a str) -> Result<Expression<'a>, Refusal> {
+        let mut parts: Vec<Part<'a>> = Vec::with_capacity(1);
         for text in text.split(',') {
             // Behind a date Elasticsearch takes the same for a name.
-            let is_wildcard = |part: &Part| !part.is_exclusion && part.text.contains('*') && !part.text.starts_with('<');
+            let is_wildcard = |part: &Part<'_>| !part.is_exclusion && part.text.contains('*') && !part.is_date();
             let is_exclusion = text.starts_with('-') && parts.iter().any(is_wildcard);
             let pattern = part(if is_exclusion { &text[1..] } else { text })?;
             parts.push(Part { text: text.into(), pattern, is_exclusion });
@@ -46,8 +54,19 @@ impl Expression {
     }
 
     /// All names.
-    pub(crate) fn all() -> Expression {
+    pub(crate) fn all() -> Expression<'static> {
         Expression { parts: vec![Part { text: "*".into(), pattern: "*".into(), is_exclusion: false }] }
+    }
+
+    /// The same, independent of the text it was parsed from.
+    pub(crate) fn into_owned(self) -> Expression<'static> {
+        let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        let parts = self.parts.into_iter().map(|part| Part {
+            text: own(part.text),
+            pattern: own(part.pattern),
+            is_exclusion: part.is_exclusion,
+        });
+        Expression { parts: parts.collect() }
     }
 
     /// True if something is excluded. With `expand_wildcards=none` Elasticsearch reads that as another name.
@@ -57,15 +76,15 @@ impl Expression {
 
     /// The included names, without exclusions.
     pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
-        self.parts.iter().filter(|part| !part.is_exclusion).map(|part| part.text.as_str())
+        self.parts.iter().filter(|part| !part.is_exclusion).map(|part| &*part.text)
     }
 
     /// Refuses `new` as another name of these indices, or of a copy, if more is allowed on it.
-    pub(crate) fn gains_nothing_as(&self, new: &Expression, rights: &Rights) -> Result<(), Refusal> {
+    pub(crate) fn gains_nothing_as(&self, new: &Expression<'_>, rights: &Rights) -> Result<(), Refusal> {
         for new in &new.parts {
             for old in self.parts.iter().filter(|part| !part.is_exclusion) {
                 if let Some(action) = rights.gained(&new.pattern, &old.pattern) {
-                    let mut refusal = Refusal::of_action(Reason::Privilege, action, vec![old.text.clone()]);
+                    let mut refusal = Refusal::of_action(Reason::Privilege, action, vec![old.text.to_string()]);
                     refusal.text = format!("{}, and [{}] would allow it", refusal.text, clean(&new.text));
                     return Err(refusal);
                 }
@@ -82,43 +101,52 @@ impl Expression {
     /// Whether all of the actions are allowed on all of it. With `may_narrow`, patterns that reach further are replaced
     /// by those of the rights that lie inside.
     pub(crate) fn judge(&self, rights: &Rights, actions: Actions, may_narrow: bool) -> Result<Access, Refusal> {
-        let mut kept: Vec<String> = Vec::new();
-        let mut is_narrowed = false;
+        let missing = |part: &Part<'_>| {
+            if part.is_exclusion { None } else { rights.missing_on(&part.pattern, actions) }
+        };
+        if self.parts.iter().all(|part| missing(part).is_none()) {
+            return Ok(Access::Whole);
+        }
+        let mut kept = String::new();
+        let mut keep = |text: &str| {
+            if !kept.is_empty() {
+                kept.push(',');
+            }
+            kept.push_str(text);
+        };
         for part in &self.parts {
-            let missing = if part.is_exclusion { None } else { rights.missing_on(&part.pattern, actions) };
-            let Some(action) = missing else {
-                kept.push(part.text.clone());
+            let Some(action) = missing(part) else {
+                keep(&part.text);
                 continue;
             };
-            let is_wildcard = part.pattern.contains('*') && !part.text.starts_with('<');
-            let reason = if is_wildcard { Reason::Wildcard } else { Reason::Privilege };
-            let mut refusal = Refusal::of_action(reason, action, vec![part.text.clone()]);
-            if !is_wildcard || !may_narrow {
+            let is_wildcard = part.pattern.contains('*') && !part.is_date();
+            let refusal = |reason| Refusal::of_action(reason, action, vec![part.text.to_string()]);
+            if !is_wildcard {
+                return Err(refusal(Reason::Privilege));
+            }
+            if !may_narrow {
+                return Err(refusal(Reason::Wildcard));
+            }
+            if let Err(why) = inside(rights, actions, &part.pattern, &mut keep) {
+                let mut refusal = refusal(Reason::Wildcard);
+                refusal.text = format!("{}; {why}", refusal.text);
                 return Err(refusal);
             }
-            match inside(rights, actions, &part.pattern) {
-                Ok(inside) => kept.extend(inside),
-                Err(why) => {
-                    refusal.text = format!("{}; {why}", refusal.text);
-                    return Err(refusal);
-                }
-            }
-            is_narrowed = true;
         }
-        Ok(if is_narrowed { Access::Narrowed(kept.join(",")) } else { Access::Whole })
+        Ok(Access::Narrowed(kept))
     }
 }
 
 /// Maximum number of patterns in a narrowed request: Elasticsearch must accept the resulting line.
 const MOST_PATTERNS: usize = 256;
 
-/// The patterns that lie inside `asked` and allow all of the actions: at least one.
-fn inside(rights: &Rights, actions: Actions, asked: &str) -> Result<Vec<String>, &'static str> {
+/// Keeps the patterns that lie inside `asked` and allow all of the actions: at least one.
+fn inside(rights: &Rights, actions: Actions, asked: &str, keep: &mut impl FnMut(&str)) -> Result<(), &'static str> {
     let Some(patterns) = rights.patterns_for(actions, MOST_PATTERNS) else {
         return Err("the roles have too many patterns to narrow it to");
     };
-    let mut inside = Vec::new();
-    for pattern in patterns {
+    let mut is_empty = true;
+    for pattern in patterns.iter() {
         // Elasticsearch's `*` excludes names that begin with a dot.
         if pattern.starts_with('.') && !asked.starts_with('.') {
             continue;
@@ -127,16 +155,17 @@ fn inside(rights: &Rights, actions: Actions, asked: &str) -> Result<Vec<String>,
             if pattern.contains('?') {
                 return Err("it cannot be narrowed to a pattern with '?'");
             }
-            inside.push(pattern.to_owned());
+            keep(pattern);
+            is_empty = false;
         } else if crate::pattern::may_overlap(pattern, asked) {
             return Err("it and a pattern of the roles overlap, and neither contains the other");
         }
     }
-    if inside.is_empty() { Err("no pattern of the roles lies inside it") } else { Ok(inside) }
+    if is_empty { Err("no pattern of the roles lies inside it") } else { Ok(()) }
 }
 
 /// The meaning of one name, pattern or date-math expression.
-fn part(text: &str) -> Result<String, Refusal> {
+fn part(text: &str) -> Result<Cow<'_, str>, Refusal> {
     let refuse = |what: &str| {
         Err(Refusal {
             indices: vec![clean(text)],
@@ -144,7 +173,12 @@ fn part(text: &str) -> Result<String, Refusal> {
         })
     };
     if text == "_all" {
-        return Ok("*".into());
+        return Ok(Cow::Borrowed("*"));
+    }
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'*' | b'.' | b'_');
+    let first = text.bytes().next().unwrap_or_default();
+    if (first.is_ascii_alphanumeric() || first == b'*') && text.bytes().all(is_plain) {
+        return Ok(Cow::Borrowed(text));
     }
     if text.is_empty() {
         return refuse("is empty");
@@ -175,7 +209,7 @@ fn part(text: &str) -> Result<String, Refusal> {
     if name.is_empty() && !text.starts_with('<') || matches!(name, "." | "..") {
         return refuse("is not a name");
     }
-    Ok(if text.starts_with('<') { format!("{name}*") } else { name.into() })
+    Ok(if text.starts_with('<') { Cow::Owned(format!("{name}*")) } else { Cow::Borrowed(name) })
 }
 
 #[cfg(test)]

@@ -38,12 +38,12 @@ pub(crate) fn is_within(asked: &str, granted: &str) -> bool {
 
 /// True if an index name could match both patterns (with `*` and `?`). If in doubt, true.
 pub fn may_overlap(one: &str, other: &str) -> bool {
-    let ends = |pattern: &str| -> (String, String, bool) {
+    fn ends(pattern: &str) -> (&str, &str, bool) {
         match (pattern.find(['*', '?']), pattern.rfind(['*', '?'])) {
-            (Some(first), Some(last)) => (pattern[..first].into(), pattern[last + 1..].into(), true),
-            _ => (pattern.into(), pattern.into(), false),
+            (Some(first), Some(last)) => (&pattern[..first], &pattern[last + 1..], true),
+            _ => (pattern, pattern, false),
         }
-    };
+    }
     let (start, end, is_open) = ends(one);
     let (other_start, other_end, other_is_open) = ends(other);
     match (is_open, other_is_open) {
@@ -51,8 +51,8 @@ pub fn may_overlap(one: &str, other: &str) -> bool {
         (false, true) => is_within(one, other),
         (true, false) => is_within(other, one),
         (true, true) => {
-            (start.starts_with(&other_start) || other_start.starts_with(&start))
-                && (end.ends_with(&other_end) || other_end.ends_with(&end))
+            (start.starts_with(other_start) || other_start.starts_with(start))
+                && (end.ends_with(other_end) || other_end.ends_with(end))
         }
     }
 }
@@ -134,9 +134,10 @@ impl Patterns {
         if self.suffixes.is_empty() {
             return false;
         }
-        let backwards: Vec<u8> = asked.bytes().rev().collect();
-        let before = self.suffixes.partition_point(|suffix| **suffix <= *backwards);
-        before.checked_sub(1).is_some_and(|last| backwards.starts_with(&self.suffixes[last]))
+        let backwards = || asked.bytes().rev();
+        let before = self.suffixes.partition_point(|suffix| suffix.iter().copied().cmp(backwards()).is_le());
+        let last = before.checked_sub(1).map(|last| &self.suffixes[last]);
+        last.is_some_and(|last| last.len() <= asked.len() && last.iter().copied().eq(backwards().take(last.len())))
     }
 
     /// All of them, except those that others contain; sorted.

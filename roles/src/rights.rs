@@ -17,7 +17,11 @@ pub struct Rights {
     cluster: Actions,
     grants: Box<[Allowed]>,
     is_unbounded: bool,
+    narrowings: RwLock<Vec<Narrowing>>,
 }
+
+/// What wildcards are narrowed to for these actions, if it is not more than this many.
+type Narrowing = (Actions, usize, Option<Arc<[Box<str>]>>);
 
 /// Patterns with the same allowed actions.
 struct Allowed {
@@ -53,7 +57,7 @@ impl Rights {
             dotted: Patterns::new(patterns.iter().copied().filter(|pattern| pattern.starts_with('.'))),
         });
         let roles = held.iter().map(|role| role.name().into()).collect();
-        let mut rights = Rights { roles, cluster, grants: grants.collect(), is_unbounded: false };
+        let mut rights = Rights { roles, cluster, grants: grants.collect(), ..Rights::default() };
         rights.is_unbounded = rights.find_unbounded();
         rights
     }
@@ -114,8 +118,23 @@ impl Rights {
     }
 
     /// The patterns that allow all of the actions, except those that others of them contain; at most this many. `None`
-    /// if there are more.
-    pub(crate) fn patterns_for(&self, actions: Actions, most: usize) -> Option<Vec<&str>> {
+    /// if there are more. Remembered, since it may take long: the sets of actions in the table of endpoints are few.
+    pub(crate) fn patterns_for(&self, actions: Actions, most: usize) -> Option<Arc<[Box<str>]>> {
+        // A panic under the lock leaves nothing half done.
+        let narrowings = self.narrowings.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some((.., patterns)) = narrowings.iter().find(|known| (known.0, known.1) == (actions, most)) {
+            return patterns.clone();
+        }
+        drop(narrowings);
+        let patterns = self.find_patterns(actions, most);
+        let mut narrowings = self.narrowings.write().unwrap_or_else(PoisonError::into_inner);
+        if !narrowings.iter().any(|known| (known.0, known.1) == (actions, most)) {
+            narrowings.push((actions, most, patterns.clone()));
+        }
+        patterns
+    }
+
+    fn find_patterns(&self, actions: Actions, most: usize) -> Option<Arc<[Box<str>]>> {
         let allow_all = self.grants.iter().filter(|grant| actions.without(grant.actions).is_empty());
         if allow_all.map(|grant| grant.patterns.widest().len()).any(|count| count > most) {
             return None;
@@ -133,10 +152,10 @@ impl Rights {
         }
         patterns.sort_unstable();
         patterns.dedup();
-        let all = patterns.clone();
-        patterns
-            .retain(|pattern| !all.iter().any(|other| other != pattern && crate::pattern::is_within(pattern, other)));
-        Some(patterns)
+        let is_widest = |pattern: &&&str| {
+            !patterns.iter().any(|other| other != *pattern && crate::pattern::is_within(pattern, other))
+        };
+        Some(patterns.iter().filter(is_widest).map(|&pattern| pattern.into()).collect())
     }
 }
 
@@ -220,9 +239,15 @@ mod tests {
     #[test]
     fn narrowing_leaves_the_widest_patterns_that_allow_all_of_it() {
         let rights = rights(TWO, &["a", "b"]);
-        assert_eq!(rights.patterns_for(Actions::of(&[Action::Search]), 9), Some(vec!["plain", "x-*"]));
-        assert_eq!(rights.patterns_for(Actions::of(&[Action::Search, Action::Stats]), 9), Some(vec!["x-*"]));
-        assert_eq!(rights.patterns_for(Actions::of(&[Action::Search]), 1), None);
+        let patterns = |actions: &[Action], most| {
+            let patterns = rights.patterns_for(Actions::of(actions), most);
+            patterns.map(|patterns| patterns.join(","))
+        };
+        for _ in 0..2 {
+            assert_eq!(patterns(&[Action::Search], 9).as_deref(), Some("plain,x-*"));
+            assert_eq!(patterns(&[Action::Search, Action::Stats], 9).as_deref(), Some("x-*"));
+            assert_eq!(patterns(&[Action::Search], 1), None);
+        }
     }
 
     #[test]

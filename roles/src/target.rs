@@ -1,5 +1,7 @@
 //! The target of a request, parsed like Elasticsearch does; refused if another program could parse it differently.
 
+use std::borrow::Cow;
+
 use crate::decision::{Reason, Refusal};
 
 /// A target whose parts are unambiguous.
@@ -8,7 +10,7 @@ pub(crate) struct Target<'a> {
     /// The path's segments. None for `/`.
     pub(crate) segments: Vec<Segment<'a>>,
     /// The query's parameters in their order, decoded; each name once.
-    pub(crate) parameters: Vec<(String, String)>,
+    pub(crate) parameters: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     /// The original query, without its `?`. `None` without one.
     pub(crate) query: Option<&'a str>,
 }
@@ -19,7 +21,7 @@ pub(crate) struct Segment<'a> {
     /// The original text: it is a word of an endpoint only if spelled exactly so.
     pub(crate) raw: &'a str,
     /// Decoded: not empty, without control characters, slashes, backslashes.
-    pub(crate) text: String,
+    pub(crate) text: Cow<'a, str>,
 }
 
 /// Maximum length of a target, in bytes. Elasticsearch's default limit is lines of 4096.
@@ -56,7 +58,7 @@ impl<'a> Target<'a> {
 
     /// The value of a parameter.
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
-        self.parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.parameters.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
     }
 }
 
@@ -74,15 +76,15 @@ impl<'a> Segment<'a> {
         if text == "." || text == ".." {
             return refuse("the path has a segment of dots");
         }
-        if text.contains(['/', '\\', '#', '?']) {
+        if matches!(text, Cow::Owned(_)) && text.contains(['/', '\\', '#', '?']) {
             return refuse("the path has an escaped slash, backslash, '#' or '?'");
         }
         Ok(Segment { raw, text })
     }
 }
 
-fn parameters(query: &str) -> Result<Vec<(String, String)>, Refusal> {
-    let mut parameters: Vec<(String, String)> = Vec::new();
+fn parameters(query: &str) -> Result<Vec<(Cow<'_, str>, Cow<'_, str>)>, Refusal> {
+    let mut parameters: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::new();
     if query.is_empty() {
         return Ok(parameters);
     }
@@ -103,8 +105,11 @@ fn parameters(query: &str) -> Result<Vec<(String, String)>, Refusal> {
     Ok(parameters)
 }
 
-/// The text without escapes: UTF-8 without control characters.
-fn decode(raw: &str, plus_is_blank: bool) -> Result<String, Refusal> {
+/// The text without escapes: UTF-8 without control characters. `raw` is printable ASCII.
+fn decode(raw: &str, plus_is_blank: bool) -> Result<Cow<'_, str>, Refusal> {
+    if !raw.bytes().any(|byte| byte == b'%' || byte == b'+' && plus_is_blank) {
+        return Ok(Cow::Borrowed(raw));
+    }
     let digit = |byte: Option<u8>| byte.and_then(|byte| (byte as char).to_digit(16));
     let mut bytes = raw.bytes();
     let mut text = Vec::with_capacity(raw.len());
@@ -120,22 +125,22 @@ fn decode(raw: &str, plus_is_blank: bool) -> Result<String, Refusal> {
     }
     match String::from_utf8(text) {
         Ok(text) if text.chars().any(char::is_control) => refuse("the target has a control character"),
-        Ok(text) => Ok(text),
+        Ok(text) => Ok(Cow::Owned(text)),
         Err(_) => refuse("the target is not UTF-8"),
     }
 }
 
-/// `text` as a segment of a path.
-pub(crate) fn encode(text: &str) -> String {
-    let mut raw = String::with_capacity(text.len());
+/// Appends `text` as a segment of a path.
+pub(crate) fn encode(raw: &mut String, text: &str) {
+    raw.reserve(text.len());
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~*,".contains(&byte) {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'*' | b',') {
             raw.push(byte as char);
         } else {
-            raw.push_str(&format!("%{byte:02X}"));
+            let digit = |digit: u8| char::from(b"0123456789ABCDEF"[usize::from(digit)]);
+            raw.extend(['%', digit(byte >> 4), digit(byte & 15)]);
         }
     }
-    raw
 }
 
 #[cfg(test)]
@@ -190,7 +195,7 @@ mod tests {
     #[test]
     fn segments_and_parameters_are_decoded_once() {
         let target = Target::parse(b"/shop%2ca/_doc/%2541?q=a+b%2B&pretty").unwrap();
-        let texts: Vec<_> = target.segments.iter().map(|segment| segment.text.as_str()).collect();
+        let texts: Vec<_> = target.segments.iter().map(|segment| &*segment.text).collect();
         assert_eq!(texts, ["shop,a", "_doc", "%41"]);
         assert_eq!(target.parameter("q"), Some("a b+"));
         assert_eq!(target.parameter("pretty"), Some(""));
@@ -201,7 +206,9 @@ mod tests {
     #[test]
     fn encoding_comes_back() {
         for text in ["shop-*,logs", "<a-{now/d}>", "é ü%"] {
-            assert_eq!(decode(&encode(text), false).as_deref(), Ok(text));
+            let mut raw = String::new();
+            encode(&mut raw, text);
+            assert_eq!(decode(&raw, false).as_deref(), Ok(text));
         }
     }
 }

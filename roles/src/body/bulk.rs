@@ -6,7 +6,7 @@ use memchr::memchr;
 use super::scope::{Scope, malformed};
 use crate::action::{Action, Actions};
 use crate::decision::{Facts, Reason, Refusal};
-use crate::json::{self, Json};
+use crate::json::{self, Entry, Json};
 
 #[derive(Default)]
 pub(super) struct Bulk {
@@ -88,7 +88,7 @@ impl Bulk {
             Some(index) => scope.one_name(index, item.actions, facts)?,
             None => scope.own_names(item.actions, facts)?,
         }
-        self.last = Some((item.actions, item.index.map(str::to_owned)));
+        self.last = Some((item.actions, item.index.map(Into::into)));
         Ok(())
     }
 }
@@ -123,14 +123,14 @@ const HARMLESS: &[&str] = &[
 ];
 
 impl<'a> Item<'a> {
-    fn read(word: &str, settings: &'a [(String, Json)]) -> Result<Item<'a>, Refusal> {
+    fn read(word: &str, settings: &'a [Entry<'a>]) -> Result<Item<'a>, Refusal> {
         let mut index = None;
         let mut creates = word == "create";
         let mut is_versioned = false;
         for (name, value) in settings {
-            match (name.as_str(), value) {
-                ("_index", Json::Text(text)) => index = Some(text.as_str()),
-                ("op_type", Json::Text(text)) if word == "index" && matches!(text.as_str(), "index" | "create") => {
+            match (&**name, value) {
+                ("_index", Json::Text(text)) => index = Some(&**text),
+                ("op_type", Json::Text(text)) if word == "index" && matches!(&**text, "index" | "create") => {
                     creates = text == "create";
                 }
                 ("_source" | "fields", _) if word == "update" => {}

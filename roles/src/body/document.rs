@@ -5,7 +5,7 @@ use super::scope::{LOOK_UP, Scope, malformed};
 use crate::action::{Action, Actions};
 use crate::decision::{Facts, Reason, Refusal};
 use crate::endpoints::Body;
-use crate::json::{self, Json};
+use crate::json::{self, Entry, Json};
 use crate::names::Expression;
 
 type Judged = Result<(), Refusal>;
@@ -68,9 +68,9 @@ fn searches(text: &[u8], scope: &Scope, facts: &mut Facts) -> Judged {
     if lines.len() % 2 != 0 {
         return Err(malformed("a header of _msearch has no search"));
     }
-    let parse = |line: &[u8]| {
+    fn parse(line: &[u8]) -> Result<Json<'_>, Refusal> {
         json::parse(line).map_err(|error| malformed(format!("a line of _msearch is not strict JSON: {error}")))
-    };
+    }
     for pair in lines.chunks(2) {
         let &[header, search] = pair else { return Err(malformed("a header of _msearch has no search")) };
         let Json::Map(header) = parse(header)? else { return Err(malformed("a header of _msearch is not an object")) };
@@ -85,7 +85,7 @@ fn searches(text: &[u8], scope: &Scope, facts: &mut Facts) -> Judged {
     Ok(())
 }
 
-fn search_header(header: &[(String, Json)], scope: &Scope, facts: &mut Facts) -> Judged {
+fn search_header(header: &[Entry<'_>], scope: &Scope, facts: &mut Facts) -> Judged {
     let mut is_named = false;
     let has_states = header.iter().any(|(name, _)| name == "expand_wildcards");
     let judge = |text: &str, facts: &mut Facts| {
@@ -95,7 +95,7 @@ fn search_header(header: &[(String, Json)], scope: &Scope, facts: &mut Facts) ->
         scope.names(text, scope.actions, facts)
     };
     for (name, value) in header {
-        match (name.as_str(), value) {
+        match (&**name, value) {
             ("index" | "indices", _) if is_named => {
                 return Err(malformed("a header of _msearch names its indices twice"));
             }
@@ -107,7 +107,7 @@ fn search_header(header: &[(String, Json)], scope: &Scope, facts: &mut Facts) ->
                 let mut names = Vec::new();
                 for value in values {
                     match value {
-                        Json::Text(text) if !text.is_empty() && !text.contains(',') => names.push(text.as_str()),
+                        Json::Text(text) if !text.is_empty() && !text.contains(',') => names.push(&**text),
                         _ => return Err(malformed("a header of _msearch has something else than names")),
                     }
                 }
@@ -121,9 +121,9 @@ fn search_header(header: &[(String, Json)], scope: &Scope, facts: &mut Facts) ->
     if is_named || scope.names.is_some() { Ok(()) } else { Err(malformed("a search of _msearch names no index")) }
 }
 
-fn template(entries: &[(String, Json)], scope: &Scope, facts: &mut Facts) -> Judged {
+fn template(entries: &[Entry<'_>], scope: &Scope, facts: &mut Facts) -> Judged {
     for (name, value) in entries {
-        match (name.as_str(), value) {
+        match (&**name, value) {
             ("source", Json::Map(_)) => {
                 has_no_mustache(value)?;
                 walk(value, scope, facts)?;
@@ -141,9 +141,9 @@ fn template(entries: &[(String, Json)], scope: &Scope, facts: &mut Facts) -> Jud
     Ok(())
 }
 
-fn items(entries: &[(String, Json)], scope: &Scope, facts: &mut Facts) -> Judged {
+fn items(entries: &[Entry<'_>], scope: &Scope, facts: &mut Facts) -> Judged {
     for (name, value) in entries {
-        match (name.as_str(), value) {
+        match (&**name, value) {
             ("docs", Json::List(values)) => {
                 for value in values {
                     let Json::Map(entries) = value else { return Err(malformed("one of [docs] is not an object")) };
@@ -184,10 +184,10 @@ const HARMLESS_IN_ITEM: &[&str] = &[
     "dfs",
 ];
 
-fn item(entries: &[(String, Json)], scope: &Scope, facts: &mut Facts) -> Judged {
+fn item(entries: &[Entry<'_>], scope: &Scope, facts: &mut Facts) -> Judged {
     let mut is_named = false;
     for (name, value) in entries {
-        match (name.as_str(), value) {
+        match (&**name, value) {
             ("_index", Json::Text(text)) => {
                 scope.one_name(text, scope.actions, facts)?;
                 is_named = true;
@@ -204,21 +204,21 @@ fn item(entries: &[(String, Json)], scope: &Scope, facts: &mut Facts) -> Judged 
 }
 
 /// One name or a list of them.
-fn texts(value: &Json) -> Result<Vec<&str>, Refusal> {
+fn texts<'j>(value: &'j Json<'_>) -> Result<Vec<&'j str>, Refusal> {
     match value {
         Json::List(values) if !values.is_empty() => values.iter().map(text).collect(),
         value => Ok(vec![text(value)?]),
     }
 }
 
-fn text(value: &Json) -> Result<&str, Refusal> {
+fn text<'j>(value: &'j Json<'_>) -> Result<&'j str, Refusal> {
     match value {
         Json::Text(text) => Ok(text),
         _ => Err(malformed("a name is not text")),
     }
 }
 
-fn alias_changes(entries: &[(String, Json)], scope: &Scope, facts: &mut Facts) -> Judged {
+fn alias_changes(entries: &[Entry<'_>], scope: &Scope, facts: &mut Facts) -> Judged {
     let [(word, Json::List(changes))] = entries else { return Err(malformed("the body is not a list of [actions]")) };
     if word != "actions" {
         return Err(unknown(word, "the body"));
@@ -228,14 +228,14 @@ fn alias_changes(entries: &[(String, Json)], scope: &Scope, facts: &mut Facts) -
         let [(word, Json::Map(settings))] = &change[..] else {
             return Err(malformed("one of [actions] is not one action"));
         };
-        let (needed, has_alias) = match word.as_str() {
+        let (needed, has_alias) = match &**word {
             "add" | "remove" => (Actions::of(&[Action::ChangeAliases]), true),
             "remove_index" => (Actions::of(&[Action::ChangeAliases, Action::DeleteIndex]), false),
             word => return Err(unknown(word, "[actions]")),
         };
         let (mut indices, mut aliases) = (Vec::new(), Vec::new());
         for (name, value) in settings {
-            match name.as_str() {
+            match &**name {
                 "index" | "indices" => {
                     indices.extend(texts(value)?);
                 }
@@ -265,10 +265,10 @@ fn alias_changes(entries: &[(String, Json)], scope: &Scope, facts: &mut Facts) -
     Ok(())
 }
 
-fn creation(entries: &[(String, Json)], harmless: &[&str], scope: &Scope, facts: &mut Facts) -> Judged {
+fn creation(entries: &[Entry<'_>], harmless: &[&str], scope: &Scope, facts: &mut Facts) -> Judged {
     let change = Actions::of(&[Action::ChangeAliases]);
     for (name, value) in entries {
-        match (name.as_str(), value) {
+        match (&**name, value) {
             ("aliases", Json::Map(aliases)) => {
                 if !aliases.is_empty() {
                     scope.own_names(change, facts)?;
@@ -288,16 +288,16 @@ fn creation(entries: &[(String, Json)], harmless: &[&str], scope: &Scope, facts:
     Ok(())
 }
 
-fn reindex(entries: &[(String, Json)], scope: &Scope, facts: &mut Facts) -> Judged {
+fn reindex(entries: &[Entry<'_>], scope: &Scope, facts: &mut Facts) -> Judged {
     let read = Actions::of(&[Action::Reindex, Action::Search, Action::Scroll, Action::ClearScroll]);
     // The target's actions are Reindex and, by a parameter, Refresh.
     let write = scope.actions | Actions::of(&[Action::Index, Action::Bulk, Action::AutoCreate]);
     let (mut has_source, mut has_dest) = (false, false);
     for (name, value) in entries {
-        match (name.as_str(), value) {
+        match (&**name, value) {
             ("source", Json::Map(source)) => {
                 for (name, value) in source {
-                    match name.as_str() {
+                    match &**name {
                         "index" => {
                             for text in texts(value)? {
                                 scope.names(text, LOOK_UP, facts)?;
@@ -314,7 +314,7 @@ fn reindex(entries: &[(String, Json)], scope: &Scope, facts: &mut Facts) -> Judg
             }
             ("dest", Json::Map(dest)) => {
                 for (name, value) in dest {
-                    match (name.as_str(), value) {
+                    match (&**name, value) {
                         ("index", Json::Text(text)) => {
                             scope.one_name(text, write, facts)?;
                             has_dest = true;

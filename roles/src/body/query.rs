@@ -8,7 +8,7 @@ use crate::json::Json;
 const UNREADABLE: &[&str] = &["wrapper", "rule", "rule_query", "search_pipeline", "ext", "template"];
 
 /// Judges a query, or any value that contains queries.
-pub(super) fn walk(json: &Json, scope: &Scope, facts: &mut Facts) -> Result<(), Refusal> {
+pub(super) fn walk(json: &Json<'_>, scope: &Scope, facts: &mut Facts) -> Result<(), Refusal> {
     match json {
         Json::Null | Json::Plain | Json::Text(_) => Ok(()),
         Json::List(values) => values.iter().try_for_each(|value| walk(value, scope, facts)),
@@ -21,7 +21,7 @@ pub(super) fn walk(json: &Json, scope: &Scope, facts: &mut Facts) -> Result<(), 
     }
 }
 
-fn entry(name: &str, value: &Json, scope: &Scope, facts: &mut Facts) -> Result<(), Refusal> {
+fn entry(name: &str, value: &Json<'_>, scope: &Scope, facts: &mut Facts) -> Result<(), Refusal> {
     let refuse = |what: &str| Err(Refusal::new(Reason::Query, format!("[{}] of a query {what}", clean(name))));
     match name {
         "indices_boost" | "indicesBoost" => return boosts(value, scope, facts),
@@ -58,7 +58,7 @@ fn is_index(name: &str) -> bool {
     matches!(name, "index" | "_index" | "indices" | "target_index" | "index_name" | "lookup_index")
 }
 
-fn boosts(value: &Json, scope: &Scope, facts: &mut Facts) -> Result<(), Refusal> {
+fn boosts(value: &Json<'_>, scope: &Scope, facts: &mut Facts) -> Result<(), Refusal> {
     match value {
         Json::List(values) => values.iter().try_for_each(|value| boosts(value, scope, facts)),
         Json::Map(entries) => entries.iter().try_for_each(|(name, _)| scope.names(name, LOOK_UP, facts)),
@@ -67,7 +67,7 @@ fn boosts(value: &Json, scope: &Scope, facts: &mut Facts) -> Result<(), Refusal>
 }
 
 /// Refuses templates with placeholders.
-pub(super) fn has_no_mustache(json: &Json) -> Result<(), Refusal> {
+pub(super) fn has_no_mustache(json: &Json<'_>) -> Result<(), Refusal> {
     let check = |text: &str| {
         if text.contains("{{") {
             return Err(Refusal::new(Reason::Query, "a template that is filled in is not judged here".into()));

@@ -32,7 +32,7 @@ pub(crate) struct Scope {
     /// Actions needed on each name in the body, besides its target's.
     pub(crate) actions: Actions,
     /// The target's names. `None` if it has none.
-    pub(crate) names: Option<Expression>,
+    pub(crate) names: Option<Expression<'static>>,
 }
 
 impl Scope {
