@@ -10,6 +10,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use harness::client::{self, Answer, Connection, Request};
 use harness::httpd::{self, Httpd, Mpm, Setup, Site};
@@ -498,4 +499,54 @@ fn no_attempt_on_another_index_reaches_the_back_end() {
             assert_eq!(backend.take(), [], "{probe:?}");
         }
     }
+}
+
+/// A client that stalls in the middle of a body is cut off by httpd's own Timeout, as without roles.
+#[test]
+fn a_client_that_stalls_in_a_body_holds_a_worker_no_longer_than_without_roles() {
+    if skipped() {
+        return;
+    }
+    let backend = Recorder::start();
+    let server = start(
+        &backend,
+        &format!(
+            "Timeout 2\nProxyPass /open/ http://@BACKEND@/\nProxyPass / http://@BACKEND@/\n<LocationMatch \"^/(?!open/)\">\n{GUARD}</LocationMatch>\n"
+        ),
+    );
+    let item = b"{\"index\":{\"_index\":\"shopa-1\"}}\n{\"text\":\"x\"}\n";
+    // Streamed: held back, and sent in part; read as a whole.
+    let cases = [
+        ("_bulk", "application/x-ndjson", item.repeat(3)),
+        ("_bulk", "application/x-ndjson", item.repeat(50_000)),
+        ("shopa-1/_search", "application/json", b"{\"query\":".to_vec()),
+    ];
+    let stall = |prefix: &str, target: &str, content_type: &str, body: &[u8], chunked: bool| {
+        let framing = if chunked { "Transfer-Encoding: chunked" } else { "Content-Length: 9000000" };
+        let request = request("alice", &format!("POST {prefix}{target}"));
+        let request = request.header(format!("Content-Type: {content_type}")).header(framing.to_owned());
+        let mut connection = Connection::open(server.port()).unwrap();
+        connection.send(&request.bytes()).unwrap();
+        let size = format!("{:x}\r\n", body.len() + 1000);
+        let _ = connection.send(&[if chunked { size.as_bytes() } else { b"" }, body].concat());
+        let began = Instant::now();
+        let answer = connection.read().map(|answer| answer.status).ok();
+        (answer, began.elapsed())
+    };
+    thread::scope(|scope| {
+        for (target, content_type, body) in &cases {
+            for chunked in [false, true] {
+                let stall = &stall;
+                let usual = scope.spawn(move || stall("/open/", target, content_type, body, chunked));
+                scope.spawn(move || {
+                    let (answer, took) = stall("/", target, content_type, body, chunked);
+                    let (usual_answer, usually) = usual.join().unwrap();
+                    let what = format!("{target}, {} bytes, chunked: {chunked}", body.len());
+                    assert_eq!(answer, usual_answer, "{what}");
+                    // Waiting twice would take twice as long.
+                    assert!(took < usually + Duration::from_millis(1500), "{what}: {took:?}, usually {usually:?}");
+                });
+            }
+        }
+    });
 }
