@@ -220,3 +220,24 @@ fn reindexing_with_a_refresh_needs_the_right_to_refresh_the_destination() {
         assert_eq!(sent(&rights, &probe, 16).is_some(), expected, "{target}");
     }
 }
+
+#[test]
+fn an_id_that_carries_authority_works_only_where_everything_may_be_read() {
+    let narrow = rights();
+    let wide = rights_by("shop-a:\n  indices:\n    - names: [ '*' ]\n      privileges: [ read ]\n");
+    for (method, target, body, may_be_wide) in [
+        ("POST", "/_search/scroll", "{\"scroll_id\":\"DXF1ZXJ5\"}", true),
+        ("DELETE", "/_search/scroll", "{\"scroll_id\":\"DXF1ZXJ5\"}", true),
+        ("POST", "/_search", "{\"pit\":{\"id\":\"46ToAwMDaWR5\"}}", false),
+        ("GET", "/_async_search/FmRldE8zREVEUzA2ZVpUeGs2ejJFUFE", "", false),
+    ] {
+        let probe = Probe {
+            method: method.into(),
+            target: target.into(),
+            media_type: (!body.is_empty()).then(|| "application/json".into()),
+            body: (!body.is_empty()).then(|| body.into()),
+        };
+        assert!(sent(&narrow, &probe, 16).is_none(), "{method} {target}");
+        assert_eq!(sent(&wide, &probe, 16).is_some(), may_be_wide, "{method} {target}");
+    }
+}
