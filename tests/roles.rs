@@ -524,7 +524,7 @@ fn a_client_that_stalls_in_a_body_holds_a_worker_no_longer_than_without_roles() 
     let stall = |prefix: &str, target: &str, content_type: &str, body: &[u8], chunked: bool| {
         let framing = if chunked { "Transfer-Encoding: chunked" } else { "Content-Length: 9000000" };
         let request = request("alice", &format!("POST {prefix}{target}"));
-        let request = request.header(format!("Content-Type: {content_type}")).header(framing.to_owned());
+        let request = request.header(format!("Content-Type: {content_type}")).header(framing);
         let mut connection = Connection::open(server.port()).unwrap();
         connection.send(&request.bytes()).unwrap();
         let size = format!("{:x}\r\n", body.len() + 1000);

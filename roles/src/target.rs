@@ -10,10 +10,13 @@ pub(crate) struct Target<'a> {
     /// The path's segments. None for `/`.
     pub(crate) segments: Vec<Segment<'a>>,
     /// The query's parameters in their order, decoded; each name once.
-    pub(crate) parameters: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    pub(crate) parameters: Vec<Parameter<'a>>,
     /// The original query, without its `?`. `None` without one.
     pub(crate) query: Option<&'a str>,
 }
+
+/// Name and value.
+type Parameter<'a> = (Cow<'a, str>, Cow<'a, str>);
 
 /// The text between two slashes.
 #[derive(Debug)]
@@ -83,8 +86,8 @@ impl<'a> Segment<'a> {
     }
 }
 
-fn parameters(query: &str) -> Result<Vec<(Cow<'_, str>, Cow<'_, str>)>, Refusal> {
-    let mut parameters: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::new();
+fn parameters(query: &str) -> Result<Vec<Parameter<'_>>, Refusal> {
+    let mut parameters: Vec<Parameter<'_>> = Vec::new();
     if query.is_empty() {
         return Ok(parameters);
     }

@@ -168,6 +168,14 @@ fn is_refused(answer: &Answer) -> bool {
     is_security || matches!(answer.status, 401 | 403) && !answer.body.contains("\"cluster_block_exception\"")
 }
 
+/// True if all that the server refuses is the empty mapping that version 7 adds to an index that has none, even for a
+/// deletion. Nobody here knows which index has one; to ask for that right would refuse all that only delete.
+fn is_only_a_mapping(answer: &Answer) -> bool {
+    let refused = answer.body.matches("\"type\":\"security_exception\",\"reason\":\"");
+    let of_mapping = answer.body.matches("\"reason\":\"action [indices:admin/mapping/auto_put] is unauthorized");
+    answer.body.contains("{\"delete\":{") && refused.count() == of_mapping.count()
+}
+
 /// True if all that the server refuses lies behind an alias: a deletion or an update by query that was allowed on the
 /// alias's name, and that the server carries out on the names of indices. Nobody here knows where an alias leads.
 fn is_only_behind_an_alias(server: &mut Server, request: &Request, target: &[u8], answer: &Answer) -> bool {
@@ -229,7 +237,8 @@ fn compare_with(
         Ok(target) => {
             let mut answer = server.send(request, &target, Some(user), body);
             let sent = String::from_utf8_lossy(&target).into_owned();
-            if is_refused(&answer) && !is_only_behind_an_alias(server, request, &target, &answer) {
+            let is_beyond = is_only_a_mapping(&answer) || is_only_behind_an_alias(server, request, &target, &answer);
+            if is_refused(&answer) && !is_beyond {
                 return Finding::Hole(format!(
                     "passed as {sent}, and Elasticsearch says {}: {}",
                     answer.status, answer.body
