@@ -1,15 +1,39 @@
-//! Computes the hashes of a credential, in the caller's thread or in one of low priority.
+//! A credential, and the computation of its hashes: in the caller's thread or in one of low priority.
 
 use std::{io, thread};
 
 use rustix::process::setpriority_process;
 
-use super::verifier::Credential;
 use crate::hash;
 
 /// Low priority: against one thread of normal priority, a hash gets a tenth of a processor, so it ends within seconds
 /// under any load.
 const NICE: i32 = 10;
+
+/// A credential to be judged.
+#[derive(Clone, Copy)]
+pub struct Credential<'a> {
+    /// The user's hash in the password file, or several hashes separated by colons, each of whose passwords is right; for
+    /// an unknown user, a hash that takes the same time.
+    pub stored: &'a [u8],
+    /// A hash to compute, too, if the only stored one does not match: then the time does not tell whether a user has
+    /// several. Its result counts for nothing.
+    pub padding: Option<&'a [u8]>,
+    /// The password that the client sent.
+    pub password: &'a [u8],
+    /// False for a user that the file does not have: the verdict is denied, whatever the hash says.
+    pub known: bool,
+    /// The client's address, as text. Slots are shared between networks (of IPv6, 64 bits); lockouts apply to networks,
+    /// too.
+    pub client: &'a str,
+    /// True if the same header was granted before on the same connection. Such a request tells a guesser nothing, so a
+    /// lockout lets it pass however many others come.
+    pub proven: bool,
+    /// The claimed user: with `file`, names the account that a client can be locked out of.
+    pub user: &'a [u8],
+    /// The password file's path. A user of the same name in another file is another user.
+    pub file: &'a [u8],
+}
 
 /// True if all of a credential takes less time than looking up a verdict.
 pub(super) fn is_cheap(credential: &Credential<'_>) -> bool {

@@ -20,10 +20,11 @@ mod table;
 mod tests;
 mod verifier;
 
+pub use compute::Credential;
 pub use lockouts::{Lockout, MaxFailures, Scope};
 pub use recall::{Grant, Presented};
 pub use shared::Unprotected;
-pub use verifier::{Credential, Judgement, Settings, Verdict, Verifier};
+pub use verifier::{Judgement, Settings, Verdict, Verifier};
 
 pub use crate::counters::{
     Contents, Counters, FileCounters, FileKind, FileReport, Lookup, OF_HOST, OUTCOMES, PartUsage, Times, Usage, Waited,

@@ -4,7 +4,7 @@ use std::io;
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
-use super::compute;
+use super::compute::{self, Credential};
 use super::digest::{Digest, keyed_number};
 use super::lockouts::{Attempt, Lockout, MaxFailures};
 use super::network::network;
@@ -39,31 +39,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 pub struct Verifier {
     pub(super) shared: Shared,
     pub(super) settings: Settings,
-}
-
-/// A credential to be judged.
-#[derive(Clone, Copy)]
-pub struct Credential<'a> {
-    /// The user's hash in the password file, or several hashes separated by colons, each of whose passwords is right; for
-    /// an unknown user, a hash that takes the same time.
-    pub stored: &'a [u8],
-    /// A hash to compute, too, if the only stored one does not match: then the time does not tell whether a user has
-    /// several. Its result counts for nothing.
-    pub padding: Option<&'a [u8]>,
-    /// The password that the client sent.
-    pub password: &'a [u8],
-    /// False for a user that the file does not have: the verdict is denied, whatever the hash says.
-    pub known: bool,
-    /// The client's address, as text. Slots are shared between networks (of IPv6, 64 bits); lockouts apply to networks,
-    /// too.
-    pub client: &'a str,
-    /// True if the same header was granted before on the same connection. Such a request tells a guesser nothing, so a
-    /// lockout lets it pass however many others come.
-    pub proven: bool,
-    /// The claimed user: with `file`, names the account that a client can be locked out of.
-    pub user: &'a [u8],
-    /// The password file's path. A user of the same name in another file is another user.
-    pub file: &'a [u8],
 }
 
 /// The decision about a request.
