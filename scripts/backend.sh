@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2154 # what lib.sh and backend.sh set is used here
+# shellcheck disable=SC2034,SC2154 # what lib.sh sets is used here, and what is set here by the script that sources this
 # A real search engine on this machine, for demo and tests. Sourced after lib.sh.
 #
 #   backend_start KIND FOLDER   starts it; sets backend_url
@@ -8,9 +8,11 @@
 # KIND is one of those of backend_artifact. If ES_URL is set, that server is used and nothing is started. If backend_secured
 # is set, Elasticsearch's own security is on, with the user "root" and the password "secret"; backend_config is its folder of
 # users and roles. If it is "tls", the server speaks TLS, as after installation: backend_ca is the certificate to check it by.
+# backend_keys tells whether it has API keys.
 
 backend_pid=''
 backend_ca=''
+backend_keys=''
 
 # Maven coordinates of the distributions that the vendors publish for other projects' integration tests.
 backend_artifact() { # KIND
@@ -28,26 +30,25 @@ backend_java() { # KIND
     if [ "$1" = elasticsearch-9 ]; then find_java 21 25; else find_java; fi
 }
 
-# Fetches the archive into the cache, once, and prints its path.
-backend_archive() { # KIND FOLDER
-    local artifact group name version archive log=$2/fetch
-    artifact=$(backend_artifact "$1") || exit 1
-    IFS=: read -r group name version _ <<<"$artifact"
-    archive=$cache/$name-$version.zip
-    if [ ! -f "$archive" ]; then
+# Fetches a file of Maven's into the cache, once, and prints its path.
+maven_file() { # GROUP:NAME:VERSION:TYPE SIZE FOLDER
+    local group name version type file log=$3/fetch
+    IFS=: read -r group name version type <<<"$1"
+    file=$cache/$name-$version.$type
+    if [ ! -f "$file" ]; then
         have mvn || die "mvn, which fetches $name $version, is missing: run 'make deps', or set ES_URL"
         mkdir -p "$cache"
-        printf 'fetching %s %s (60 to 100 MB, once) ' "$name" "$version" >&2
-        if ! quietly "$log" mvn -q -B --strict-checksums dependency:copy -Dartifact="$artifact" \
+        printf 'fetching %s %s (%s, once) ' "$name" "$version" "$2" >&2
+        if ! quietly "$log" mvn -q -B --strict-checksums dependency:copy -Dartifact="$1" \
             -DoutputDirectory="$cache/partial" >&2; then
             # The first line is enough; the rest is advice on Maven.
             sed -n 's/^.*\[ERROR\] //p' "$log" | head -n 1 >&2
             die "Maven could not fetch $group:$name:$version (its message is above); is there a network?"
         fi
-        # Only a complete archive gets its final name.
-        mv "$cache/partial/$name-$version.zip" "$archive"
+        # Only a complete file gets its final name.
+        mv "$cache/partial/$name-$version.$type" "$file"
     fi
-    say "$archive"
+    say "$file"
 }
 
 backend_settings() { # KIND PORT TRANSPORT_PORT
@@ -78,6 +79,7 @@ backend_users() { # FOLDER
     local user
     for user in root service-alice service-bob service-shop reader; do
         # Of "secret".
+        # shellcheck disable=SC2016 # the hash is meant
         say "$user"':$2y$05$HOV6x4X5rNNMQGIgrwEKXeqe4orHR15caxe1Ru8ueuYdLl3TVuG5C'
     done >"$1/users"
     say 'superuser:root,service-alice,service-bob' >"$1/users_roles"
@@ -88,6 +90,7 @@ backend_users() { # FOLDER
 # A CA of its own, and a certificate by it for localhost, as Elasticsearch makes them when it is installed.
 backend_certificates() { # FOLDER
     local log=$1/openssl
+    # shellcheck disable=SC2015 # any of them may fail
     quietly "$log" openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj '/CN=test back end CA' \
         -addext basicConstraints=critical,CA:TRUE -keyout "$1/ca.key" -out "$1/http_ca.crt" &&
         quietly "$log" openssl req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout "$1/http.key" -out "$1/http.csr" &&
@@ -150,8 +153,24 @@ grant {
 POLICY
 }
 
+# Gives Elasticsearch 8 and 9 what API keys need; see the plug-in's source.
+backend_api_keys() { # HOME FOLDER JAVA
+    local version=${1##*-} plugin=$1/plugins/security-index-analysis log=$2/compile compiler jars
+    # A Java that only runs programs has no compiler.
+    compiler=$(maven_file org.eclipse.jdt:ecj:3.44.0:jar '3 MB' "$2") || exit 1
+    jars=("$1"/lib/*.jar)
+    "$3/bin/java" -jar "$compiler" -source 17 -target 17 -proc:none -classpath "$(IFS=:; say "${jars[*]}")" \
+        -d "$2/classes" "$root/tests/e2e/SecurityIndexAnalysis.java" >"$log" 2>&1 ||
+        { cat "$log" >&2 && die "the plug-in for API keys does not compile"; }
+    mkdir -p "$plugin"
+    python3 -m zipfile -c "$plugin/plugin.jar" "$2/classes/esauth"
+    printf '%s\n' name=security-index-analysis description='API keys for tests' classname=esauth.SecurityIndexAnalysis \
+        version=1 java.version=17 "elasticsearch.version=$version" >"$plugin/plugin-descriptor.properties"
+    backend_keys=yes
+}
+
 backend_start() { # KIND FOLDER
-    local kind=$1 folder=$2 archive home port transport_port java
+    local kind=$1 folder=$2 artifact archive home port transport_port java
     if [ -n "${ES_URL:-}" ]; then
         backend_url=${ES_URL%/}
         curl -fsS -o /dev/null --max-time 10 "$backend_url/_cluster/health" \
@@ -164,7 +183,8 @@ backend_start() { # KIND FOLDER
     port=$(port_or_free ES_PORT "${ES_PORT:-}") || exit 1
     transport_port=$(free_port) || exit 1
     mkdir -p "$folder/tmp"
-    archive=$(backend_archive "$kind" "$folder") || exit 1
+    artifact=$(backend_artifact "$kind") || exit 1
+    archive=$(maven_file "$artifact" '60 to 100 MB' "$folder") || exit 1
     unzip -q -o "$archive" -d "$folder" || die "$archive is damaged; remove it, so that it is fetched again"
     home=$(compgen -G "$folder/*search-*")
     backend_settings "$kind" "$port" "$transport_port" >"$home/config/${kind%-*}.yml"
@@ -172,7 +192,10 @@ backend_start() { # KIND FOLDER
     if [ -n "${backend_secured:-}" ]; then
         backend_users "$backend_config"
         if [ "$backend_secured" = tls ]; then backend_certificates "$backend_config"; fi
-        if [ "$kind" = elasticsearch-7 ]; then backend_modules "$home" "$folder"; fi
+        case $kind in
+            elasticsearch-7) backend_modules "$home" "$folder" ;;
+            elasticsearch-*) backend_api_keys "$home" "$folder" "$java" ;;
+        esac
     fi
     if [ "$(id -u)" -eq 0 ]; then chown -R "nobody:$(id -gn nobody)" "$folder"; fi
 

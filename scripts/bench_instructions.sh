@@ -4,6 +4,7 @@
 #
 #   scripts/bench_instructions.sh             fails if a count has grown by more than 10 %
 #   scripts/bench_instructions.sh --record    writes the counts to benches/instructions.txt
+# shellcheck disable=SC2317 # "each" calls functions by their names
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -59,6 +60,7 @@ port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0));
 cp "$module" "$folder/module.so"
 cp "$benchmark" "$folder/benchmark"
 # The password is "secret".
+# shellcheck disable=SC2016 # the hash is meant
 printf 'alice:%s\n' '$2y$05$HOV6x4X5rNNMQGIgrwEKXeqe4orHR15caxe1Ru8ueuYdLl3TVuG5C' >"$folder/users"
 mkdir -p "$folder/htdocs/open" "$folder/htdocs/closed"
 echo page | tee "$folder/htdocs/open/page" >"$folder/htdocs/closed/page"

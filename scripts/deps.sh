@@ -3,6 +3,7 @@
 # or of the test of both packages.
 #
 #   scripts/deps.sh build|all|ci|deb|packages [--check]   (with --check: only reports missing ones)
+# shellcheck disable=SC2119 # find_java's arguments are optional
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
