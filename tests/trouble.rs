@@ -6,10 +6,8 @@
 
 mod harness;
 
-use std::ffi::CString;
 use std::fs::{self, File};
 use std::io::Write;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command};
@@ -17,6 +15,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use harness::client::{self, Connection, Request};
+use harness::disk::SmallDisk;
 use harness::httpd::{Httpd, Mpm, Setup, Site};
 use harness::installation::{self, Installation};
 
@@ -278,28 +277,6 @@ fn refuse_madvise() {
     unsafe {
         assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
         assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program), 0);
-    }
-}
-
-/// A file system of a few pages.
-struct SmallDisk(CString);
-
-impl SmallDisk {
-    /// `None` if it may not be mounted.
-    fn mount(folder: &Path) -> Option<Self> {
-        let target = CString::new(folder.as_os_str().as_bytes()).unwrap();
-        // SAFETY: C strings that outlive the call.
-        let result = unsafe {
-            libc::mount(c"none".as_ptr(), target.as_ptr(), c"tmpfs".as_ptr(), 0, c"size=64k,mode=755".as_ptr().cast())
-        };
-        (result == 0).then_some(SmallDisk(target))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // SAFETY: a C string; the file system is the one mounted by `mount`.
-        unsafe { libc::umount2(self.0.as_ptr(), libc::MNT_DETACH) };
     }
 }
 

@@ -2,6 +2,7 @@
 //! nothing else of this crate.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -13,8 +14,10 @@ const STATUS: &str = "Exit status: 0: no problem found, 1: a problem found, 2: t
 const EXPLAINED: &str = "Exit status: 0 where the request passes, 1 where it is refused, 2 where it could not be judged (wrong \
                          usage, a file that cannot be read or has faults).";
 
-/// Checks the files, the setup and the running server of rust_esauth, the Apache httpd module for HTTP Basic
-/// authentication.
+const CHANGED: &str = "Exit status: 0 if the file has what was asked for, 2 if not: then it is as it was.";
+
+/// Makes and checks the files of rust_esauth, the Apache httpd module for HTTP Basic authentication, and checks the setup
+/// and the running server.
 #[derive(Parser)]
 #[command(name = "esauth", version, after_help = STATUS, disable_help_subcommand = true)]
 pub(crate) struct Arguments {
@@ -26,6 +29,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     #[command(after_help = STATUS)]
     Check(CheckOptions),
+    #[command(after_help = CHANGED)]
+    Passwd(PasswdOptions),
     #[command(after_help = STATUS)]
     Verify(VerifyOptions),
     #[command(after_help = STATUS)]
@@ -78,6 +83,65 @@ pub(crate) enum Generation {
     V22,
     #[value(name = "2.4")]
     V24,
+}
+
+/// Makes, changes and deletes users of a password file; keeps an old password valid for a while.
+///
+/// The file is replaced in one step and keeps its owner, mode, comments and order. The password is typed twice, or read
+/// from a file, never from the command line. Common passwords are refused.
+#[derive(Args)]
+pub(crate) struct PasswdOptions {
+    /// The password file (AuthUserFile).
+    pub(crate) file: PathBuf,
+
+    /// The user.
+    pub(crate) user: String,
+
+    /// A file whose first line is the user's new password; - is the standard input. Without it: the terminal.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) user_password: Option<PathBuf>,
+
+    /// Keep the old password valid for this long, beside the new one, such as 90m, 12h or 7d. Programs other than
+    /// rust_esauth ignore that.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) keep_old: Option<Duration>,
+
+    /// End the old password now, and leave the new one as it is.
+    #[arg(long, conflicts_with_all = ["user_password", "keep_old", "delete", "create", "cost"])]
+    pub(crate) drop_old: bool,
+
+    /// Delete the user.
+    #[arg(long, conflicts_with_all = ["user_password", "keep_old", "create", "cost"])]
+    pub(crate) delete: bool,
+
+    /// Create the file if it is missing.
+    #[arg(long, short)]
+    pub(crate) create: bool,
+
+    /// The cost of the bcrypt hash; each step doubles the time of a first login, and of each guess.
+    #[arg(long, value_name = "COST", default_value_t = 10, value_parser = clap::value_parser!(u32).range(4..=17))]
+    pub(crate) cost: u32,
+}
+
+/// The longest time for which an old password can be kept.
+const TEN_YEARS: Duration = Duration::from_secs(3653 * 86_400);
+
+/// A time such as 90m, 12h or 7d.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|unit: char| !unit.is_ascii_digit());
+    let unit = match &text[digits.len()..] {
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        "w" => 7 * 86_400,
+        _ => return Err("a time is a number with m, h, d or w behind it, such as 12h".to_owned()),
+    };
+    let seconds = digits.parse().ok().and_then(|number: u64| number.checked_mul(unit)).unwrap_or(u64::MAX);
+    let time = Duration::from_secs(seconds);
+    if time.is_zero() || time > TEN_YEARS {
+        return Err("the time must be between a minute and ten years".to_owned());
+    }
+    Ok(time)
 }
 
 /// Follows a request from the certificate to the cluster and reports faults.

@@ -45,6 +45,12 @@ pub(crate) enum Code {
     JoinedLines,
     /// The stock modules stop reading the file here.
     LineTooLong,
+    /// A comment that should keep an old password (#esauth-also) and cannot be read.
+    MalformedRotation,
+    /// A comment that kept an old password, whose time is over.
+    EndedRotation,
+    /// A comment that should keep an old password, beside no line that it fits.
+    UnusedRotation,
     /// The file looks like one of the other kind.
     WrongKind,
     /// A line of a group file without a colon.

@@ -1,9 +1,11 @@
-//! `esauth`: checks password, group and roles files, a whole setup from the outside, and a running server.
+//! `esauth`: makes and checks password files, checks group and roles files, a whole setup from the outside, and a running
+//! server.
 
 mod arguments;
 mod check;
 mod explain;
 mod finding;
+mod passwd;
 mod server;
 mod status;
 mod terminal;
@@ -20,6 +22,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Check(options) => check::run(&options),
         Command::Explain(options) => explain::run(&options),
+        Command::Passwd(options) => passwd::run(&options),
         Command::Verify(options) => verify::run(&options),
         Command::Status(options) => status::run(&options),
     };

@@ -1,4 +1,7 @@
-//! Characters that are invisible, or that change how others are displayed.
+//! Characters that are invisible, or that change how others are displayed; encodings that httpd cannot read.
+
+/// The bytes of U+FEFF in UTF-8 at the beginning of a file.
+pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// True for control characters, white space other than a blank, and characters without width: Unicode's
 /// Default_Ignorable_Code_Point, interlinear annotation, the empty Braille pattern.
@@ -48,6 +51,22 @@ pub(crate) fn printable(bytes: &[u8]) -> String {
     text
 }
 
+/// The encoding of a file with several bytes for each character, recognized by its byte order mark or by every second byte
+/// being 0.
+pub(crate) fn wide(text: &[u8]) -> Option<&'static str> {
+    const UTF_16: &str = "UTF-16";
+    if text.starts_with(b"\xff\xfe\0\0") || text.starts_with(b"\0\0\xfe\xff") {
+        return Some("UTF-32");
+    }
+    if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") {
+        return Some(UTF_16);
+    }
+    let start = &text[..text.len().min(4096)];
+    let zeros = |parity: usize| start.iter().skip(parity).step_by(2).filter(|&&byte| byte == 0).count();
+    let (even, odd) = (zeros(0), zeros(1));
+    (start.len() >= 4 && even.max(odd) > start.len() * 2 / 5 && even.min(odd) == 0).then_some(UTF_16)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,6 +81,17 @@ mod tests {
             (b"ren\xe9", "ren\\xe9"),
         ] {
             assert_eq!(printable(bytes), text);
+        }
+    }
+    #[test]
+    fn encodings_are_told_with_and_without_a_mark() {
+        let little = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+        let big = |text: &str| text.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<u8>>();
+        for text in ["alice:x\n", "\u{feff}alice:x\n"] {
+            assert_eq!([wide(&little(text)), wide(&big(text))], [Some("UTF-16"); 2], "{text:?}");
+        }
+        for text in ["", "alice:x\n", "\u{feff}alice:x\n", "a\0b:x\n"] {
+            assert_eq!(wide(text.as_bytes()), None, "{text:?}");
         }
     }
 }

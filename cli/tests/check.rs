@@ -384,6 +384,32 @@ fn a_file_of_the_other_kind_is_recognized() {
 }
 
 #[test]
+fn comments_that_keep_an_old_password_are_judged() {
+    let (new, old) = (hash("$2y$10$abcdefghijklmnopqrstuu"), hash("$2y$10$bbcdefghijklmnopqrstuu"));
+    let (folder, until) = (Scratch::new(), "until 2999-01-01T00:00:00Z");
+    let text = format!(
+        "alice:{new}\n#esauth-also {until} alice:{new}:{old}\n#esauth-also {until} alice:{new}:{old}\n\
+         bob:{new}\n#esauth-also until 2001-01-01T00:00:00Z bob:{new}:{old}\n#esauth-also tomorrow bob:{new}:{old}\n\
+         #esauth-also {until} bob:{old}:{new}\n#esauth-also {until} carol:{new}:{old}\n\
+         dave:{new}\n#esauth-also {until} dave:{new}:plain\n"
+    );
+    let run = check(&[folder.write("users", text).to_str().unwrap()]);
+    let found = findings(&run);
+    let found: Vec<_> = found.iter().map(|(kind, line, name)| (kind.as_str(), *line, name.as_str())).collect();
+    let expected = [
+        ("unused-rotation", 3, "alice"),
+        ("ended-rotation", 5, "bob"),
+        ("malformed-rotation", 6, ""),
+        ("unused-rotation", 7, "bob"),
+        ("unused-rotation", 8, "carol"),
+        ("malformed-rotation", 10, "dave"),
+    ];
+    assert_eq!(found, expected);
+    let rotations = serde_json::json!([{ "name": "alice", "until": "2999-01-01T00:00:00Z" }]);
+    assert_eq!(run.json["files"][0]["rotations"], rotations);
+}
+
+#[test]
 fn hashes_are_counted_by_kind_and_measured() {
     let folder = Scratch::new();
     let text: String = (0..30).map(|n| format!("u{n}:{SHA}\n")).collect();

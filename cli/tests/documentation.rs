@@ -346,6 +346,7 @@ fn commands_of_esauth_do_what_they_say() {
     write_credentials(folder.path(), 0o640);
     let file = |name: &str| folder.path().join(name).display().to_string();
     let (users, groups) = (file("elasticsearch.users"), file("elasticsearch.groups"));
+    let passphrase = folder.write("passphrase", "not one of the common ones");
     let (tls_port, plain_port) = (server.tls_port(), server.plain_port().to_string());
     let on_this_machine = |word: &str| match word {
         "users" | "/etc/apache2/elasticsearch.users" => users.clone(),
@@ -360,6 +361,10 @@ fn commands_of_esauth_do_what_they_say() {
             if words[1] == "verify" {
                 let more = ["--connect", "127.0.0.1", "--ca", server.ca(), "--http-port", &plain_port];
                 arguments.extend(more.map(str::to_owned));
+            }
+            // In place of typing it.
+            if words[1] == "passwd" && !words.iter().any(|word| ["--delete", "--drop-old"].contains(word)) {
+                arguments.extend(["--user-password".to_owned(), passphrase.display().to_string()]);
             }
             let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
             let run = esauth_with(&arguments, &[("ESAUTH_PASSWORD", "secret")]);

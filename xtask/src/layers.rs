@@ -25,7 +25,7 @@ pub(crate) const CRATES: &[Crate] = &[
         folder: "cli/src",
         layers: &[
             &["main"],
-            &["check", "explain", "status", "verify"],
+            &["check", "explain", "passwd", "status", "verify"],
             &["arguments", "server"],
             &["finding", "terminal", "text"],
         ],

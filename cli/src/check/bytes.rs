@@ -2,8 +2,7 @@
 
 use super::findings::Findings;
 use crate::finding::Code;
-
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+use crate::text::{BYTE_ORDER_MARK, wide};
 
 /// Facts about a file's bytes, gathered before its lines are cut.
 #[derive(Default)]
@@ -116,36 +115,9 @@ fn without_returns(line: &[u8]) -> &[u8] {
     &line[..length]
 }
 
-/// The encoding, recognized by its byte order mark or by every second byte being 0.
-fn wide(text: &[u8]) -> Option<&'static str> {
-    const UTF_16: &str = "UTF-16";
-    if text.starts_with(b"\xff\xfe\0\0") || text.starts_with(b"\0\0\xfe\xff") {
-        return Some("UTF-32");
-    }
-    if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") {
-        return Some(UTF_16);
-    }
-    let start = &text[..text.len().min(4096)];
-    let zeros = |parity: usize| start.iter().skip(parity).step_by(2).filter(|&&byte| byte == 0).count();
-    let (even, odd) = (zeros(0), zeros(1));
-    (start.len() >= 4 && even.max(odd) > start.len() * 2 / 5 && even.min(odd) == 0).then_some(UTF_16)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn encodings_are_told_with_and_without_a_mark() {
-        let little = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
-        let big = |text: &str| text.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<u8>>();
-        for text in ["alice:x\n", "\u{feff}alice:x\n"] {
-            assert_eq!([wide(&little(text)), wide(&big(text))], [Some("UTF-16"); 2], "{text:?}");
-        }
-        for text in ["", "alice:x\n", "\u{feff}alice:x\n", "a\0b:x\n"] {
-            assert_eq!(wide(text.as_bytes()), None, "{text:?}");
-        }
-    }
 
     #[test]
     fn continued_lists_are_told_from_lines_that_were_taken_in() {

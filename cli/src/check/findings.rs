@@ -51,6 +51,14 @@ impl<'a> Findings<'a> {
     }
 }
 
+/// A user whose old password is valid beside the new one.
+#[derive(Serialize)]
+pub(super) struct Rotating {
+    pub(super) name: String,
+    /// The moment at which that ends, such as `2026-12-31T00:00:00Z`.
+    pub(super) until: String,
+}
+
 /// One file, read and judged.
 #[derive(Serialize)]
 pub(super) struct Checked {
@@ -72,6 +80,8 @@ pub(super) enum Content {
         /// Users that some password admits.
         can_log_in: usize,
         hashes: Vec<Measured>,
+        /// Users with two passwords, for a while.
+        rotations: Vec<Rotating>,
     },
     Groups {
         groups: usize,

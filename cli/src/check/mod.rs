@@ -9,6 +9,7 @@ mod names;
 mod passwords;
 mod report;
 mod roles;
+mod rotations;
 mod spelling;
 mod timing;
 

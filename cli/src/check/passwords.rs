@@ -8,6 +8,7 @@ use esauth_engine::{Listed, Listing};
 use super::disguise;
 use super::findings::{Content, Findings};
 use super::lines::{File, NamedFile, check_lines, check_spelling};
+use super::rotations;
 use super::spelling::{is_deceptive, is_plain, look, unseen};
 use super::timing::{Kind, Timer};
 use crate::finding::Code;
@@ -70,7 +71,8 @@ pub(super) fn check(
     let users = kinds.values().sum();
     let mut hashes: Vec<_> = kinds.into_iter().collect();
     hashes.sort_by(|(a, users), (b, others)| others.cmp(users).then_with(|| a.cmp(b)));
-    Content::Passwords { users, can_log_in, hashes: timer.measure(hashes) }
+    let rotations = rotations::check(listing, findings);
+    Content::Passwords { users, can_log_in, hashes: timer.measure(hashes), rotations }
 }
 
 /// The fault of a line with which nobody can log in, whatever the password.

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::findings::{Checked, Content};
+use super::findings::{Checked, Content, Rotating};
 use super::timing::Measured;
 use crate::arguments::CheckOptions;
 use crate::terminal::{self, bad, count, faint, good, strong};
@@ -40,8 +40,11 @@ fn write_file(text: &mut String, file: &Checked) -> std::fmt::Result {
         }
         Content::Roles { roles } => writeln!(text, "{}: {}", strong(&file.path), count(*roles, "role"))?,
     }
-    if let Content::Passwords { hashes, .. } = &file.content {
+    if let Content::Passwords { hashes, rotations, .. } = &file.content {
         write_hashes(text, hashes)?;
+        for Rotating { name, until } in rotations {
+            writeln!(text, "  {name} has two passwords until {until}")?;
+        }
     }
     write_findings(text, file)?;
     writeln!(text)

@@ -30,6 +30,33 @@ impl Credentials {
     }
 }
 
+/// The new password of the user `name`: the first line of `file` (of the standard input for `-`), else typed twice.
+/// `judge` says what speaks against the password before it is typed again.
+pub(crate) fn new_password(
+    name: &str,
+    file: Option<&Path>,
+    judge: impl Fn(&str) -> Result<(), String>,
+) -> Result<Zeroizing<String>, String> {
+    if let Some(path) = file {
+        let line = if path == Path::new("-") { first_line_of(std::io::stdin()) } else { first_line(path) };
+        let password = line.map_err(|error| format!("{}: {error}", path.display()))?;
+        return judge(&password).map(|()| password);
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(format!("no terminal to ask for the password of {name}: pass a file with it (--user-password)"));
+    }
+    let ask = |prompt: String| {
+        let typed = rpassword::prompt_password(prompt).map(Zeroizing::new);
+        typed.map_err(|error| format!("cannot ask for the password of {name}: {error}"))
+    };
+    let password = ask(format!("New password of {name}: "))?;
+    judge(&password)?;
+    if ask(format!("The same password of {name} again: "))? != password {
+        return Err("these were two different passwords".to_owned());
+    }
+    Ok(password)
+}
+
 /// A longer line is not a password.
 const LONGEST: u64 = 64 * 1024;
 
@@ -48,8 +75,12 @@ fn password(name: &str, file: Option<&Path>, variable: &str) -> Result<Zeroizing
 }
 
 fn first_line(path: &Path) -> std::io::Result<Zeroizing<String>> {
+    first_line_of(File::open(path)?)
+}
+
+fn first_line_of(text: impl Read) -> std::io::Result<Zeroizing<String>> {
     let mut line = Zeroizing::new(String::with_capacity(512));
-    BufReader::new(File::open(path)?.take(LONGEST)).read_line(&mut line)?;
+    BufReader::new(text.take(LONGEST)).read_line(&mut line)?;
     let length = line.trim_end_matches(['\r', '\n']).len();
     line.truncate(length);
     Ok(line)

@@ -1,6 +1,7 @@
 //! A password or group file line by line, for people: every line that the snapshots are made of, with its position.
 
 use std::ffi::CStr;
+use std::ops::Range;
 
 use super::groups::{self, MemberWords, c_string};
 use super::htpasswd::{self, word};
@@ -141,6 +142,13 @@ impl<'a> Listed<'a> {
         &self.listing.text[start as usize..end as usize]
     }
 
+    /// Offsets of the password field in the file, for a program that replaces it. `None` if backslashes join lines, which
+    /// moves the text behind them.
+    pub fn hash_position(self) -> Option<Range<usize>> {
+        let (start, end) = self.entry.fields;
+        (self.last_number() == self.number()).then_some(start as usize..end as usize)
+    }
+
     /// The text behind the password field, such as the hash of a line that `htdigest` made.
     pub fn rest(self) -> &'a [u8] {
         let end = self.entry.fields.1 as usize;
@@ -172,6 +180,15 @@ mod tests {
         assert_eq!(listing.lines().map(Listed::rest).collect::<Vec<_>>(), [&b"rest:x"[..], b"", b""]);
         assert_eq!(listing.lines().map(Listed::has_colon).collect::<Vec<_>>(), [true, false, true]);
         assert_eq!(listing.long_comments(), [(1, 2)]);
+    }
+
+    #[test]
+    fn the_password_field_of_a_line_without_joins_is_where_the_file_has_it() {
+        let text = b"x:\\\ny\\\nz\n \tbob::h1:rest \r\ncarol \ndave:\n";
+        let listing = Listing::of_passwords(text.to_vec(), LineRules::Httpd24);
+        let found: Vec<_> = listing.lines().map(|line| line.hash_position().map(|at| (at.start, &text[at]))).collect();
+        let expected: [Option<(usize, &[u8])>; 4] = [None, Some((16, b"h1")), Some((31, b"")), Some((38, b""))];
+        assert_eq!(found, expected);
     }
 
     #[test]

@@ -36,12 +36,26 @@ pub(super) fn verify(password: &[u8], stored: &[u8]) -> io::Result<bool> {
         return crypt::verify(password, stored);
     }
     let Some((cost, salt, expected)) = parse(stored) else { return Ok(false) };
+    let mut encoded = [0; HASH_ENDS - SALT_ENDS];
+    Ok(BASE64.encode_slice(compute(password, cost, salt), &mut encoded) == Ok(encoded.len())
+        && same(&encoded, expected))
+}
+
+/// The `$2y$` hash of a password. `cost` is between 4 and 31.
+pub(super) fn make(password: &[u8], cost: u32, salt: [u8; 16]) -> String {
+    let computed = compute(&password[..password.len().min(KEY_BYTES)], cost, salt);
+    format!("$2y${cost:02}${}{}", BASE64.encode(salt), BASE64.encode(computed))
+}
+
+/// `password` has at most [`KEY_BYTES`].
+fn compute(password: &[u8], cost: u32, salt: [u8; 16]) -> [u8; HASH_BYTES] {
     let mut key = Zeroizing::new([0; KEY_BYTES]);
     key[..password.len()].copy_from_slice(password);
     let key_length = KEY_BYTES.min(password.len() + 1);
     let computed = ::bcrypt::bcrypt(cost, salt, &key[..key_length]);
-    let mut encoded = [0; HASH_ENDS - SALT_ENDS];
-    Ok(BASE64.encode_slice(&computed[..HASH_BYTES], &mut encoded) == Ok(encoded.len()) && same(&encoded, expected))
+    let mut hash = [0; HASH_BYTES];
+    hash.copy_from_slice(&computed[..HASH_BYTES]);
+    hash
 }
 
 /// True if some password could have this hash, with any of the prefixes.
@@ -69,6 +83,17 @@ mod tests {
 
     /// Cost 4, made by `htpasswd`, of 72 times "x".
     const OF_72: &[u8] = b"$2y$04$lDjxLFAFWw.lNpSEwdDOYev7znbAPsJ6D.5paj1vO7/7ioWjjjdeG";
+
+    #[test]
+    fn a_hash_that_was_made_is_of_its_password() {
+        for length in [0, 1, 71, 72, 73, 600] {
+            let password = vec![b'x'; length];
+            let stored = super::make(&password, 4, [0xa5; 16]);
+            assert!(super::is_well_formed(stored.as_bytes()), "{stored}");
+            assert!(verify(&password, stored.as_bytes()), "{stored}");
+            assert!(!verify(b"xx", stored.as_bytes()), "{stored}");
+        }
+    }
 
     #[test]
     fn the_password_ends_at_72_bytes() {

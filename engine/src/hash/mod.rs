@@ -16,6 +16,8 @@ mod sha1;
 use std::hint::black_box;
 use std::io;
 
+use rustix::rand::{GetRandomFlags, getrandom};
+
 use crate::wipe::wipe_stack;
 
 pub use description::{Description, describe};
@@ -41,6 +43,24 @@ pub fn try_verify(password: &[u8], stored: &[u8]) -> io::Result<bool> {
         wipe_stack::<32_768>();
         matches
     }
+}
+
+/// A bcrypt hash (`$2y$`) of `password`, with a random salt. `cost` is between 4 and 31; each step doubles the time.
+///
+/// bcrypt uses the first 72 bytes of the password. Wipes every copy made of it before it returns. Fails if the system has
+/// no random numbers.
+pub fn make(password: &[u8], cost: u32) -> io::Result<String> {
+    let mut salt = [0; 16];
+    // Fewer than 256 bytes come at once and whole, unless the system call fails.
+    getrandom(&mut salt, GetRandomFlags::empty())?;
+    let stored = make_slow(password, cost, salt);
+    wipe_stack::<32_768>();
+    Ok(stored)
+}
+
+#[inline(never)]
+fn make_slow(password: &[u8], cost: u32, salt: [u8; 16]) -> String {
+    bcrypt::make(password, cost, salt)
 }
 
 #[inline(never)]
