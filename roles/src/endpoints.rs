@@ -67,6 +67,8 @@ pub(crate) enum Body {
     Resize,
     Rollover,
     Reindex,
+    Mapping,
+    IndexTemplate,
     Template,
     MultiTemplate,
     Scroll,
@@ -92,6 +94,10 @@ const fn index(
 
 const fn cluster(methods: &'static [&'static str], path: &'static str, actions: &'static [Action]) -> Endpoint {
     both(methods, path, Names::Without, &[], actions)
+}
+
+const fn template(methods: &'static [&'static str], path: &'static str, actions: &'static [Action]) -> Endpoint {
+    Endpoint { body: Body::IndexTemplate, ..cluster(methods, path, actions) }
 }
 
 const fn both(
@@ -225,9 +231,9 @@ static ENDPOINTS: &[Endpoint] = &[
         Body::Without,
     ),
     index(&["GET"], "/{index}/_mapping/field/{any}", Narrow, &[GetFieldMappings], Body::Without),
-    index(PUT, "/{index}/_mapping", Strict, &[PutMapping], Body::Any),
-    index(PUT, "/{index}/_mapping/{any}", Strict, &[PutMapping], Body::Any),
-    index(PUT, "/{index}/{any}/_mapping", Strict, &[PutMapping], Body::Any),
+    index(PUT, "/{index}/_mapping", Strict, &[PutMapping], Body::Mapping),
+    index(PUT, "/{index}/_mapping/{any}", Strict, &[PutMapping], Body::Mapping),
+    index(PUT, "/{index}/{any}/_mapping", Strict, &[PutMapping], Body::Mapping),
     index(&["GET"], "/_settings", Missing("/{index}/_settings"), &[GetSettings], Body::Without),
     index(&["GET"], "/{index}/_settings", Narrow, &[GetSettings], Body::Without),
     index(&["GET"], "/{index}/_settings/{any}", Narrow, &[GetSettings], Body::Without),
@@ -310,15 +316,15 @@ static ENDPOINTS: &[Endpoint] = &[
     cluster(DELETE, "/_ingest/pipeline/{any}", &[DeletePipeline]),
     cluster(&["GET"], "/_template", &[GetTemplate]),
     cluster(GET, "/_template/{any}", &[GetTemplate]),
-    cluster(PUT, "/_template/{any}", &[PutTemplate]),
+    template(PUT, "/_template/{any}", &[PutTemplate]),
     cluster(DELETE, "/_template/{any}", &[DeleteTemplate]),
     cluster(&["GET"], "/_index_template", &[GetIndexTemplate]),
     cluster(GET, "/_index_template/{any}", &[GetIndexTemplate]),
-    cluster(PUT, "/_index_template/{any}", &[PutIndexTemplate]),
+    template(PUT, "/_index_template/{any}", &[PutIndexTemplate]),
     cluster(DELETE, "/_index_template/{any}", &[DeleteIndexTemplate]),
     cluster(&["GET"], "/_component_template", &[GetComponentTemplate]),
     cluster(GET, "/_component_template/{any}", &[GetComponentTemplate]),
-    cluster(PUT, "/_component_template/{any}", &[PutComponentTemplate]),
+    template(PUT, "/_component_template/{any}", &[PutComponentTemplate]),
     cluster(DELETE, "/_component_template/{any}", &[DeleteComponentTemplate]),
     cluster(&["GET"], "/_ilm/policy", &[GetLifecycle]),
     cluster(&["GET"], "/_ilm/policy/{any}", &[GetLifecycle]),

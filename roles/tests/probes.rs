@@ -180,6 +180,43 @@ fn requests_of_shops_pass() {
 }
 
 #[test]
+fn mappings_and_templates_of_usual_types_pass() {
+    let rights = rights_by(
+        "shop-a:\n  cluster: [ manage_index_templates ]\n  indices:\n    - names: [ 'shopa-*' ]\n      privileges: [ all ]\n",
+    );
+    let mapping = r#"{"_meta":{"type":"of mine"},"dynamic":"strict","_routing":{"required":true},"runtime":{"day":{"type":"keyword"}},
+        "dynamic_templates":[{"texts":{"match_mapping_type":"string","mapping":{"type":"{dynamic_type}"}}}],
+        "properties":{"type":{"type":"keyword","null_value":"lookup"},"properties":{"properties":{"a":{"type":"date"}}},
+        "v":{"type":"dense_vector","index_options":{"type":"int8_hnsw","m":16}},"name":{"type":"text","fields":{"raw":{"type":"keyword"}}}}}"#;
+    let template = format!(
+        r#"{{"settings":{{"analysis":{{"filter":{{"f":{{"type":"stop"}}}}}}}},"mappings":{mapping},"aliases":{{"shopa-x":{{"filter":{{"term":{{"a":1}}}}}}}}}}"#
+    );
+    let index_template =
+        format!(r#"{{"index_patterns":["shopa-*"],"priority":1,"template":{template},"_meta":{{"a":"b"}}}}"#);
+    let legacy = template.replacen('{', r#"{"index_patterns":["shopa-*"],"order":1,"version":3,"#, 1);
+    let component = format!(r#"{{"template":{template}}}"#);
+    let percolator = |text: &str| text.replace("\"int8_hnsw\"", "\"percolator\"");
+    for (target, body) in [
+        ("/shopa-1/_mapping", mapping),
+        ("/shopa-1/_mapping/product", mapping),
+        ("/shopa-1", &template),
+        ("/_template/x", &legacy),
+        ("/_index_template/x", &index_template),
+        ("/_component_template/x", &component),
+    ] {
+        for (body, expected) in [(body.to_owned(), true), (percolator(body), false)] {
+            let probe = Probe {
+                method: "PUT".into(),
+                target: target.into(),
+                media_type: Some("application/json".into()),
+                body: Some(body.into_bytes()),
+            };
+            assert_eq!(sent(&rights, &probe, 16).is_some(), expected, "{target}");
+        }
+    }
+}
+
+#[test]
 fn a_list_of_aliases_in_one_text_is_refused() {
     let rights = rights();
     for (indices, expected) in [("[\"shopa-1\",\"shopa-2\"]", true), ("\"shopa-1,shopa-2\"", false)] {

@@ -1,6 +1,7 @@
 //! Bodies that are read as a whole before any part is sent.
 
-use super::query::{has_no_mustache, walk};
+use super::mapping;
+use super::query::{has_no_mustache, walk, walk_kept};
 use super::scope::{LOOK_UP, Scope, malformed};
 use crate::action::{Action, Actions};
 use crate::decision::{Facts, Reason, Refusal};
@@ -28,10 +29,12 @@ pub(super) fn judge(text: &[u8], scope: &Scope, facts: &mut Facts) -> Judged {
         Body::MultiGet | Body::MultiTermVectors => items(entries, scope, facts),
         Body::TermVectors => item(entries, scope, facts),
         Body::Aliases => alias_changes(entries, scope, facts),
-        Body::Alias => walk(&json, scope, facts),
-        Body::CreateIndex => creation(entries, &["settings", "mappings"], scope, facts),
+        Body::Alias => walk_kept(&json, scope, facts),
+        Body::Mapping => mapping::mapping(&json),
+        Body::IndexTemplate => mapping::template(entries, scope, facts),
+        Body::CreateIndex => creation(entries, &["settings"], scope, facts),
         Body::Resize => creation(entries, &["settings", "max_primary_shard_size"], scope, facts),
-        Body::Rollover => creation(entries, &["settings", "mappings", "conditions"], scope, facts),
+        Body::Rollover => creation(entries, &["settings", "conditions"], scope, facts),
         Body::Reindex => reindex(entries, scope, facts),
         Body::Scroll => Ok(()),
         Body::Any | Body::Without | Body::Bulk | Body::MultiSearch | Body::MultiTemplate => {
@@ -242,7 +245,7 @@ fn alias_changes(entries: &[Entry<'_>], scope: &Scope, facts: &mut Facts) -> Jud
                 "alias" | "aliases" if has_alias => {
                     aliases.extend(texts(value)?);
                 }
-                "filter" => walk(value, scope, facts)?,
+                "filter" => walk_kept(value, scope, facts)?,
                 "routing" | "index_routing" | "indexRouting" | "search_routing" | "searchRouting"
                 | "is_write_index" | "is_hidden" | "must_exist" => {}
                 name => return Err(unknown(name, "an action")),
@@ -278,9 +281,10 @@ fn creation(entries: &[Entry<'_>], harmless: &[&str], scope: &Scope, facts: &mut
                     if let Some(index) = &scope.names {
                         index.gains_nothing_as(&Expression::parse(alias)?, &scope.rights)?;
                     }
-                    walk(settings, scope, facts)?;
+                    walk_kept(settings, scope, facts)?;
                 }
             }
+            ("mappings", value) if scope.grammar != Body::Resize => mapping::mapping(value)?,
             (name, _) if harmless.contains(&name) => {}
             (name, _) => return Err(unknown(name, "the body")),
         }

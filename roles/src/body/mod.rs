@@ -3,6 +3,7 @@
 mod bulk;
 mod document;
 mod gzip;
+mod mapping;
 mod query;
 mod scope;
 

@@ -21,6 +21,24 @@ pub(super) fn walk(json: &Json<'_>, scope: &Scope, facts: &mut Facts) -> Result<
     }
 }
 
+/// Judges a filter that the server keeps, and later runs for others and with their rights, or with none: nothing may be
+/// looked up in it, not even where its author could.
+pub(super) fn walk_kept(json: &Json<'_>, scope: &Scope, facts: &mut Facts) -> Result<(), Refusal> {
+    fn looks_up(json: &Json<'_>) -> bool {
+        match json {
+            Json::Null | Json::Plain | Json::Text(_) => false,
+            Json::List(values) => values.iter().any(looks_up),
+            Json::Map(entries) => entries.iter().any(|(name, value)| {
+                is_index(name) && matches!(value, Json::Text(_) | Json::List(_)) || looks_up(value)
+            }),
+        }
+    }
+    if looks_up(json) {
+        return Err(Refusal::new(Reason::Query, "a filter that is kept looks something up in an index".into()));
+    }
+    walk(json, scope, facts)
+}
+
 fn entry(name: &str, value: &Json<'_>, scope: &Scope, facts: &mut Facts) -> Result<(), Refusal> {
     let refuse = |what: &str| Err(Refusal::new(Reason::Query, format!("[{}] of a query {what}", clean(name))));
     match name {

@@ -116,6 +116,13 @@ impl Request {
         word.unwrap_or(if self.method == "PUT" { "create" } else { "" })
     }
 
+    /// True if the server keeps what is in it, other than documents, and acts by it later. We only promise for what came
+    /// through us.
+    pub(crate) fn is_kept(&self) -> bool {
+        let words = ["create", "_mapping", "_alias", "_aliases", "_clone", "_shrink", "_split", "_rollover"];
+        self.method != "GET" && (words.contains(&self.grammar()) || self.grammar().ends_with("_template"))
+    }
+
     /// Smaller requests, for finding what matters in one.
     pub(crate) fn smaller(&self) -> Vec<Request> {
         let mut smaller = Vec::new();
@@ -437,7 +444,8 @@ fn body(kind: &str, dice: &mut Dice) -> Option<String> {
     Some(match kind {
         "query" | "explain" => {
             let query = query(dice);
-            match dice.below(if kind == "query" { 7 } else { 1 }) {
+            match dice.below(if kind == "query" { 8 } else { 1 }) {
+                5 => "{\"fields\":[\"looked_up\"]}".into(),
                 1 => format!("{{\"query\":{query},\"aggs\":{{\"a\":{{\"filter\":{query}}}}}}}"),
                 2 => format!("{{\"post_filter\":{query}}}"),
                 3 => format!("{{\"indices_boost\":[{{{}:2}}]}}", quoted(name(dice))),
@@ -470,7 +478,8 @@ fn body(kind: &str, dice: &mut Dice) -> Option<String> {
             }
         }
         "termvectors" => format!("{{\"_index\":{},\"doc\":{{\"text\":\"x\"}}}}", quoted(name(dice))),
-        "doc" => "{\"text\":\"x\"}".into(),
+        "doc" if dice.once_in(3) => format!("{{\"kept_query\":{}}}", query(dice)),
+        "doc" => "{\"text\":\"x\",\"owner\":\"x\"}".into(),
         "update" => {
             dice.pick(&["{\"doc\":{\"text\":\"y\"}}", "{\"doc\":{\"text\":\"y\"},\"doc_as_upsert\":true}"]).into()
         }
@@ -489,6 +498,7 @@ fn body(kind: &str, dice: &mut Dice) -> Option<String> {
         "create" | "resize" => match dice.below(4) {
             0 => format!("{{\"aliases\":{{{}:{{\"filter\":{}}}}}}}", quoted(name(dice)), query(dice)),
             1 => "{\"settings\":{\"index.number_of_replicas\":0}}".into(),
+            2 if dice.once_in(2) => format!("{{\"mappings\":{}}}", mapping(dice)),
             2 => format!("{{\"aliases\":{{{}:{{}},{}:{{}}}}}}", quoted(name(dice)), quoted(name(dice) + "-more")),
             _ => format!("{{\"aliases\":{{{}:{{}}}}}}", quoted(name(dice))),
         },
@@ -518,7 +528,7 @@ fn body(kind: &str, dice: &mut Dice) -> Option<String> {
             "{{\"query\":{{\"percolate\":{{\"field\":\"text\",\"index\":{},\"id\":\"1\"}}}}}}",
             quoted(name(dice))
         ),
-        "mapping" => "{\"properties\":{\"more\":{\"type\":\"keyword\"}}}".into(),
+        "mapping" => mapping(dice),
         "settings" => "{\"index\":{\"refresh_interval\":\"2s\"}}".into(),
         "aliases" => {
             let word = dice.pick(&["add", "add", "remove", "remove_index"]);
@@ -535,6 +545,17 @@ fn body(kind: &str, dice: &mut Dice) -> Option<String> {
         "component" => "{\"template\":{}}".into(),
         _ => return None,
     })
+}
+
+fn mapping(dice: &mut Dice) -> String {
+    match dice.below(4) {
+        0 => "{\"properties\":{\"kept_query\":{\"type\":\"percolator\"}}}".into(),
+        1 => format!(
+            "{{\"runtime\":{{\"looked_up\":{{\"type\":\"lookup\",\"target_index\":\"{}\",\"input_field\":\"owner\",\"target_field\":\"text.keyword\",\"fetch_fields\":[\"owner\"]}}}}}}",
+            name(dice)
+        ),
+        _ => "{\"properties\":{\"more\":{\"type\":\"keyword\"}}}".into(),
+    }
 }
 
 fn query(dice: &mut Dice) -> String {
