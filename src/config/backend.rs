@@ -10,13 +10,20 @@ use crate::config::files::name_file;
 use crate::httpd::command::{Answer, Command};
 
 /// The values in a section; `None`: not set.
+#[cfg(httpd = "2.4")]
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Backend<'p> {
     credentials: Option<BackendCredentials<'p>>,
     user: Option<BackendUser>,
 }
 
+/// httpd 2.2 refuses both directives.
+#[cfg(httpd = "2.2")]
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Backend<'p>(std::marker::PhantomData<&'p CStr>);
+
 /// `EsAuthBackendCredentials`: the `Authorization` that the back end gets.
+#[cfg(httpd = "2.4")]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BackendCredentials<'p> {
     /// The client's, as from stock httpd.
@@ -28,6 +35,7 @@ pub(crate) enum BackendCredentials<'p> {
 }
 
 /// `EsAuthBackendUser`: the headers that tell the back end the user's name.
+#[cfg(httpd = "2.4")]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BackendUser {
     Off,
@@ -37,6 +45,7 @@ pub(crate) enum BackendUser {
     Proxy,
 }
 
+#[cfg(httpd = "2.4")]
 impl<'p> Backend<'p> {
     pub(crate) fn is_empty(&self) -> bool {
         self.credentials.is_none() && self.user.is_none()
@@ -45,10 +54,7 @@ impl<'p> Backend<'p> {
     pub(crate) fn merge(outer: Backend<'p>, inner: Backend<'p>) -> Backend<'p> {
         Backend { credentials: inner.credentials.or(outer.credentials), user: inner.user.or(outer.user) }
     }
-}
 
-#[cfg(httpd = "2.4")]
-impl<'p> Backend<'p> {
     /// Whether the back end is told anything else than what the client sends.
     pub(crate) fn is_in_use(&self) -> bool {
         self.credentials() != BackendCredentials::Client || self.user() != BackendUser::Off
@@ -94,6 +100,14 @@ impl<'p> Backend<'p> {
 
 #[cfg(httpd = "2.2")]
 impl<'p> Backend<'p> {
+    pub(crate) fn is_empty(&self) -> bool {
+        true
+    }
+
+    pub(crate) fn merge(_: Backend<'p>, _: Backend<'p>) -> Backend<'p> {
+        Backend::default()
+    }
+
     pub(crate) fn set_credentials(&mut self, command: Command<'p>, _: &'p CStr) -> Answer<'p> {
         refuse_in_22(command)
     }

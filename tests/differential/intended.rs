@@ -28,8 +28,10 @@ const NO_OWNER_LINE: &str = "AH01639";
 pub(crate) fn is_about_unknown_groups(stock: &Effects, ours: &Effects, counts: &mut Counts) -> bool {
     let logs = |effects: &Effects, number: &str| effects.logged.iter().any(|line| line.number() == Some(number));
     let mut numbers = UNKNOWN_GROUP_LINES.iter().chain([&NO_OWNER_LINE]);
-    let is = numbers.any(|number| logs(stock, number) && logs(ours, number))
-        && (ours.status == 500 || ours.status == stock.status);
+    // An error document from a back end answers with a status of its own; the log has the original one first.
+    let is_error = ours.status == 500 || ours.accessed.iter().any(|line| line.starts_with("500 "));
+    let is =
+        numbers.any(|number| logs(stock, number) && logs(ours, number)) && (is_error || ours.status == stock.status);
     if is {
         *counts.entry(UNKNOWN_GROUPS).or_default() += 1;
     }

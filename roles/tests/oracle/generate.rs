@@ -116,11 +116,16 @@ impl Request {
         word.unwrap_or(if self.method == "PUT" { "create" } else { "" })
     }
 
-    /// True if the server keeps what is in it, other than documents, and acts by it later. We only promise for what came
-    /// through us.
-    pub(crate) fn is_kept(&self) -> bool {
-        let words = ["create", "_mapping", "_alias", "_aliases", "_clone", "_shrink", "_split", "_rollover"];
-        self.method != "GET" && (words.contains(&self.grammar()) || self.grammar().ends_with("_template"))
+    /// True if the server keeps it, and looks something up later.
+    pub(crate) fn has_kept_look_up(&self) -> bool {
+        let words = ["\"percolator\"", "\"lookup\""];
+        self.body.as_ref().is_some_and(|body| words.iter().any(|word| body.contains(word)))
+    }
+
+    /// True if it can make an alias.
+    pub(crate) fn makes_alias(&self) -> bool {
+        let has_aliases = self.body.as_ref().is_some_and(|body| body.contains("\"aliases\""));
+        self.method != "GET" && (has_aliases || self.path.contains("/_alias"))
     }
 
     /// Smaller requests, for finding what matters in one.
