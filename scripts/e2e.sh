@@ -121,6 +121,9 @@ run_secured() { # USER:PASSWORD REFUSED-USER:PASSWORD...
     export ESAUTH_FOLDER=$scratch/identity ESAUTH_BACKEND_LOGS=$scratch/backend
     export ESAUTH_BACKEND_URL=$backend_url ESAUTH_BACKEND_CA=$backend_ca ESAUTH_BACKEND_KEYS=$backend_keys
     export ESAUTH_PROGRAM=${ESAUTH_PROGRAM:-$esauth}
+    if [ -n "$backend_keys" ]; then
+        run_suite "$kind, secured: docs/secured-back-ends.md" bash "$root/tests/e2e/secured_page.sh"
+    fi
     run_suite "$kind, secured: identity" bash "$root/tests/e2e/identity.sh"
     front_stop
 }
