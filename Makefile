@@ -38,12 +38,15 @@ test: deps all cli ## Run unit, integration and end-to-end tests
 	@scripts/oracle.sh elasticsearch-7
 	@scripts/e2e.sh elasticsearch-7
 
-test-backends: deps all cli ## Run the end-to-end tests on Elasticsearch 8 and 9, open and with their own security on, and on OpenSearch 2
+test-backends: deps all cli ## Run the end-to-end tests on Elasticsearch 8 and 9 and OpenSearch 2 and 3, open and with their own security on
 	@env -u ES_URL scripts/e2e.sh elasticsearch-8
 	@env -u ES_URL scripts/e2e.sh elasticsearch-8 secured
 	@env -u ES_URL scripts/e2e.sh elasticsearch-9
 	@env -u ES_URL scripts/e2e.sh elasticsearch-9 secured
 	@env -u ES_URL scripts/e2e.sh opensearch-2
+	@env -u ES_URL scripts/e2e.sh opensearch-2 secured
+	@env -u ES_URL scripts/e2e.sh opensearch-3
+	@env -u ES_URL scripts/e2e.sh opensearch-3 secured
 
 soak: deps all ## Run the long tests: generated configurations (SOAK=count, default 2000; ESAUTH_SEED=…), hostile clients, rewrites, memory
 	@ESAUTH_CONFIGURATIONS=$(or $(SOAK),2000) ESAUTH_SEED=$${ESAUTH_SEED:-$$(date +%s)} \

@@ -6,13 +6,11 @@
 #   backend_stop
 #
 # KIND is one of those of backend_artifact. If ES_URL is set, that server is used and nothing is started. If backend_secured
-# is set, Elasticsearch's own security is on, with the user "root" and the password "secret"; backend_config is its folder of
-# users and roles. If it is "tls", the server speaks TLS, as after installation: backend_ca is the certificate to check it by.
-# backend_keys tells whether it has API keys.
+# is set, the back end's own security is on; see backend_security.sh.
+
+. "$root/scripts/backend_security.sh"
 
 backend_pid=''
-backend_ca=''
-backend_keys=''
 
 # Maven coordinates of the distributions that the vendors publish for other projects' integration tests.
 backend_artifact() { # KIND
@@ -21,13 +19,24 @@ backend_artifact() { # KIND
         elasticsearch-8) say org.elasticsearch.distribution.integ-test-zip:elasticsearch:8.19.8:zip ;;
         elasticsearch-9) say org.elasticsearch.distribution.integ-test-zip:elasticsearch:9.2.8:zip ;;
         opensearch-2) say org.opensearch.distribution.integ-test-zip:opensearch:2.19.1:zip ;;
-        *) die "$1 is not a back end; choose elasticsearch-7, elasticsearch-8, elasticsearch-9 or opensearch-2" ;;
+        opensearch-3) say org.opensearch.distribution.integ-test-zip:opensearch:3.3.0:zip ;;
+        *) die "$1 is not a back end; choose elasticsearch-7, -8 or -9, or opensearch-2 or -3" ;;
     esac
 }
 
 # Prints the home of a Java that runs it.
 backend_java() { # KIND
-    if [ "$1" = elasticsearch-9 ]; then find_java 21 25; else find_java; fi
+    case $1 in
+        elasticsearch-9 | opensearch-3) find_java 21 25 ;;
+        *) find_java ;;
+    esac
+}
+
+# Whether this machine can run it; says so if not. A server of the user's needs no Java here.
+backend_runs() { # KIND
+    [ -n "${ES_URL:-}" ] || backend_java "$1" >/dev/null && return
+    say "skipped the tests on $1: it needs another Java (17 to 23; Elasticsearch 9 and OpenSearch 3: 21 to 25), which is missing"
+    return 1
 }
 
 # Fetches a file of Maven's into the cache, once, and prints its path.
@@ -61,112 +70,10 @@ transport.port: $3
 cluster.routing.allocation.disk.threshold_enabled: false
 SETTINGS
     if [ -n "${backend_secured:-}" ]; then
-        say 'xpack.security.enabled: true'
-        say 'resource.reload.interval.high: 100ms'
-        if [[ $1 = elasticsearch-[89] ]]; then say 'xpack.security.autoconfiguration.enabled: false'; fi
-        if [ "$backend_secured" = tls ]; then
-            say 'xpack.security.http.ssl.enabled: true'
-            say 'xpack.security.http.ssl.key: http.key'
-            say 'xpack.security.http.ssl.certificate: http.crt'
-        fi
+        backend_security_settings "$1"
     elif [[ $1 = elasticsearch-[89] ]]; then
         say 'xpack.security.enabled: false'
     fi
-}
-
-# Files of users and roles that the test may write.
-backend_users() { # FOLDER
-    local user
-    for user in root service-alice service-bob service-shop reader; do
-        # Of "secret".
-        # shellcheck disable=SC2016 # the hash is meant
-        say "$user"':$2y$05$HOV6x4X5rNNMQGIgrwEKXeqe4orHR15caxe1Ru8ueuYdLl3TVuG5C'
-    done >"$1/users"
-    say 'superuser:root,service-alice,service-bob' >"$1/users_roles"
-    say 'shop:service-shop,reader' >>"$1/users_roles"
-    say 'shop: { cluster: [ monitor ], indices: [ { names: [ "shop*" ], privileges: [ all ] } ] }' >"$1/roles.yml"
-}
-
-# A CA of its own, and a certificate by it for localhost, as Elasticsearch makes them when it is installed.
-backend_certificates() { # FOLDER
-    local log=$1/openssl
-    # shellcheck disable=SC2015 # any of them may fail
-    quietly "$log" openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj '/CN=test back end CA' \
-        -addext basicConstraints=critical,CA:TRUE -keyout "$1/ca.key" -out "$1/http_ca.crt" &&
-        quietly "$log" openssl req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout "$1/http.key" -out "$1/http.csr" &&
-        printf 'subjectAltName=DNS:localhost\n' >"$1/http.ext" &&
-        quietly "$log" openssl x509 -req -in "$1/http.csr" -CA "$1/http_ca.crt" -CAkey "$1/ca.key" -CAcreateserial \
-            -days 30 -extfile "$1/http.ext" -out "$1/http.crt" ||
-        { cat "$log" >&2 && die "openssl cannot create the back end's certificate (see its message above)"; }
-    backend_ca=$1/http_ca.crt
-}
-
-# Gives Elasticsearch 7 the modules for _reindex and its kin, templates and percolation, which its distribution for
-# integration tests lacks. Maven has them as libraries for clients; other versions' are not published.
-backend_modules() { # HOME FOLDER
-    local version=${1##*-} jars folder log=$2/fetch name class pom
-    jars=$cache/elasticsearch-modules-$version
-    if [ ! -d "$jars" ]; then
-        pom=$2/pom.xml
-        {
-            say '<project><modelVersion>4.0.0</modelVersion>'
-            say '<groupId>none</groupId><artifactId>none</artifactId><version>1</version><dependencies>'
-            for name in reindex lang-mustache percolator; do
-                say "<dependency><groupId>org.elasticsearch.plugin</groupId><artifactId>$name-client</artifactId>"
-                say "<version>$version</version></dependency>"
-            done
-            say '</dependencies></project>'
-        } >"$pom"
-        printf 'fetching modules of Elasticsearch %s (3 MB, once) ' "$version"
-        rm -rf "$cache/partial-modules"
-        quietly "$log" mvn -q -B --strict-checksums -f "$pom" dependency:copy-dependencies \
-            -DoutputDirectory="$cache/partial-modules" || die "Maven could not fetch them; its messages are in $log"
-        mv "$cache/partial-modules" "$jars"
-    fi
-    while read -r name class; do
-        folder=$1/modules/$name
-        mkdir -p "$folder"
-        case $name in
-            reindex)
-                cp "$jars"/*.jar "$folder"
-                # Parts of the server, and of the other two.
-                rm "$folder"/{elasticsearch-core,lang-mustache,percolator,compiler}-*.jar
-                ;;
-            lang-mustache) cp "$jars"/{lang-mustache,compiler}-*.jar "$folder" ;;
-            percolator) cp "$jars"/percolator-*.jar "$folder" ;;
-        esac
-        printf '%s\n' "name=$name" "description=$name" "classname=$class" "version=$version" java.version=1.8 \
-            "elasticsearch.version=$version" extended.plugins= has.native.controller=false \
-            >"$folder/plugin-descriptor.properties"
-    done <<'MODULES'
-reindex org.elasticsearch.reindex.ReindexPlugin
-lang-mustache org.elasticsearch.script.mustache.MustachePlugin
-percolator org.elasticsearch.percolator.PercolatorPlugin
-MODULES
-    # Compiling a template looks into its parameters.
-    cat >"$1/modules/lang-mustache/plugin-security.policy" <<'POLICY'
-grant {
-  permission java.lang.RuntimePermission "getClassLoader";
-  permission java.lang.RuntimePermission "accessDeclaredMembers";
-  permission java.lang.reflect.ReflectPermission "suppressAccessChecks";
-};
-POLICY
-}
-
-# Gives Elasticsearch 8 and 9 what API keys need; see the plug-in's source.
-backend_api_keys() { # HOME FOLDER JAVA
-    local version=${1##*-} plugin=$1/plugins/security-index-analysis log=$2/compile compiler jars
-    # A Java that only runs programs has no compiler.
-    compiler=$(maven_file org.eclipse.jdt:ecj:3.44.0:jar '3 MB' "$2") || exit 1
-    jars=("$1"/lib/*.jar)
-    "$3/bin/java" -jar "$compiler" -source 17 -target 17 -proc:none -classpath "$(IFS=:; say "${jars[*]}")" \
-        -d "$2/classes" "$root/tests/e2e/SecurityIndexAnalysis.java" >"$log" 2>&1 ||
-        { cat "$log" >&2 && die "the plug-in for API keys does not compile"; }
-    mkdir -p "$plugin"
-    python3 -m zipfile -c "$plugin/plugin.jar" "$2/classes/esauth"
-    printf '%s\n' name=security-index-analysis description='API keys for tests' classname=esauth.SecurityIndexAnalysis \
-        version=1 java.version=17 "elasticsearch.version=$version" >"$plugin/plugin-descriptor.properties"
-    backend_keys=yes
 }
 
 backend_start() { # KIND FOLDER
@@ -179,7 +86,7 @@ backend_start() { # KIND FOLDER
         return
     fi
     java=$(backend_java "$kind") ||
-        die "$kind needs another Java, which is missing (17 to 23, or 21 to 25 for Elasticsearch 9): run 'make deps', or set ES_URL to your own server"
+        die "$kind needs another Java (17 to 23; Elasticsearch 9 and OpenSearch 3: 21 to 25), which is missing: run 'make deps', or set ES_URL to your own server"
     port=$(port_or_free ES_PORT "${ES_PORT:-}") || exit 1
     transport_port=$(free_port) || exit 1
     mkdir -p "$folder/tmp"
@@ -190,12 +97,7 @@ backend_start() { # KIND FOLDER
     backend_settings "$kind" "$port" "$transport_port" >"$home/config/${kind%-*}.yml"
     backend_config=$home/config
     if [ -n "${backend_secured:-}" ]; then
-        backend_users "$backend_config"
-        if [ "$backend_secured" = tls ]; then backend_certificates "$backend_config"; fi
-        case $kind in
-            elasticsearch-7) backend_modules "$home" "$folder" ;;
-            elasticsearch-*) backend_api_keys "$home" "$folder" "$java" ;;
-        esac
+        backend_security "$kind" "$home" "$folder" "$java"
     fi
     if [ "$(id -u)" -eq 0 ]; then chown -R "nobody:$(id -gn nobody)" "$folder"; fi
 
@@ -224,7 +126,7 @@ backend_ask() { # PATH CURL-ARGUMENTS...
 
 backend_wait() {
     local second
-    for second in $(seq 240); do
+    for second in $(seq 600); do
         if backend_ask /_cluster/health -o /dev/null --max-time 2 2>/dev/null; then
             printf ' up\n'
             return

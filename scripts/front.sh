@@ -85,7 +85,7 @@ make_credentials() {
     : >"$folder/credentials"
     case $variant in
         roles) make_roles ;;
-        secured) make_keys ;;
+        secured) [[ $kind = opensearch-* ]] || make_keys ;;
     esac
     local files=("$folder"/{users,groups,roles.yml,credentials})
     chmod 640 "${files[@]}"
@@ -147,7 +147,13 @@ virtual_hosts() {
     local metrics=$root/apache/elasticsearch-metrics-$generation.conf
     # Its suite changes it.
     if [ "$variant" = secured ]; then
-        cp "$shipped" "$folder/secured.conf"
+        # OpenSearch is told of the user.
+        # shellcheck disable=SC2016 # httpd's variable
+        if [[ $kind = opensearch-* ]]; then
+            sed 's|EsAuthBackendCredentials .*|EsAuthBackendCredentials None\nEsAuthBackendUser Proxy\nAuthGroupFile "${ES_GROUPS}"|'
+        else
+            cat
+        fi <"$shipped" >"$folder/secured.conf"
         shipped=$folder/secured.conf
     fi
     case $generation in

@@ -3,29 +3,11 @@
 # (empty without TLS), ESAUTH_USER and ESAUTH_REFUSED, which are written "user:password".
 set -euo pipefail
 : "${ESAUTH_URL:?}" "${ESAUTH_PLAIN_URL:?}" "${ESAUTH_CA?}" "${ESAUTH_USER:?}" "${ESAUTH_REFUSED:?}"
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "$0")/check.sh"
 
 # A name for this run only: the back end may be the user's.
 index=curl-e2e-$$-$RANDOM
-count=0
-status=0
-
-# Status line, headers and body of an answer.
-ask() { curl -sS -i --max-time 30 ${ESAUTH_CA:+--cacert "$ESAUTH_CA"} "$@" 2>&1 | tr -d '\r'; }
-
-check() { # NAME STATUS TEXT CURL-ARGUMENTS...
-    local name=$1 expected=$2 text=$3 answer code
-    shift 3
-    count=$((count + 1))
-    answer=$(ask "$@") || true
-    code=$(sed -n '1s/^HTTP[^ ]* \([0-9]*\).*/\1/p' <<<"$answer")
-    if [[ $code =~ ^($expected)$ ]] && grep -qF -- "$text" <<<"$answer"; then
-        echo "ok $name"
-    else
-        echo "not ok $name: expected $expected with '$text', got: $(head -c 400 <<<"$answer" | tr '\n' ' ')"
-        status=1
-    fi
-}
-
 challenge='WWW-Authenticate: Basic realm="Elasticsearch server"'
 json='Content-Type: application/json'
 as=(-u "$ESAUTH_USER")

@@ -7,29 +7,8 @@ set -euo pipefail
 : "${ESAUTH_URL:?}" "${ESAUTH_CA?}" "${ESAUTH_USER:?}" "${ESAUTH_FOLDER:?}" "${ESAUTH_BACKEND_LOGS:?}"
 : "${ESAUTH_BACKEND_URL:?}" "${ESAUTH_BACKEND_CA:?}" "${ESAUTH_BACKEND_KEYS?}" "${ESAUTH_PROGRAM:?}"
 
-count=0
-status=0
-
-ask() { curl -sS -i --max-time 30 ${ESAUTH_CA:+--cacert "$ESAUTH_CA"} "$@" 2>&1 | tr -d '\r'; }
-
-check() { # NAME STATUS TEXT CURL-ARGUMENTS...
-    local name=$1 expected=$2 text=$3 answer code
-    shift 3
-    answer=$(ask "$@") || true
-    code=$(sed -n '1s/^HTTP[^ ]* \([0-9]*\).*/\1/p' <<<"$answer")
-    [[ $code =~ ^($expected)$ ]] && grep -qF -- "$text" <<<"$answer"
-    report "$name" $? "expected $expected with '$text', got: $(head -c 600 <<<"$answer" | tr '\n' ' ')"
-}
-
-report() { # NAME STATUS WHY
-    count=$((count + 1))
-    if [ "$2" -eq 0 ]; then
-        echo "ok $1"
-    else
-        echo "not ok $1: $3"
-        status=1
-    fi
-}
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "$0")/check.sh"
 
 # The answer that tells who asks.
 who=$ESAUTH_URL/_security/_authenticate
@@ -80,7 +59,6 @@ if [ -n "$ESAUTH_BACKEND_KEYS" ]; then
     check "until the next key, at the next request" 200 '"name":"second"' "${as[@]}" "$who"
 fi
 
-basic() { printf '%s' "$1" | base64; }
 put "*: Basic $(basic service-bob:secret)"
 check "a changed credential counts at the next request" 200 '"username":"service-bob"' "${as[@]}" "$who"
 put "*: Basic $(basic service-bob:wrong)"
@@ -93,35 +71,6 @@ grep -q 'the back end refuses the credential that EsAuthBackendCredentials .* ha
 report "and a line in the log that names it" $? "$(tail -n 3 "$ESAUTH_FOLDER/logs/error")"
 
 # esauth verify finds nothing in the sound setup, and each of these faults.
-configuration=$ESAUTH_FOLDER/secured.conf
-cp "$configuration" "$configuration.sound"
-
-# The checks that fail for a user.
-failing() { # USER:PASSWORD
-    ESAUTH_PASSWORD=${1#*:} "$ESAUTH_PROGRAM" verify "$ESAUTH_URL" --user "${1%%:*}" --ca "$ESAUTH_CA" --min-days 1 \
-        --http-port "${ESAUTH_PLAIN_URL##*:}" --json | tr -d ' \n' |
-        grep -oE '"id":"[a-z-]+","result":"failed"' | sed 's/"id":"\([a-z-]*\)".*/\1/' | paste -sd ' '
-}
-
-verify() { # NAME EXPECTED [USER:PASSWORD]
-    local found
-    found=$(failing "${3:-$ESAUTH_USER}")
-    [ "$found" = "$2" ]
-    report "esauth verify: $1" $? "expected '$2', got '$found'"
-}
-
-# Has httpd take another configuration; the answer of the first request tells when it has.
-reconfigure() { # SED-SCRIPT
-    sed "$1" "$configuration.sound" >"$configuration"
-    local children
-    children=$(pgrep -P "$(cat "$ESAUTH_FOLDER/pid")" | sort)
-    kill -USR1 "$(cat "$ESAUTH_FOLDER/pid")"
-    for _ in $(seq 200); do
-        [ -z "$(comm -12 <(echo "$children") <(pgrep -P "$(cat "$ESAUTH_FOLDER/pid")" | sort))" ] && break
-        sleep 0.1
-    done
-}
-
 put "alice: Basic $(basic service-shop:secret)"
 verify "a sound setup" ''
 if [ -n "$ESAUTH_BACKEND_KEYS" ]; then
