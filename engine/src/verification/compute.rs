@@ -1,5 +1,6 @@
 //! A credential, and the computation of its hashes: in the caller's thread or in one of low priority.
 
+use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use rustix::process::setpriority_process;
@@ -46,40 +47,50 @@ pub(super) fn first(stored: &[u8]) -> &[u8] {
     &stored[..memchr::memchr(b':', stored).unwrap_or(stored.len())]
 }
 
-/// The number, from 0, of the stored hash that was made from the password; `None` if none was. Fails if that could not be
-/// computed.
-pub(super) fn hash(credential: &Credential<'_>, gives_way: bool) -> io::Result<Option<usize>> {
-    if gives_way { hash_giving_way(credential) } else { hash_now(credential) }
+/// The result of hashing.
+pub(super) struct Computed {
+    /// The number, from 0, of the stored hash that was made from the password; `None` if none was.
+    pub(super) matching: Option<usize>,
+    pub(super) took: Duration,
 }
 
-fn hash_now(credential: &Credential<'_>) -> io::Result<Option<usize>> {
+/// Hashes a password as each stored hash was made, and as the padding was if there is only one. Fails if that could not
+/// be computed.
+pub(super) fn hash(password: &[u8], stored: &[u8], padding: Option<&[u8]>, gives_way: bool) -> io::Result<Computed> {
+    let began = Instant::now();
+    let compute = || hash_now(password, stored, padding);
+    let matching = if gives_way { giving_way(compute) } else { compute() }?;
+    Ok(Computed { matching, took: began.elapsed() })
+}
+
+fn hash_now(password: &[u8], stored: &[u8], padding: Option<&[u8]>) -> io::Result<Option<usize>> {
     let mut hashes = 0;
-    for stored in credential.stored.split(|&byte| byte == b':') {
-        if hash::try_verify(credential.password, stored)? {
+    for stored in stored.split(|&byte| byte == b':') {
+        if hash::try_verify(password, stored)? {
             return Ok(Some(hashes));
         }
         hashes += 1;
     }
-    if let Some(padding) = credential.padding.filter(|_| hashes == 1) {
-        hash::try_verify(credential.password, padding)?;
+    if let Some(padding) = padding.filter(|_| hashes == 1) {
+        hash::try_verify(password, padding)?;
     }
     Ok(None)
 }
 
 /// Uses a thread of its own, since without privileges a thread cannot restore a priority it has lowered; its cost is
 /// small beside a hash.
-fn hash_giving_way(credential: &Credential<'_>) -> io::Result<Option<usize>> {
+fn giving_way<T: Send>(work: impl Fn() -> io::Result<T> + Sync) -> io::Result<T> {
     thread::scope(|scope| {
-        let work = || {
+        let at_low_priority = || {
             // Of the calling thread, which ends with this hash. If it fails, the hash takes its share.
             let _ = setpriority_process(None, NICE);
-            hash_now(credential)
+            work()
         };
         let builder = thread::Builder::new().name("esauth-hash".into()).stack_size(256 * 1024);
-        match without_signals(|| builder.spawn_scoped(scope, work)) {
+        match without_signals(|| builder.spawn_scoped(scope, at_low_priority)) {
             Ok(thread) => thread.join().unwrap_or_else(|_| Err(io::Error::other("a panic"))),
             // No thread available: compute the hash here.
-            Err(_) => hash_now(credential),
+            Err(_) => work(),
         }
     })
 }

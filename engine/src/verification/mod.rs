@@ -3,15 +3,18 @@
 //! A [`Verifier`] is created once, before the children are forked, and shared by all of them (`shared`). It remembers
 //! verdicts by a keyed digest of stored hash and password (`digest`), with separate parts for grants and denials
 //! (`table`), decides which request computes a missing hash (`queue`, `compute`), and refuses clients that failed too
-//! often (`lockouts`). For a connection that repeats credentials granted a moment ago, even the lookup is skipped
+//! often (`lockouts`). `judgement` is the way of a credential through all of these; `queued` the same for a host whose
+//! threads must not wait. For a connection that repeats credentials granted a moment ago, even the lookup is skipped
 //! (`recall`).
 
 mod compute;
 mod count;
 mod digest;
+mod judgement;
 mod lockouts;
 mod network;
 mod queue;
+mod queued;
 mod recall;
 mod robust;
 mod shared;
@@ -21,10 +24,12 @@ mod tests;
 mod verifier;
 
 pub use compute::Credential;
+pub use judgement::{Answer, Judgement, Pending, Verdict};
 pub use lockouts::{Lockout, MaxFailures, Scope};
+pub use queued::{Hashed, Queued, Standing, Turn, Work};
 pub use recall::{Grant, Presented};
 pub use shared::Unprotected;
-pub use verifier::{Judgement, Settings, Verdict, Verifier};
+pub use verifier::{Settings, Verifier};
 
 pub use crate::counters::{
     Contents, Counters, FileCounters, FileKind, FileReport, Lookup, OF_HOST, OUTCOMES, PartUsage, Times, Usage, Waited,

@@ -89,6 +89,8 @@ pub(super) struct Queue {
     swept: AtomicU64,
     /// Tickets from this index on are free.
     used: AtomicU64,
+    /// The futex of those that wait for any of several tickets.
+    turns: AtomicU32,
     histories: [History; HISTORIES],
     tickets: [Ticket; TICKETS],
 }
@@ -138,6 +140,14 @@ pub(super) enum Admission<'q> {
     Refused,
 }
 
+/// The state of a ticket.
+pub(super) enum Polled<'q> {
+    /// It waits.
+    Waits(Slot<'q>),
+    /// It has its answer.
+    Ended(Admission<'q>),
+}
+
 /// The caller's ticket and, when its turn comes, the right to compute one hash.
 pub(super) struct Slot<'q> {
     queue: &'q Queue,
@@ -162,6 +172,13 @@ impl Queue {
         }
     }
 
+    /// Numbers of running hashes and waiting tickets. Tickets whose holder was killed do not count.
+    pub(super) fn now(&self) -> (usize, usize) {
+        let Some(_guard) = self.lock() else { return (0, 0) };
+        let count = |state| self.tickets_in(state).filter(|ticket| ticket.is_held()).count();
+        (count(RUNNING), count(WAITING))
+    }
+
     /// Waits for the request's turn, until `deadline` at most.
     pub(super) fn admit(&self, request: &Request, limits: Limits, deadline: Instant) -> Admission<'_> {
         match self.enter(request, limits) {
@@ -170,14 +187,8 @@ impl Queue {
         }
     }
 
-    /// Numbers of running hashes and waiting tickets. Tickets whose holder was killed do not count.
-    pub(super) fn now(&self) -> (usize, usize) {
-        let Some(_guard) = self.lock() else { return (0, 0) };
-        let count = |state| self.tickets_in(state).filter(|ticket| ticket.is_held()).count();
-        (count(RUNNING), count(WAITING))
-    }
-
-    fn enter(&self, request: &Request, limits: Limits) -> Option<Slot<'_>> {
+    /// Takes a ticket for a request. `None` if there is no room for it.
+    pub(super) fn enter(&self, request: &Request, limits: Limits) -> Option<Slot<'_>> {
         let _guard = self.lock()?;
         let now = monotonic_milliseconds();
         self.sweep_if_due(now);
@@ -190,6 +201,18 @@ impl Queue {
             return None;
         }
         Some(Slot { queue: self, ticket, limits, granted: None, _held: held })
+    }
+
+    /// Changes whenever a ticket stops waiting other than by itself.
+    pub(super) fn turns(&self) -> u32 {
+        self.turns.load(Ordering::Acquire)
+    }
+
+    /// Sleeps until `turns` is no longer `seen`, and no longer than until a sweep is due, which it then does.
+    pub(super) fn await_turns(&self, seen: u32, limits: Limits) {
+        if !wait_while(&self.turns, seen, SWEEP) {
+            self.sweep(limits);
+        }
     }
 
     fn free_ticket(&self) -> Option<(&Ticket, Held<'_>)> {
@@ -227,8 +250,7 @@ impl Queue {
             }
             let turn = self.tick();
             self.histories_of(ticket).into_iter().for_each(|history| history.served.store(turn, Ordering::Relaxed));
-            self.set_state(ticket, RUNNING);
-            wake(&ticket.state);
+            self.end_wait(ticket, RUNNING);
         }
     }
 
@@ -248,8 +270,7 @@ impl Queue {
             match heaviest {
                 Some(ticket) if is_newcomer(ticket) => return false,
                 Some(ticket) => {
-                    self.set_state(ticket, REFUSED);
-                    wake(&ticket.state);
+                    self.end_wait(ticket, REFUSED);
                 }
                 None => return true,
             }
@@ -294,8 +315,7 @@ impl Queue {
         if ticket.state() == RUNNING {
             let digest = ticket.digest();
             for other in self.tickets_in(WAITING).filter(|other| digest.is_some() && other.digest() == digest) {
-                self.set_state(other, ANSWERED);
-                wake(&other.state);
+                self.end_wait(other, ANSWERED);
             }
         }
         self.set_state(ticket, FREE);
@@ -321,6 +341,22 @@ impl Queue {
                 account.set(of_account + 1, now + RECENT);
             }
             _ => {}
+        }
+    }
+
+    /// Ends the wait of a ticket's holder.
+    fn end_wait(&self, ticket: &Ticket, state: u32) {
+        self.set_state(ticket, state);
+        wake(&ticket.state);
+        self.turns.fetch_add(1, Ordering::Release);
+        wake(&self.turns);
+    }
+
+    fn sweep(&self, limits: Limits) {
+        if let Some(_guard) = self.lock() {
+            let now = monotonic_milliseconds();
+            self.sweep_if_due(now);
+            self.dispatch(limits, now);
         }
     }
 
@@ -447,30 +483,29 @@ impl Ticket {
 }
 
 impl<'q> Slot<'q> {
-    fn wait(self, deadline: Instant) -> Admission<'q> {
-        loop {
-            match self.ticket.state() {
-                WAITING => {}
-                RUNNING => return Admission::Compute(self),
-                ANSWERED => return Admission::LookAgain,
-                _ => return Admission::Refused,
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Admission::Refused;
-            }
-            // However the wait ends, the state decides.
-            if !wait_while(&self.ticket.state, WAITING, left.min(SWEEP)) {
-                self.sweep();
-            }
+    /// The holder's answer, unless it waits on, until `deadline` at most.
+    pub(super) fn poll(self, deadline: Instant) -> Polled<'q> {
+        match self.ticket.state() {
+            WAITING if Instant::now() < deadline => Polled::Waits(self),
+            RUNNING => Polled::Ended(Admission::Compute(self)),
+            ANSWERED => Polled::Ended(Admission::LookAgain),
+            _ => Polled::Ended(Admission::Refused),
         }
     }
 
-    fn sweep(&self) {
-        if let Some(_guard) = self.queue.lock() {
-            let now = monotonic_milliseconds();
-            self.queue.sweep_if_due(now);
-            self.queue.dispatch(self.limits, now);
+    /// Sleeps until there is an answer.
+    fn wait(self, deadline: Instant) -> Admission<'q> {
+        let mut slot = self;
+        loop {
+            slot = match slot.poll(deadline) {
+                Polled::Ended(admission) => return admission,
+                Polled::Waits(slot) => slot,
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            // However the wait ends, the state decides.
+            if !wait_while(&slot.ticket.state, WAITING, left.min(SWEEP)) {
+                slot.queue.sweep(slot.limits);
+            }
         }
     }
 

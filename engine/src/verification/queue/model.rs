@@ -26,6 +26,7 @@ impl Queue {
             clock: AtomicU64::new(0),
             swept: AtomicU64::new(0),
             used: AtomicU64::new(0),
+            turns: AtomicU32::new(0),
             histories: std::array::from_fn(|_| history()),
             tickets: std::array::from_fn(|_| ticket()),
         }
