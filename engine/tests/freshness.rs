@@ -346,3 +346,25 @@ fn threads_that_look_while_the_file_is_replaced_see_one_content_or_the_other() {
         done.store(true, Ordering::Relaxed);
     });
 }
+
+#[test]
+fn a_glance_shows_what_is_unchanged_and_leaves_every_change_to_a_look() {
+    let folder = Folder::new();
+    let path = folder.write("users", "alice:one\n");
+    thread::sleep(Duration::from_millis(50));
+    let source = source(&path);
+    let glance = || source.glance().map(|file| file.stored_hash(b"alice").map(<[u8]>::to_vec));
+    assert_eq!(glance(), None, "it was not read yet");
+    assert_eq!(hash_of(&source, "alice").as_deref(), Some("one"));
+    assert_eq!(glance(), Some(Some(b"one".to_vec())));
+    folder.write("users", "alice:two\n");
+    assert_eq!(glance(), None);
+    assert_eq!(hash_of(&source, "alice").as_deref(), Some("two"));
+    // After a second, the content has to be compared, which means reading it.
+    thread::sleep(Duration::from_millis(1100));
+    assert_eq!(glance(), None);
+    assert_eq!(hash_of(&source, "alice").as_deref(), Some("two"));
+    assert_eq!(glance(), Some(Some(b"two".to_vec())));
+    fs::remove_file(&path).unwrap();
+    assert_eq!(glance(), None);
+}

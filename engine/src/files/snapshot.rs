@@ -35,8 +35,20 @@ impl<T> Snapshot<T> {
         self.settled.store(has_settled(&self.identity, self.first_read, began), Ordering::Release);
     }
 
-    pub(super) fn comparison_interval(&self) -> u64 {
+    fn comparison_interval(&self) -> u64 {
         COMPARISON_MILLISECONDS * self.identity.size().div_ceil(COMPARED).max(1)
+    }
+
+    /// True if it is time to compare the content with the file's.
+    pub(super) fn is_to_be_compared(&self, now: u64) -> bool {
+        now >= self.compare_at.load(Ordering::Relaxed)
+    }
+
+    /// True if it is time to compare the content, and the caller is the one to do it.
+    pub(super) fn takes_comparison(&self, now: u64) -> bool {
+        let due = self.compare_at.load(Ordering::Relaxed);
+        let next = now + self.comparison_interval();
+        now >= due && self.compare_at.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// How to verify that the file at a path is this one and unchanged, and until when that is enough. `None` if it is

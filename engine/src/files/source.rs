@@ -186,6 +186,13 @@ impl<T: Parse> Source<T> {
         }
     }
 
+    /// The file's current content, if one check shows that it has not changed and there is nothing to tell. Otherwise
+    /// [`Source::current`] is to be asked, by a thread that may read the file and wait for its writer.
+    pub fn glance(&self) -> Option<Arc<Snapshot<T>>> {
+        let snapshot = self.unchanged_as_it_looks().filter(|_| !self.has_events.load(Ordering::Relaxed))?;
+        (!snapshot.is_to_be_compared(monotonic_milliseconds())).then_some(snapshot)
+    }
+
     /// Reads the file ahead of the first request. That request reports events, and meets a failure again, since none is
     /// remembered here.
     pub fn preload(&self) {
@@ -196,27 +203,24 @@ impl<T: Parse> Source<T> {
 
     /// The current snapshot, if the file has not changed since it was read.
     fn unchanged(&self) -> Option<Arc<Snapshot<T>>> {
+        let snapshot = self.unchanged_as_it_looks()?;
+        // One thread compares; the others need not wait for it.
+        if snapshot.takes_comparison(monotonic_milliseconds()) && !self.holds_what_was_read(&snapshot) {
+            snapshot.settled.store(false, Ordering::Release);
+            return None;
+        }
+        Some(snapshot)
+    }
+
+    /// The current snapshot, if the file looks as it did when it was read.
+    fn unchanged_as_it_looks(&self) -> Option<Arc<Snapshot<T>>> {
         // Taken before the check, whose moment it must be valid for.
         let snapshot = self.last_read().filter(|snapshot| snapshot.is_settled())?;
         let seen = match snapshot.look.at(&self.path) {
             Err(error) if error.is_shortage() && !self.proves_rights => Look::Stat.at(&self.path),
             seen => seen,
         };
-        if seen != Ok(snapshot.identity) {
-            return None;
-        }
-        let (due, now) = (snapshot.compare_at.load(Ordering::Relaxed), monotonic_milliseconds());
-        if now < due {
-            return Some(snapshot);
-        }
-        // One thread compares; the others need not wait for it.
-        let next = now + snapshot.comparison_interval();
-        let is_mine = snapshot.compare_at.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        if is_mine && !self.holds_what_was_read(&snapshot) {
-            snapshot.settled.store(false, Ordering::Release);
-            return None;
-        }
-        Some(snapshot)
+        (seen == Ok(snapshot.identity)).then_some(snapshot)
     }
 
     /// Compares the file's content with what was read.
