@@ -32,6 +32,11 @@ backend_java() { # KIND
     esac
 }
 
+# The newest Elasticsearch that a Java of this machine runs.
+backend_newest() {
+    if backend_java elasticsearch-9 >/dev/null; then say elasticsearch-9; else say elasticsearch-8; fi
+}
+
 # Whether this machine can run it; says so if not. A server of the user's needs no Java here.
 backend_runs() { # KIND
     [ -n "${ES_URL:-}" ] || backend_java "$1" >/dev/null && return

@@ -49,7 +49,7 @@ main() {
         *) die "DEMO=$1: the only value is 'once', which stops after the proofs" ;;
     esac
     front_check
-    backend_start elasticsearch-7 "$scratch/backend"
+    backend_start "$(backend_newest)" "$scratch/backend"
     front_start groups "$scratch/front"
     trust=(${front_certificate:+--cacert "$front_certificate"})
     say

@@ -122,7 +122,7 @@ run_secured() { # USER:PASSWORD REFUSED-USER:PASSWORD...
     describe_front "$@"
     export ESAUTH_FOLDER=$scratch/identity ESAUTH_BACKEND_LOGS=$scratch/backend
     export ESAUTH_BACKEND_URL=$backend_url ESAUTH_BACKEND_CA=$backend_ca ESAUTH_BACKEND_KEYS=$backend_keys
-    export ESAUTH_PROGRAM=${ESAUTH_PROGRAM:-$esauth}
+    export ESAUTH_PROGRAM=$esauth
     if [ -n "$backend_keys" ]; then
         run_suite "$kind, secured: docs/secured-back-ends.md" bash "$root/tests/e2e/secured_page.sh"
     fi
@@ -141,7 +141,7 @@ run_nginx() { # USER:PASSWORD REFUSED-USER:PASSWORD...
     nginx_start "$scratch/nginx"
     describe_front "$@"
     run_suite "$kind, nginx: curl" bash "$root/tests/e2e/curl.sh"
-    export ESAUTH_PROGRAM=${ESAUTH_PROGRAM:-$esauth} ESAUTH_BACKEND=${backend_url#http://}
+    export ESAUTH_PROGRAM=$esauth ESAUTH_BACKEND=${backend_url#http://}
     run_suite "$kind, nginx: esauth verify" bash "$root/tests/e2e/verify.sh"
     front_stop
 }

@@ -5,7 +5,7 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build_folder=$(cd "$root" && realpath --canonicalize-missing "${CARGO_TARGET_DIR:-target}")
 module=${ESAUTH_MODULE:-$build_folder/release/librust_esauth.so}
-esauth=$build_folder/release/esauth
+esauth=${ESAUTH_PROGRAM:-$build_folder/release/esauth}
 cache=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/rust_esauth
 
 if [ -t 1 ]; then
