@@ -6,7 +6,8 @@
 #   backend_stop
 #
 # KIND is one of those of backend_artifact. If ES_URL is set, that server is used and nothing is started. If backend_secured
-# is set, the back end's own security is on; see backend_security.sh.
+# is set, the back end's own security is on; see backend_security.sh. If it or backend_has_modules is set,
+# Elasticsearch 7 has further modules.
 
 . "$root/scripts/backend_security.sh"
 
@@ -103,6 +104,8 @@ backend_start() { # KIND FOLDER
     backend_config=$home/config
     if [ -n "${backend_secured:-}" ]; then
         backend_security "$kind" "$home" "$folder" "$java"
+    elif [ "$kind" = elasticsearch-7 ] && [ -n "${backend_has_modules:-}" ]; then
+        backend_modules "$home" "$folder"
     fi
     if [ "$(id -u)" -eq 0 ]; then chown -R "nobody:$(id -gn nobody)" "$folder"; fi
 

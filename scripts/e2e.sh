@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # End-to-end tests: the official clients and curl, over TLS, through httpd with this module, to a real back end.
 #
-#   scripts/e2e.sh elasticsearch-7|elasticsearch-8|elasticsearch-9|opensearch-2|opensearch-3 [secured]
+#   scripts/e2e.sh elasticsearch-7|elasticsearch-8|elasticsearch-9|opensearch-2|opensearch-3 [secured|roles]
 #
 # secured: the back end's own security is on, with TLS, as after installation.
+# roles: only the suites with EsAuthRoles, and each attempt on another's index is shown to work without it.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/backend.sh"
@@ -11,7 +12,9 @@ set -euo pipefail
 . "$(dirname "$0")/nginx.sh"
 
 kind=${1:-elasticsearch-7}
-backend_secured=${2:+tls}
+part=${2:-open}
+backend_secured=$([ "$part" != secured ] || say tls)
+backend_has_modules=yes
 # Not "folder": a trap sees the local variables of the function it interrupts.
 scratch=$(scratch_folder e2e)
 clients=$build_folder/e2e/$kind
@@ -52,12 +55,14 @@ javascript_client() {
 
 install_clients() {
     mkdir -p "$clients"
-    if [ "$(cat "$clients/python.done" 2>/dev/null)" != "$(python_client)" ]; then
+    # The probes speak HTTP/2 by themselves.
+    local python_packages=("$(python_client)" h2==4.3.0)
+    if [ "$(cat "$clients/python.done" 2>/dev/null)" != "${python_packages[*]}" ]; then
         rm -rf "$clients/python"
         python3 -m venv "$clients/python" || die "python3 cannot create a venv (see its message above); run 'make deps'"
         install_client Python "$(python_client)" \
-            "$clients/python/bin/pip" install --quiet --disable-pip-version-check "$(python_client)"
-        python_client >"$clients/python.done"
+            "$clients/python/bin/pip" install --quiet --disable-pip-version-check "${python_packages[@]}"
+        say "${python_packages[*]}" >"$clients/python.done"
     fi
     if [ "$(cat "$clients/javascript.done" 2>/dev/null)" != "$(javascript_client)" ]; then
         rm -rf "$clients/javascript"
@@ -83,7 +88,7 @@ install_client() { # LANGUAGE CLIENT COMMAND...
 run_suite() { # NAME COMMAND...
     local name=$1 status=0 output ok not_ok planned
     shift
-    output=$(timeout 300 "$@" 2>&1) || status=$?
+    output=$(timeout "${ESAUTH_SUITE_TIMEOUT:-300}" "$@" 2>&1) || status=$?
     ok=$(grep -c '^ok ' <<<"$output" || true)
     planned=$(sed -n 's/^1\.\.\([0-9][0-9]*\)$/\1/p' <<<"$output")
     not_ok=$((${planned:-0} - ok))
@@ -108,7 +113,6 @@ run_suites() { # VARIANT USER:PASSWORD REFUSED-USER:PASSWORD...
     local variant=$1
     front_start "$variant" "$scratch/$variant"
     describe_front "${@:2}"
-    export NODE_PATH=$clients/javascript/node_modules
     run_suite "$kind, $variant: curl" bash "$root/tests/e2e/curl.sh"
     run_suite "$kind, $variant: $(python_client)" "$clients/python/bin/python" "$root/tests/e2e/client.py"
     run_suite "$kind, $variant: $(javascript_client)" node "$root/tests/e2e/client.js"
@@ -129,6 +133,33 @@ run_secured() { # USER:PASSWORD REFUSED-USER:PASSWORD...
     local suite=identity.sh
     if [[ $kind = opensearch-* ]]; then suite=proxy_identity.sh; fi
     run_suite "$kind, secured: identity" bash "$root/tests/e2e/$suite"
+    front_stop
+}
+
+# The roles that docs/roles.md gives to clients.
+# shellcheck disable=SC2016 # the backticks are the page's
+documented_roles() { sed -n '/^```yaml roles$/,/^```$/{/^```/!p}' "$root/docs/roles.md"; }
+
+# Clients with only their own roles, and attempts on the index of another: ESAUTH_LONG also shows that these work without us.
+run_roles() {
+    if [ -n "${ES_URL:-}" ]; then
+        say "skipped the suites with roles: they delete indices, but ES_URL is set"
+        return
+    fi
+    if [ "$(httpd_generation "$(find_apxs)")" = 2.2 ]; then
+        say "skipped the suites with roles: EsAuthRoles needs httpd 2.4"
+        return
+    fi
+    front_roles=$scratch/roles.yml
+    documented_roles | cat - "$root/tests/e2e/roles.yml" >"$front_roles"
+    front_start roles "$scratch/roles"
+    describe_front alice:secret
+    export ESAUTH_EDITOR=writer:secret ESAUTH_READER=bob:geheim ESAUTH_OWNER=alice:secret ESAUTH_ATTACKER=attacker:secret
+    export ESAUTH_BACKEND=$backend_url ESAUTH_KIND=$kind ESAUTH_HTTP2=$front_http2
+    run_suite "$kind, roles: $(python_client)" "$clients/python/bin/python" "$root/tests/e2e/roles.py"
+    run_suite "$kind, roles: $(javascript_client)" node "$root/tests/e2e/roles.js"
+    run_suite "$kind, roles: sequences of clients" "$clients/python/bin/python" "$root/tests/e2e/sequences.py"
+    run_suite "$kind, roles: probes" "$clients/python/bin/python" "$root/tests/e2e/probes.py"
     front_stop
 }
 
@@ -159,12 +190,13 @@ main() {
     [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 18 ] \
         || die "node is $(node --version); the JavaScript clients need 18 or later"
     install_clients
+    export NODE_PATH=$clients/javascript/node_modules
     backend_start "$kind" "$scratch/backend"
-    if [ -n "$backend_secured" ]; then
-        run_secured alice:secret alice:wrong mallory:secret
-    else
-        run_open
-    fi
+    case $part in
+        open) run_open ;;
+        secured) run_secured alice:secret alice:wrong mallory:secret ;;
+        roles) ESAUTH_LONG=yes ESAUTH_SUITE_TIMEOUT=1800 run_roles ;;
+    esac
     if [ "$failed" -gt 0 ]; then tail -n 20 "$scratch"/*/logs/error; fi
     printf 'e2e: %d passed, %d failed\n' "$passed" "$failed"
     [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
@@ -174,6 +206,7 @@ run_open() {
     # bob, who is in no group, is refused only where the group is required.
     run_suites groups alice:secret alice:wrong mallory:secret bob:geheim
     run_suites users bob:geheim bob:secret mallory:geheim
+    run_roles
     run_nginx bob:geheim bob:secret mallory:geheim
 }
 

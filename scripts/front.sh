@@ -10,7 +10,9 @@
 # the plain port: then front_certificate is empty and front_url is plain_url.
 #
 # alice (secret) and bob (geheim) are users. Only alice is in the group; with roles, she may do everything, and bob may read
-# products*; with a secured back end, each has a user there.
+# products*; with a secured back end, each has a user there. front_roles may name a file with further roles;
+# each has a user of the same name, whose password is "secret". With roles, httpd speaks HTTP/2, too, if it has mod_http2:
+# then front_http2 is "yes".
 
 front_pid=''
 
@@ -46,6 +48,8 @@ front_start() { # VARIANT FOLDER
         front_certificate=''
         front_url=$plain_url
     fi
+    front_http2=''
+    if [ "$variant" = roles ] && has_module http2; then front_http2=yes; fi
     make_credentials
     front_configuration >"$folder/httpd.conf"
     "$httpd" -t -f "$folder/httpd.conf" >"$folder/logs/out" 2>&1 || {
@@ -93,6 +97,7 @@ make_credentials() {
 }
 
 make_roles() {
+    local role
     printf '%s\n' 'owner: alice' 'reader: bob' >"$folder/groups"
     cat >"$folder/roles.yml" <<'ROLES'
 owner:
@@ -105,6 +110,12 @@ reader:
     - names: [ 'products*' ]
       privileges: [ read ]
 ROLES
+    [ -n "${front_roles:-}" ] || return 0
+    cat "$front_roles" >>"$folder/roles.yml"
+    while read -r role; do
+        say "$role: $role" >>"$folder/groups"
+        htpasswd -bB -C 5 "$folder/users" "$role" secret 2>>"$folder/logs/htpasswd"
+    done < <(sed -n 's/^\([a-z-]*\):$/\1/p' "$front_roles")
 }
 
 # For alice an API key with the rights that the suites need, whose owner is service-alice; for bob, and without API keys, a
@@ -134,11 +145,12 @@ LogLevel warn
 CONF
     if [ -n "$front_certificate" ]; then say "Listen 127.0.0.1:$port"; fi
     if [ "$(id -u)" -eq 0 ]; then say "User nobody" && say "Group $(id -gn nobody)"; fi
-    for name in mpm_event authn_core authz_core authz_host authz_user unixd ssl proxy proxy_http headers; do
+    for name in mpm_event authn_core authz_core authz_host authz_user unixd ssl proxy proxy_http headers http2; do
         # Modules built into httpd have no file.
         if [ -f "$modules/mod_$name.so" ]; then say "LoadModule ${name}_module \"$modules/mod_$name.so\""; fi
     done
     say "LoadModule rust_esauth_module \"$module\""
+    if [ -n "$front_http2" ]; then say 'Protocols h2 h2c http/1.1'; fi
     virtual_hosts
 }
 

@@ -155,6 +155,8 @@ static ENDPOINTS: &[Endpoint] = &[
     // Searching.
     index(READ, "/_search", Missing("/{index}/_search"), &[Search], Body::Query),
     index(READ, "/{index}/_search", Narrow, &[Search], Body::Query),
+    // With a type, as Magento does with Elasticsearch 7.
+    index(READ, "/{index}/{any}/_search", Narrow, &[Search], Body::Query),
     index(READ, "/_count", Missing("/{index}/_count"), &[Search], Body::Query),
     index(READ, "/{index}/_count", Narrow, &[Search], Body::Query),
     index(READ, "/_msearch", InBodyOr("/{index}/_msearch"), &[MultiSearch, Search], Body::MultiSearch),
@@ -199,6 +201,7 @@ static ENDPOINTS: &[Endpoint] = &[
     index(POST, "/{index}/_update/{id}", One, &[Update, Bulk, AutoCreate, CreateIndex], Body::Any),
     index(PUT, "/_bulk", InBody, &[Bulk], Body::Bulk),
     index(PUT, "/{index}/_bulk", One, &[Bulk], Body::Bulk),
+    index(PUT, "/{index}/{any}/_bulk", One, &[Bulk], Body::Bulk),
     index(
         POST,
         "/{index}/_delete_by_query",
@@ -306,6 +309,9 @@ static ENDPOINTS: &[Endpoint] = &[
     cluster(&["GET"], "/_cluster/pending_tasks", &[PendingTasks]),
     cluster(&["GET"], "/_nodes", &[NodesInfo]),
     cluster(&["GET"], "/_nodes/stats", &[NodesStats]),
+    cluster(&["GET"], "/_nodes/http", &[NodesInfo]),
+    cluster(&["GET"], "/_nodes/plugins", &[NodesInfo]),
+    cluster(&["GET"], "/_nodes/_all/http", &[NodesInfo]),
     cluster(&["GET"], "/_nodes/_local", &[NodesInfo]),
     cluster(&["GET"], "/_nodes/_local/stats", &[NodesStats]),
     cluster(&["GET"], "/_license", &[License]),
