@@ -82,12 +82,36 @@ pub(super) fn edit(text: &[u8], user: &str, change: &Change<'_>) -> Result<Edit,
     let listing = Listing::of_passwords(text.to_vec(), LineRules::Httpd24);
     check_kind(&listing, user)?;
     let file = File::new(text, &listing, user);
-    match *change {
-        Change::Set { hash, password, until } => file.set(hash, password, until),
-        Change::Check { keeps_old } => file.check(keeps_old),
-        Change::Delete => file.delete(),
-        Change::DropOld => file.drop_old(),
+    let (edit, hash) = match *change {
+        Change::Set { hash, password, until } => (file.set(hash, password, until)?, Some(hash.as_bytes())),
+        Change::Check { keeps_old } => (file.check(keeps_old)?, None),
+        Change::Delete => (file.delete()?, None),
+        Change::DropOld => (file.drop_old()?, file.own.first().map(|line| line.stored_hash())),
+    };
+    if let Some(new) = &edit.text {
+        check_joins(text, new, user.as_bytes(), hash)?;
     }
+    Ok(edit)
+}
+
+/// Refuses a change without the wanted effect, or with one on other users, because backslashes join lines: httpd 2.4 and 2.2
+/// join them by different rules.
+fn check_joins(old: &[u8], new: &[u8], user: &[u8], hash: Option<&[u8]>) -> Result<(), Fault> {
+    let mut joining = old.split(|&byte| byte == b'\n').enumerate().filter(|(_, line)| ends_in_backslash(line));
+    let Some((first, _)) = joining.next() else { return Ok(()) };
+    for rules in [LineRules::Httpd24, LineRules::Httpd22] {
+        let [old, new] = [old, new].map(|text| Listing::of_passwords(text.to_vec(), rules));
+        let [others, others_now] = [&old, &new].map(|listing| {
+            let others = listing.lines().filter(|line| line.name() != user);
+            others.map(|line| (line.name(), line.stored_hash(), line.rest()))
+        });
+        let now = new.lines().find(|line| line.name() == user).map(|line| line.stored_hash());
+        if now != hash || !others.eq(others_now) {
+            let why = "ends in a backslash, which joins lines in a way that this change cannot have its effect";
+            return Err(Fault::at(first + 1, why));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses what httpd would not read as it is meant.
@@ -359,6 +383,9 @@ impl Pieces {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "what fails while a test is set up fails the test")]
 mod tests {
+    use esauth_engine::{Parse, Passwords};
+    use proptest::prelude::*;
+
     use super::*;
 
     /// Of "secret", and of 72 times "x".
@@ -472,6 +499,12 @@ mod tests {
             ("bob:x\n# c\\\n", &set(None), "2: ends in a backslash, which would join a new line with this one"),
             ("bob:x\\", &set(None), "1: ends in a backslash, which would join a new line with this one"),
             (
+                // What is left of the comment's two joins once more, with the empty line.
+                "#\\\\\n\n",
+                &set(None),
+                "1: ends in a backslash, which joins lines in a way that this change cannot have its effect",
+            ),
+            (
                 "a:b\nalice:realm:0123456789abcdef0123456789ABCDEF\n",
                 &set(None),
                 "2: alice has a line of htdigest (user:realm:hash), which HTTP Basic cannot use",
@@ -510,6 +543,40 @@ mod tests {
         }
         for name in ["a", "al ice", "réne", "DOMAIN\\alice", &long[1..]] {
             assert_eq!(check_name(name), Ok(()), "{name:?}");
+        }
+    }
+    /// Any file of these pieces.
+    fn any_text() -> impl Strategy<Value = String> {
+        let rotation = format!("{ALSO} alice:{OLD}:{OTHER}");
+        let line = format!("alice:{OLD}");
+        let pieces = ["alice", "bob", ":", "\n", "\n", "\n", "\r\n", "\\", " ", "#", "c:d"].map(str::to_owned);
+        let piece = proptest::sample::select([&pieces[..], &[rotation, line]].concat());
+        proptest::collection::vec(piece, 0..16).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        /// By the module's own reading.
+        #[test]
+        fn a_change_has_its_effect_on_the_user_and_none_on_others(text in any_text()) {
+            let parse = |text: &[u8]| Passwords::parse(text.to_vec(), LineRules::Httpd24).unwrap();
+            let accepted = |file: &Passwords, user: &[u8]| file.accepted(user).map(|found| found.stored.to_vec());
+            let before = parse(text.as_bytes());
+            let listing = Listing::of_passwords(text.clone().into_bytes(), LineRules::Httpd24);
+            let old = before.stored_hash(b"alice").map(<[u8]>::to_vec);
+            let two = format!("{NEW}:{}", String::from_utf8_lossy(old.as_deref().unwrap_or_default()));
+            for (change, expected) in [
+                (set(None), Some(NEW.as_bytes())),
+                (set(Some(UNTIL)), Some(two.as_bytes())),
+                (Change::Delete, None),
+                (Change::DropOld, old.as_deref()),
+            ] {
+                let Ok(edit) = edit(text.as_bytes(), "alice", &change) else { continue };
+                let after = parse(edit.text.as_deref().unwrap_or(text.as_bytes()));
+                prop_assert_eq!(accepted(&after, b"alice"), expected.map(<[u8]>::to_vec));
+                for line in listing.lines().filter(|line| line.name() != b"alice") {
+                    prop_assert_eq!(accepted(&after, line.name()), accepted(&before, line.name()));
+                }
+            }
         }
     }
 }

@@ -131,7 +131,11 @@ fn lock(path: &Path) -> io::Result<Option<File>> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         opened => opened?,
     };
-    match flock(&file, FlockOperation::LockExclusive) {
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Err(Errno::WOULDBLOCK) => {
+            anstream::eprintln!("{}: waiting for another program that has it locked", path.display());
+            flock(&file, FlockOperation::LockExclusive)?;
+        }
         // NFS locks a file for writing only where it is open for writing.
         Err(Errno::BADF) => {
             file = OpenOptions::new().read(true).write(true).open(path)?;
