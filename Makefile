@@ -39,6 +39,7 @@ test: deps all cli ## Run unit, integration and end-to-end tests
 	@scripts/e2e.sh elasticsearch-7
 
 test-backends: deps all cli ## Run the end-to-end tests on Elasticsearch 8 and 9 and OpenSearch 2 and 3, open and with their own security on
+	@scripts/deps.sh browser || echo "without Chromium, the tests with a browser are skipped"
 	@env -u ES_URL scripts/e2e.sh elasticsearch-8
 	@env -u ES_URL scripts/e2e.sh elasticsearch-8 secured
 	@env -u ES_URL scripts/e2e.sh elasticsearch-9

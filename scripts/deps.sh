@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Installs missing dependencies: of the build; of demo and tests, too; also of optional tests; of building a Debian package;
-# or of the test of both packages.
+# Installs missing dependencies: of the build; of demo and tests, too; also of optional tests; of those with a browser; of
+# building a Debian package; or of the test of both packages.
 #
-#   scripts/deps.sh build|all|ci|deb|packages [--check]   (with --check: only reports missing ones)
+#   scripts/deps.sh build|all|ci|browser|deb|packages [--check]   (with --check: only reports missing ones)
 # shellcheck disable=SC2119 # find_java's arguments are optional
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -40,6 +40,7 @@ ci promtool prometheus golang-github-prometheus
 ci valgrind valgrind valgrind
 ci bindfs bindfs bindfs
 ci mpm_itk libapache2-mpm-itk httpd-itk
+browser chromium chromium chromium-headless
 deb dpkg-shlibdeps dpkg-dev dpkg-dev
 packages debootstrap debootstrap debootstrap
 packages rpm rpm rpm
@@ -59,6 +60,7 @@ present() { # WHAT
         nginx) any_file /usr/sbin/nginx || have nginx ;;
         mpm_itk) any_file "${APXS:-}" /usr/lib*/{apache2,httpd}/modules/{,mod_}mpm_itk.so ;;
         mod_ssl | mod_http2) any_file "${APXS:-}" /usr/lib*/{apache2,httpd}/modules/"$1".so ;;
+        chromium) find_browser ;;
         venv) python3 -c 'import venv, ensurepip' ;;
         java) [ -n "${ES_URL:-}" ] || find_java ;;
         mvn) [ -n "${ES_URL:-}" ] || have mvn ;;

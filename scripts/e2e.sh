@@ -163,6 +163,21 @@ run_roles() {
     front_stop
 }
 
+# A page in a browser.
+run_browser() { # USER:PASSWORD
+    local dashboard_port ESAUTH_BROWSER
+    if ! ESAUTH_BROWSER=$(find_browser) || [ -z "$backend_keys" ]; then
+        say "skipped the browser: it needs Chromium and Elasticsearch 8 or 9"
+        return
+    fi
+    dashboard_port=$(free_port)
+    front_start secured "$scratch/browser"
+    describe_front "$@"
+    export ESAUTH_BROWSER ESAUTH_DASHBOARD_PORT=$dashboard_port ESAUTH_FOLDER=$scratch/browser
+    run_suite "$kind, secured: a page in $(basename "$ESAUTH_BROWSER")" node "$root/tests/e2e/browser.js"
+    front_stop
+}
+
 # The same setup with nginx, as in docs/nginx.md.
 run_nginx() { # USER:PASSWORD REFUSED-USER:PASSWORD...
     if ! [[ $backend_url =~ ^http://[^/]+$ ]]; then
@@ -194,7 +209,10 @@ main() {
     backend_start "$kind" "$scratch/backend"
     case $part in
         open) run_open ;;
-        secured) run_secured alice:secret alice:wrong mallory:secret ;;
+        secured)
+            run_secured alice:secret alice:wrong mallory:secret
+            run_browser alice:secret
+            ;;
         roles) ESAUTH_LONG=yes ESAUTH_SUITE_TIMEOUT=1800 run_roles ;;
     esac
     if [ "$failed" -gt 0 ]; then tail -n 20 "$scratch"/*/logs/error; fi

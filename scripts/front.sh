@@ -165,7 +165,7 @@ virtual_hosts() {
             sed 's|EsAuthBackendCredentials .*|EsAuthBackendCredentials None\nEsAuthBackendUser Proxy\nAuthGroupFile "${ES_GROUPS}"|'
         else
             cat
-        fi <"$shipped" >"$folder/secured.conf"
+        fi <"$shipped" | with_dashboard >"$folder/secured.conf"
         shipped=$folder/secured.conf
     fi
     case $generation in
@@ -197,6 +197,15 @@ CONF
             sed "s|127.0.0.1:8081|127.0.0.1:$metrics_port|" "$metrics"
             ;;
     esac
+}
+
+# Adds what docs/recipes.md has for a page on another origin, if dashboard_port is set.
+with_dashboard() {
+    local headers
+    [ -n "${dashboard_port:-}" ] || { cat && return; }
+    headers=$(sed -n '/^## A page on another origin/,$s/^ *\(Header always .*\)/\1/p' "$root/docs/recipes.md" |
+        sed "s|https://dashboard.example.org|http://localhost:$dashboard_port|")
+    sed "s|^ *AuthType .*|&\n${headers//$'\n'/\\n}|"
 }
 
 # Without mod_ssl the virtual host for TLS is removed, and the plain one stays.

@@ -94,6 +94,10 @@ find_java() { # [OLDEST NEWEST]
     return 1
 }
 
+find_browser() {
+    command -v chromium || command -v chromium-browser || command -v chromium-headless-shell || command -v headless_shell
+}
+
 free_port() {
     python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }

@@ -121,6 +121,27 @@ fn a_back_ends_own_401_brings_no_challenge_and_the_fronts_does() {
 }
 
 #[test]
+fn a_page_on_another_origin_gets_permission_and_reads_a_401() {
+    if Installation::get().is_22() {
+        return Installation::get().skip_this_test("it is written for 2.4");
+    }
+    let backend = Backend::start();
+    let server = start(recipe("A page on another origin"), &[], backend.port());
+    let preflight = Request::new("OPTIONS", "/products/_doc/1").header("Access-Control-Request-Method: PUT");
+    for (request, status) in [
+        (preflight, 200),
+        (Request::get("/_search"), 401),
+        (Request::get("/_search").basic("alice", "wrong"), 401),
+        (Request::get("/_search").basic("alice", "secret"), 200),
+    ] {
+        let answer = ask(&server, request.header("Origin: https://dashboard.example.org"));
+        let origins = answer.all("access-control-allow-origin");
+        assert_eq!((answer.status, origins), (status, vec!["https://dashboard.example.org"]));
+        assert_eq!(answer.all("access-control-allow-credentials"), ["true"]);
+    }
+}
+
+#[test]
 fn the_challenge_names_the_character_set_where_it_is_told_to() {
     const WITH: &str = "Basic realm=\"Elasticsearch server\", charset=\"UTF-8\"";
     let recipe = recipe("Names and passwords");
