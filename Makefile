@@ -56,6 +56,7 @@ soak: deps all ## Run the long tests: generated configurations (SOAK=count, defa
 	@ESAUTH_REWRITES=1000 cargo test --profile test-programs --quiet --test rewrites -- --nocapture
 	@ESAUTH_KILLS=500 cargo test --profile test-programs --quiet --test cache survives
 	@ESAUTH_REQUESTS=10000000 cargo test --profile test-programs --quiet --test memory flat -- --nocapture
+	@ESAUTH_BULK_MB=1024 cargo test --profile test-programs --quiet --test roles of_any_size -- --nocapture
 	@for kind in elasticsearch-7 elasticsearch-8 elasticsearch-9; do \
 	    env -u ES_URL ESAUTH_ROLES_FILES=500 ESAUTH_REQUESTS=400 ESAUTH_SEED=$${ESAUTH_SEED:-$$(date +%s)} scripts/oracle.sh $$kind || exit; \
 	done

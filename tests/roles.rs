@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use harness::client::{self, Answer, Connection, Request};
 use harness::httpd::{self, Httpd, Mpm, Setup, Site};
 use harness::installation::Installation;
+use harness::{memcheck, process};
 
 /// `secret`, as `htpasswd -s` stores it.
 const SECRET: &str = "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=";
@@ -499,6 +500,57 @@ fn no_attempt_on_another_index_reaches_the_back_end() {
             assert_eq!(backend.take(), [], "{probe:?}");
         }
     }
+}
+
+/// `make soak` sends 1 GB.
+#[test]
+fn a_bulk_of_any_size_is_judged_in_the_memory_of_a_small_one() {
+    if skipped() || memcheck::changes("memory is not given back at once") {
+        return;
+    }
+    let megabytes = std::env::var("ESAUTH_BULK_MB").map_or(64, |given| given.parse().unwrap());
+    let backend = Recorder::start();
+    let server = usual(&backend, "");
+    let document = format!("{{\"text\":\"{}\"}}\n", "x".repeat(1000));
+    let items = ["{\"index\":{\"_index\":\"shopa-1\"}}\n", &document].concat().repeat(1 << 10);
+    let post = |pieces: usize, chunked: bool| {
+        let size = pieces * items.len();
+        let framing = if chunked { "Transfer-Encoding: chunked".into() } else { format!("Content-Length: {size}") };
+        let request = request("alice", "POST /_bulk").header(format!("Content-Type: {NDJSON}")).header(framing);
+        let mut connection = Connection::open(server.port()).unwrap();
+        connection.send(&request.bytes()).unwrap();
+        for _ in 0..pieces {
+            if chunked {
+                connection.send(format!("{:x}\r\n{items}\r\n", items.len()).as_bytes()).unwrap();
+            } else {
+                connection.send(items.as_bytes()).unwrap();
+            }
+        }
+        if chunked {
+            connection.send(b"0\r\n\r\n").unwrap();
+        }
+        assert_eq!(connection.read().unwrap().status, 200);
+        assert_eq!(backend.take().iter().map(|request| request.body_bytes).sum::<usize>(), size);
+    };
+    // Every child has been this large.
+    let peaks = || {
+        let peak = |child: &u32| {
+            let status = fs::read_to_string(format!("/proc/{child}/status")).unwrap();
+            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+            line.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
+        };
+        process::children(server.parent()).iter().map(peak).max().unwrap()
+    };
+    for chunked in [false, true] {
+        (0..8).for_each(|_| post(8, chunked));
+    }
+    let before = peaks();
+    for chunked in [false, true] {
+        post(megabytes, chunked);
+    }
+    let said = format!("{megabytes} MB twice: peak of a child {before} -> {} KiB", peaks());
+    Installation::get().say(&said);
+    assert!(peaks() <= before + 4096, "{said}");
 }
 
 /// A client that stalls in the middle of a body is cut off by httpd's own Timeout, as without roles.
