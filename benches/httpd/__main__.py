@@ -13,6 +13,7 @@ import chart
 import cold_part
 import flood_part
 import report
+import roles_part
 import scale_part
 import static_part
 import storm_part
@@ -23,7 +24,7 @@ from servers import Ours, Site
 
 ROOT = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 PARTS = {"turns": turns_part.run, "static": static_part.run, "backend": backend_part.run, "cold": cold_part.run, "storm": storm_part.run,
-         "flood": flood_part.run, "scale": scale_part.run}
+         "flood": flood_part.run, "scale": scale_part.run, "roles": roles_part.run}
 
 
 class Bench:

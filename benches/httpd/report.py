@@ -109,6 +109,16 @@ def scale_lines(found, markdown):
                  markdown)
 
 
+def roles_lines(found, markdown):
+    """One row for each kind of request, and for each verdict."""
+    added = found["httpd"].get("added_us", {})
+    plain = statistics.median(found["httpd"].get("plain_us") or [0])
+    rows = [[f"{case}, through httpd", f"+{statistics.median(times):.2f} µs of {plain:.0f} µs"] for case, times in added.items()]
+    rows += [[what, f"{number:,.2f} {unit}" if unit == "µs" else f"{number:,.0f} {unit}"]
+             for what, number, unit in found["verdict"].get("figures", [])]
+    return table(["with EsAuthRoles", "figure"], rows, markdown)
+
+
 def failures(results):
     """A line for each measurement that failed."""
     for part in ("static", "backend"):
@@ -118,6 +128,9 @@ def failures(results):
                     yield f"{part}, {server['label']}, {CASES[case][0]}: {found['failed']}"
     if "failed" in results.get("cold", {}):
         yield f"cold: {results['cold']['failed']}"
+    for part, found in results.get("roles", {}).items():
+        if "failed" in found:
+            yield f"roles, {part}: {found['failed']}"
     for part in ("turns", "storm", "flood"):
         for server in results.get(part, {}).values():
             if "failed" in server:
@@ -141,6 +154,8 @@ def text(results, markdown):
          lambda found: flood_lines(found, markdown)),
     ]
     parts.append(("scale", "The engine alone, at the largest sizes", lambda found: scale_lines(found, markdown)))
+    parts.append(("roles", "EsAuthRoles: what a request costs more, and the verdict alone",
+                  lambda found: roles_lines(found, markdown)))
     lines = []
     for part, title, make in parts:
         if results.get(part):

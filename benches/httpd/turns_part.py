@@ -28,6 +28,12 @@ def by_turns(port, case, turns):
     opened = request("open", "X-No-Credentials: " + "x" * (len(credentials) - 3))
     # The open URL on either side, since later requests in a turn may cost more or less.
     requests = [opened, request(case, "Authorization: " + credentials), opened]
+    before, median, after = (statistics.median(found) for found in times_in_turn(port, requests, turns))
+    return median, (before + after) / 2
+
+
+def times_in_turn(port, requests, turns):
+    """The times of each of these requests, which one connection sends in turn, in microseconds."""
     times = [[] for _ in requests]
     with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -36,11 +42,10 @@ def by_turns(port, case, turns):
                 begin = time.perf_counter_ns()
                 connection.sendall(message)
                 answer = connection.recv(65536)
-                found.append(time.perf_counter_ns() - begin)
+                found.append((time.perf_counter_ns() - begin) / 1000)
                 if not answer.startswith(b"HTTP/1.1 200"):
                     raise Failed(f"{answer[:40]!r} instead of 200")
-    before, median, after = (statistics.median(found) / 1000 for found in times)
-    return median, (before + after) / 2
+    return times
 
 
 def run(bench):

@@ -104,10 +104,6 @@ impl<'p> Backend<'p> {
         true
     }
 
-    pub(crate) fn merge(_: Backend<'p>, _: Backend<'p>) -> Backend<'p> {
-        Backend::default()
-    }
-
     pub(crate) fn set_credentials(&mut self, command: Command<'p>, _: &'p CStr) -> Answer<'p> {
         refuse_in_22(command)
     }

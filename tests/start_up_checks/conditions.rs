@@ -26,9 +26,11 @@ fn sections_skipped_by_a_condition_on_an_unloaded_module() {
     for name in NAMES {
         let around = format!("Listen 127.0.0.1:9\n<IfModule {name}>\n{section}</IfModule>\n");
         assert_eq!(tested(&around, &nothing), at("FOLDER/case.conf:2"), "{name}");
+        // httpd 2.2 takes no quotes here.
+        let named = if Installation::get().is_22() { name.to_owned() } else { format!("\"{name}\"") };
         let inside =
-            "<Location />\n<IfModule \"NAME\">\nAuthType Basic\nRequire valid-user\n</IfModule>\n</Location>\n";
-        assert_eq!(tested(&inside.replace("NAME", name), &nothing), at("FOLDER/case.conf:2"), "{name}");
+            format!("<Location />\n<IfModule {named}>\nAuthType Basic\nRequire valid-user\n</IfModule>\n</Location>\n");
+        assert_eq!(tested(&inside, &nothing), at("FOLDER/case.conf:2"), "{name}");
         // True, without access restrictions, or false for another reason.
         for silent in [
             format!("<IfModule !{name}>\n{section}</IfModule>\n"),
