@@ -6,7 +6,8 @@ use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::marker::PhantomData;
 use std::mem::transmute;
-use std::ptr::{NonNull, null};
+use std::ptr::{NonNull, null, null_mut};
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::httpd::bindings::{APR_HOOK_LAST, APR_HOOK_REALLY_FIRST, apr_optional_hook_add, apr_port_t, esauth_target};
 use crate::httpd::hook::{Callback, OnRequest, raw};
@@ -32,12 +33,17 @@ pub(crate) struct Opaque<'r>(*mut c_void, PhantomData<&'r ()>);
 
 type HookSchemeHandler = unsafe extern "C" fn(SchemeHandler, *const *const c_char, *const *const c_char, c_int);
 
+/// mod_proxy's function that runs the hook, since the configuration was read: a look-up by name takes longer than the rest of
+/// a hand-over. Null without mod_proxy.
+static RUN: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
+
 /// Has `handler` called before all others, where mod_proxy is loaded. For the time when all modules are.
 ///
 /// # Safety
 ///
 /// This is httpd's only thread, and its hooks are sorted afterwards.
 pub(crate) unsafe fn hook_scheme_handler(handler: SchemeHandler) {
+    RUN.store(function(c"proxy_run_scheme_handler").map_or(null_mut(), NonNull::as_ptr), Ordering::Relaxed);
     let Some(hook) = function(c"proxy_hook_scheme_handler") else { return };
     // SAFETY: mod_proxy declares the function with this type; the rest as the caller promises.
     unsafe {
@@ -130,8 +136,8 @@ impl<'r> Call<'r> {
 
     /// Sends the request: runs mod_proxy's hook, in which ours declines this time.
     pub(crate) fn send(self) -> Option<c_int> {
-        let run = function(c"proxy_run_scheme_handler")?;
-        // SAFETY: mod_proxy declares the function with this type. It is called with the arguments that mod_proxy called us
+        let run = NonNull::new(RUN.load(Ordering::Relaxed))?;
+        // SAFETY: mod_proxy, which stays as long as the configuration, declares the function with this type. It is called with the arguments that mod_proxy called us
         // with, but for the URL, which is one as well, in the request's pool. (It is not written to.)
         let run = unsafe { transmute::<NonNull<c_void>, SchemeHandler>(run) };
         let url = Text::new(self.url);
