@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Counts the instructions of a verdict and of a whole request under Callgrind, and compares them with the figures in
+# Counts the instructions of a verdict, of a whole request and of the hand-over of a credential under Callgrind, and compares them with the figures in
 # benches/instructions.txt. Unlike times, they hardly depend on what else the machine does.
 #
 #   scripts/bench_instructions.sh             fails if a count has grown by more than 10 %
@@ -37,7 +37,7 @@ requests() { # COUNT KEEP-ALIVE LOCATION
     rm -f "$folder/pid"
     (
         cd "$folder"
-        exec python3 -B "$root/benches/instructions_client.py" "$folder" "$port" "$@"
+        exec python3 -B "$root/benches/instructions_client.py" "$folder" "$port" "$back_end_port" "$@"
     ) &
     client=$!
     instructions "$httpd" -X -d "$folder" -f "$folder/httpd.conf"
@@ -55,17 +55,19 @@ benchmark=$(cd "$root" && cargo bench --quiet --locked --no-run --message-format
     sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -1)
 [ -x "$benchmark" ] || die "the benchmark was not built"
 [ -f "$module" ] || die "$module is missing; run 'make'"
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+port=$(free_port)
+back_end_port=$(free_port)
 
 cp "$module" "$folder/module.so"
 cp "$benchmark" "$folder/benchmark"
+printf 'alice: ApiKey VnVhQ2ZHY0JDZGJrUW0tZTVhT3g6dWkybHAyYXhUTm1zeWFrdzl0dk5udw==\n' >"$folder/credentials"
 # The password is "secret".
 # shellcheck disable=SC2016 # the hash is meant
 printf 'alice:%s\n' '$2y$05$HOV6x4X5rNNMQGIgrwEKXeqe4orHR15caxe1Ru8ueuYdLl3TVuG5C' >"$folder/users"
 mkdir -p "$folder/htdocs/open" "$folder/htdocs/closed"
 echo page | tee "$folder/htdocs/open/page" >"$folder/htdocs/closed/page"
 {
-    for name in mpm_prefork authn_core authz_core authz_user unixd; do
+    for name in mpm_prefork authn_core authz_core authz_user unixd proxy proxy_http; do
         [ ! -e "$modules/mod_$name.so" ] || echo "LoadModule ${name}_module $modules/mod_$name.so"
     done
     echo "LoadModule rust_esauth_module $folder/module.so"
@@ -83,6 +85,20 @@ echo page | tee "$folder/htdocs/open/page" >"$folder/htdocs/closed/page"
 		    AuthUserFile $folder/users
 		    Require valid-user
 		</Location>
+		ProxyPass /passed-on http://127.0.0.1:$back_end_port
+		ProxyPass /handed-over http://127.0.0.1:$back_end_port
+		<LocationMatch "^/(passed-on|handed-over)">
+		    AuthType Basic
+		    AuthName realm
+		    AuthUserFile $folder/users
+		    Require valid-user
+		</LocationMatch>
+		<Location /passed-on>
+		    EsAuthCharset Off
+		</Location>
+		<Location /handed-over>
+		    EsAuthBackendCredentials $folder/credentials
+		</Location>
 	CONF
 } >"$folder/httpd.conf"
 chmod -R a+rX "$folder"
@@ -93,16 +109,18 @@ open=$(each requests keep-alive open)
 counted="verdict $(each verdicts)
 request-kept-alive $(($(each requests keep-alive closed) - open))
 request-new-connection $(($(each requests close closed) - $(each requests close open)))
-request-without-authentication $open"
+request-without-authentication $open
+hand-over $(($(each requests keep-alive handed-over) - $(each requests keep-alive passed-on)))"
 
 if [ "${1:-}" = --record ]; then
-    printf '# Instructions of a verdict, of the authentication in a request, and of a request without it. %s\n%s\n' \
+    printf '# Instructions of a verdict, of the authentication in a request, of a request without it, and of the hand-over. %s\n%s\n' \
         "$versions" "$counted" >"$figures"
 fi
 grep -q "$versions" "$figures" || say "The figures in benches/instructions.txt are of other versions than $versions."
 status=0
 while read -r name count; do
     before=$(sed -n "s/^$name //p" "$figures")
+    [ -n "$before" ] || { say "$name $count, with nothing to compare it with" && continue; }
     printf '%-32s %10d  before %10d\n' "$name" "$count" "$before"
     if grep -q "$versions" "$figures" && [ $((count * 100)) -gt $((before * 110)) ]; then
         say "$name has grown by more than 10 %"
