@@ -38,7 +38,7 @@ test: deps all cli ## Run unit, integration and end-to-end tests
 	@scripts/oracle.sh elasticsearch-7
 	@scripts/e2e.sh elasticsearch-7
 
-test-backends: deps all cli ## Run the end-to-end tests on Elasticsearch 8 and 9 and OpenSearch 2 and 3, open and with their own security on
+test-backends: deps all cli ## Run the end-to-end tests on Elasticsearch 8 and 9 and OpenSearch 2 and 3, open, with their own security on, and with EsAuthRoles
 	@scripts/deps.sh browser || echo "without Chromium, the tests with a browser are skipped"
 	@env -u ES_URL scripts/e2e.sh elasticsearch-8
 	@env -u ES_URL scripts/e2e.sh elasticsearch-8 secured
@@ -48,6 +48,9 @@ test-backends: deps all cli ## Run the end-to-end tests on Elasticsearch 8 and 9
 	@env -u ES_URL scripts/e2e.sh opensearch-2 secured
 	@env -u ES_URL scripts/e2e.sh opensearch-3
 	@env -u ES_URL scripts/e2e.sh opensearch-3 secured
+	@for kind in elasticsearch-7 elasticsearch-8 elasticsearch-9 opensearch-2; do \
+	    env -u ES_URL scripts/e2e.sh $$kind roles || exit; \
+	done
 
 soak: deps all ## Run the long tests: generated configurations (SOAK=count, default 2000; ESAUTH_SEED=…), hostile clients, rewrites, memory
 	@ESAUTH_CONFIGURATIONS=$(or $(SOAK),2000) ESAUTH_SEED=$${ESAUTH_SEED:-$$(date +%s)} \

@@ -117,35 +117,58 @@ def administer(method, target, content=None):
     return json.loads(answer.body) if answer.body.startswith(b"{") else {}
 
 
+SETTINGS = {"index.number_of_replicas": 0, "index.translog.durability": "async"}
+SHAPE = {"type": "polygon", "coordinates": [[[0, 0], [0, 2], [2, 2], [2, 0], [0, 0]]]}
+SECRET = {"a": "b-word", "t": "quick words", "secret": "secret", "g": SHAPE}
+DATED = "%3Cshopb-%7Bnow%2Fd%7D%3E"
+
+
+def create(name):
+    """One of the indices, with its documents. Only the other's have "secret"."""
+    shop = name[:5]
+    if name.endswith("-ro"):
+        administer("PUT", f"/{name}", {"settings": {**SETTINGS, "index.blocks.write": True}})
+    elif name.endswith("-1"):
+        point = {"type": "geo_point"} if shop == "shopa" else {"type": "object", "enabled": False}
+        fields = {"a": {"type": "keyword"}, "t": {"type": "text"}, "g": point}
+        if shop == "shopb":
+            fields["secret"] = {"type": "keyword"}
+        creation = {"settings": SETTINGS, "mappings": {"properties": fields}, "aliases": {f"{shop}-now": {}}}
+        answer = administer("PUT", f"/{name}", creation)
+        assert answer.get("acknowledged"), answer
+    if name == "shopa-1":
+        administer("PUT", "/shopa-1/_doc/1?refresh=true", {"a": "own", "t": "own words", "g": "1,1"})
+        administer("PUT", "/shopa-1/_doc/2?refresh=true", {"a": "b-word", "t": "quick words", "g": "1,1"})
+    elif not name.endswith("-ro"):
+        administer("PUT", f"/{name}/_doc/1?refresh=true", SECRET)
+
+
 def set_up(foreign=True):
-    """Indices of both, whose document with "secret" only the other has; without "foreign", those of the other are missing."""
+    """Indices of both; without "foreign", those of the other are missing."""
     switches = {"action.destructive_requires_name": False, "action.auto_create_index": None}
     administer("PUT", "/_cluster/settings", {"transient": switches})
     administer("DELETE", "/_data_stream/shop*")
     administer("DELETE", "/shop*?expand_wildcards=all")
     for path in ["template/*", "index_template/*", "component_template/*", "ingest/pipeline/x", "scripts/x", "snapshot/x"]:
         administer("DELETE", f"/_{path}")
-    settings = {"index.number_of_replicas": 0, "index.translog.durability": "async"}
-    for shop, point in {"a": {"type": "geo_point"}, "b": {"type": "object", "enabled": False}}.items():
-        if shop == "b" and not foreign:
-            continue
-        fields = {"a": {"type": "keyword"}, "t": {"type": "text"}, "g": point}
-        if shop == "b":
-            fields["secret"] = {"type": "keyword"}
-        creation = {"settings": settings, "mappings": {"properties": fields}, "aliases": {f"shop{shop}-now": {}}}
-        answer = administer("PUT", f"/shop{shop}-1", creation)
-        assert answer.get("acknowledged"), answer
-        administer("PUT", f"/shop{shop}-ro", {"settings": {**settings, "index.blocks.write": True}})
-    administer("PUT", "/shopa-1/_doc/1?refresh=true", {"a": "own", "t": "own words", "g": "1,1"})
-    administer("PUT", "/shopa-1/_doc/2?refresh=true", {"a": "b-word", "t": "quick words", "g": "1,1"})
+    for name in ["shopa-1", "shopa-ro"] + (["shopb-1", "shopb-ro", DATED] if foreign else []):
+        create(name)
     if foreign:
-        shape = {"type": "polygon", "coordinates": [[[0, 0], [0, 2], [2, 2], [2, 0], [0, 0]]]}
-        document = {"a": "b-word", "t": "quick words", "secret": "secret", "g": shape}
-        administer("PUT", "/shopb-1/_doc/1?refresh=true", document)
-        administer("PUT", "/%3Cshopb-%7Bnow%2Fd%7D%3E/_doc/1?refresh=true", document)
         # Not every version has them.
         administer("PUT", "/_index_template/streams", {"index_patterns": ["shopb-ds*"], "data_stream": {}, "priority": 500})
         administer("PUT", "/_data_stream/shopb-ds")
+
+
+def restore(before, after, foreign):
+    """Sets up what an attempt has changed."""
+    changed = {name for name in before | after if before.get(name) != after.get(name)}
+    if not all(re.fullmatch(r"shop[a-z0-9.-]*", name) for name in changed):
+        set_up(foreign)
+        return
+    for name in changed & after.keys():
+        administer("DELETE", f"/{name}")
+    for name in changed & before.keys():
+        create(name)
 
 
 def ids_of_another():
@@ -171,13 +194,19 @@ def fingerprint():
 
 
 def state():
-    """Everything that an attempt may have changed."""
-    metadata = administer("GET", "/_cluster/state/metadata,blocks")
+    """Everything that an attempt may have changed, by index, and of the cluster."""
+    cluster = administer("GET", "/_cluster/state/metadata,blocks")
+    indices, blocks = cluster["metadata"].pop("indices"), cluster.get("blocks", {}).pop("indices", {})
     for name in ["state_uuid", "version", "cluster_uuid"]:
-        metadata.pop(name, None)
+        cluster.pop(name, None)
+    # What was deleted; that it is missing shows, too.
+    cluster["metadata"].pop("index-graveyard", None)
     administer("POST", "/shop*/_refresh")
     hits = administer("GET", "/shop*/_search?size=100&sort=_index&version=true").get("hits", {}).get("hits", [])
-    return json.dumps(metadata, sort_keys=True), sorted(json.dumps(hit, sort_keys=True) for hit in hits)
+    parts = {"": cluster}
+    for name, metadata in indices.items():
+        parts[name] = metadata, blocks.get(name), [hit for hit in hits if hit["_index"] == name]
+    return {name: json.dumps(part, sort_keys=True) for name, part in parts.items()}
 
 
 def readings():
@@ -207,9 +236,10 @@ def attempts(send, todo, foreign):
         answer = send(with_ids(probe, ids))
         changes = False
         if fingerprint() != mark:
-            changes = state() != before
+            now = state()
+            changes = now != before
             if changes:
-                set_up(foreign)
+                restore(before, now, foreign)
                 before = state()
             mark = fingerprint()
         if changes or b"_ID" in probe.target + (probe.body or b""):
