@@ -108,9 +108,7 @@ const CONSTANTS: &[&str] = &[
 ];
 
 fn main() {
-    for input in
-        ["build.rs", "apache/wrapper.h", "apache/shim.c", "apache/shim.h", "apache/proxied.c", "apache/proxied.h"]
-    {
+    for input in ["build.rs", "apache"] {
         println!("cargo::rerun-if-changed={input}");
     }
     println!("cargo::rerun-if-env-changed=APXS");
@@ -223,7 +221,9 @@ fn compile_shim(flags: &[String]) {
     for flag in flags {
         build.flag(flag);
     }
-    if let Err(error) = build.files(["apache/shim.c", "apache/proxied.c"]).warnings(true).try_compile("esauth_shim") {
+    if let Err(error) =
+        build.files(["apache/shim.c", "apache/proxied.c", "apache/late.c"]).warnings(true).try_compile("esauth_shim")
+    {
         missing(&format!("apache/*.c do not compile: {error}"));
     }
 }

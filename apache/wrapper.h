@@ -24,5 +24,6 @@
 #endif
 #include "shim.h"
 #if MODULE_MAGIC_NUMBER_MAJOR >= 20120211
+#include "late.h"
 #include "proxied.h"
 #endif

@@ -40,6 +40,8 @@ use crate::httpd::generation::{self, register_provider};
 #[cfg(httpd = "2.4")]
 use crate::httpd::hook::OnFailure;
 use crate::httpd::hook::{Callback, Modules, OnPostConfig, OnPreConfig, OnPreMpm, OnRequest, OnServer, OnStatus, raw};
+#[cfg(httpd = "2.4")]
+use crate::httpd::late;
 use crate::httpd::loaded;
 use crate::httpd::log::{Level, here, log_server};
 use crate::httpd::module::VERSION;
@@ -76,6 +78,7 @@ pub(crate) fn register() {
         {
             register_filter();
             answer_filter::register();
+            late::register();
             hook_fixups(handover::fixups);
         }
         // The first hook for an admitted request.
@@ -290,6 +293,8 @@ fn report_unprotected(server: Option<&server_rec>, pool: Pool<'_>, missing: &ver
 extern "C" fn child_init<'p>(pool: Option<Pool<'p>>, main: Option<&'p server_rec>) {
     guard((), || {
         let (Some(main), Some(pool)) = (main, pool) else { return };
+        #[cfg(httpd = "2.4")]
+        late::send_all_with(pool);
         match verdicts::open() {
             Ok(()) => files::start(ServerConfig::of(main).htaccess_file_limit),
             Err(error) => {

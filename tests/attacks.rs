@@ -147,6 +147,34 @@ fn more_guessers_than_workers_stop_neither_open_pages_nor_known_clients() {
 }
 
 #[test]
+fn a_guesser_beside_many_others_gets_each_whole_refusal_a_second_late_on_a_connection_that_ends() {
+    let mpm = Mpm::usual();
+    if mpm == Mpm::Prefork || Installation::get().is_22() {
+        return;
+    }
+    let server = start(mpm, SLOW, "", few_workers(mpm));
+    let network = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 8));
+    let refusals = beside_guessers(&server, &[network], 40, "user0", || {
+        let began = Instant::now();
+        let mut refusals = Vec::new();
+        while began.elapsed() < Duration::from_secs(4) {
+            let guess = login("user0", &format!("another {}", refusals.len()));
+            refusals
+                .push(Connection::open_from(network, server.port()).and_then(|mut connection| connection.ask(&guess)));
+        }
+        refusals
+    });
+    for refusal in &refusals {
+        let answer = refusal.as_ref().unwrap();
+        assert!([401, 503].contains(&answer.status), "{answer:?}");
+        assert_eq!(answer.header("connection"), Some("close"), "{answer:?}");
+        assert!(answer.body.ends_with(b"</body></html>\n"), "{answer:?}");
+    }
+    // Without the delay there are hundreds; there may be fewer, for lack of a worker.
+    assert!((1..=5).contains(&refusals.len()), "{} in 4 seconds", refusals.len());
+}
+
+#[test]
 fn in_a_lockout_a_flood_of_guesses_cannot_tell_the_right_one_and_a_program_at_work_goes_on() {
     let server = start(Mpm::usual(), FAST, "", "EsAuthMaxFailures 3/600\nEsAuthCacheTTL 2");
     let mut kept = Connection::open_from(HERE, server.port()).unwrap();

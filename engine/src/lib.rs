@@ -16,6 +16,7 @@ mod counters;
 mod files;
 pub mod hash;
 mod sync;
+pub mod threads;
 pub mod verification;
 mod wipe;
 

@@ -47,6 +47,12 @@ pub(crate) fn has_granted(request: Request<'_>, header: &CStr) -> bool {
         .is_some_and(|(last, cache)| cache.has_granted(&last.grant, &presented(request, header)))
 }
 
+/// True if a user was granted on the connection: it may be a proxy's, and others' requests come over it.
+#[cfg(httpd = "2.4")]
+pub(crate) fn has_admitted(request: Request<'_>) -> bool {
+    last_grant(request).is_some()
+}
+
 /// Remembers that `user` was granted with this header by the content of `file`.
 pub(crate) fn remember(request: Request<'_>, header: &CStr, file: &Snapshot<Passwords>, user: &CStr) {
     let name = user.to_bytes();

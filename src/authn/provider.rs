@@ -12,11 +12,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use esauth_engine::verification::{Credential, Lockout, Scope, Verdict};
 use esauth_engine::{Moment, Passwords, Snapshot};
 
+#[cfg(httpd = "2.4")]
+use crate::authn::connection_cache;
 use crate::config::section::DirConfig;
 use crate::httpd::bindings::{
     AUTH_DENIED, AUTH_GENERAL_ERROR, AUTH_GRANTED, AUTH_USER_FOUND, AUTH_USER_NOT_FOUND, authn_provider, authn_status,
 };
 use crate::httpd::generation::tag;
+#[cfg(httpd = "2.4")]
+use crate::httpd::late;
 use crate::httpd::log::{Level, log_request};
 use crate::httpd::provider::authn_provider_of;
 use crate::httpd::request::Request;
@@ -177,7 +181,7 @@ pub(crate) fn judge(
             None => return AuthnStatus::UserNotFound,
         },
     };
-    let judgement = cache.judge(&Credential {
+    let credential = Credential {
         stored: hash,
         padding: file.second_decoy(|| cache.decoy(user.to_bytes())),
         password: password.to_bytes(),
@@ -186,7 +190,8 @@ pub(crate) fn judge(
         proven,
         user: user.to_bytes(),
         file: config.user_file.unwrap_or(c"").to_bytes(),
-    });
+    };
+    let judgement = cache.judge(&credential);
     if let Some(duration) = judgement.hashed_for {
         outcomes::note_hash(request, duration);
         let duration = duration.as_micros().to_string();
@@ -195,6 +200,10 @@ pub(crate) fn judge(
     }
     if let Some(until) = accepted.and_then(|accepted| accepted.until).filter(|_| judgement.by_later_hash) {
         log_old_password(request, user, until);
+    }
+    #[cfg(httpd = "2.4")]
+    if cache.may_answer_late(&credential, &judgement) && !connection_cache::has_admitted(request) {
+        late::answer_late(request);
     }
     match judgement.verdict {
         Verdict::Granted => AuthnStatus::Granted,

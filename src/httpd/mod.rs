@@ -8,7 +8,7 @@
 //!   `expression`, [`encoding`]: a request and its parts;
 //! * [`log`]: lines in the error log;
 //! * [`hook`], [`provider`], [`loaded`]: calls between modules; [`tree`]: the directives as read;
-//! * `file_owner`: mod_authz_owner;
+//! * `file_owner`: mod_authz_owner; `late`: answers sent late;
 //! * `proxy`, `body`, `answer_filter`, `per_request`: what mod_proxy is about to send, and the answer that comes;
 //! * [`generation`]: differences between the interfaces of httpd 2.4 and 2.2.
 
@@ -27,6 +27,8 @@ pub(crate) mod expression;
 pub(crate) mod file_owner;
 pub(crate) mod generation;
 pub(crate) mod hook;
+#[cfg(httpd = "2.4")]
+pub(crate) mod late;
 pub(crate) mod loaded;
 pub(crate) mod log;
 pub(crate) mod module;

@@ -32,7 +32,13 @@ pub(crate) const CRATES: &[Crate] = &[
     },
     Crate {
         folder: "engine/src",
-        layers: &[&["lib"], &["verification"], &["counters", "files"], &["hash"], &["clock", "sync", "wipe"]],
+        layers: &[
+            &["lib"],
+            &["verification"],
+            &["counters", "files"],
+            &["hash"],
+            &["clock", "sync", "threads", "wipe"],
+        ],
     },
     Crate {
         folder: "roles/src",

@@ -6,10 +6,14 @@ use std::{io, thread};
 use rustix::process::setpriority_process;
 
 use crate::hash;
+use crate::threads::without_signals;
 
 /// Low priority: against one thread of normal priority, a hash gets a tenth of a processor, so it ends within seconds
 /// under any load.
 const NICE: i32 = 10;
+/// After a suspect's wrong password, its slot stays empty for as long as the hash took, up to this. A processor that hashes
+/// without end slows its neighbours, whatever the priorities.
+const LONGEST_REST: Duration = Duration::from_millis(200);
 
 /// A credential to be judged.
 #[derive(Clone, Copy)]
@@ -55,12 +59,16 @@ pub(super) struct Computed {
 }
 
 /// Hashes a password as each stored hash was made, and as the padding was if there is only one. Fails if that could not
-/// be computed.
+/// be computed. A hash that gives way leaves the processor alone for a while if the password is wrong.
 pub(super) fn hash(password: &[u8], stored: &[u8], padding: Option<&[u8]>, gives_way: bool) -> io::Result<Computed> {
     let began = Instant::now();
     let compute = || hash_now(password, stored, padding);
     let matching = if gives_way { giving_way(compute) } else { compute() }?;
-    Ok(Computed { matching, took: began.elapsed() })
+    let took = began.elapsed();
+    if gives_way && matching.is_none() {
+        thread::sleep(took.min(LONGEST_REST));
+    }
+    Ok(Computed { matching, took })
 }
 
 fn hash_now(password: &[u8], stored: &[u8], padding: Option<&[u8]>) -> io::Result<Option<usize>> {
@@ -93,17 +101,4 @@ fn giving_way<T: Send>(work: impl Fn() -> io::Result<T> + Sync) -> io::Result<T>
             Err(_) => work(),
         }
     })
-}
-
-/// Runs `spawn` with all signals blocked, which the new thread inherits: the process's signals are for its own threads.
-fn without_signals<T>(spawn: impl FnOnce() -> T) -> T {
-    // SAFETY: two signal sets on the stack; the first is filled before use, the second by the call that receives it.
-    unsafe {
-        let (mut all, mut before) = (std::mem::zeroed(), std::mem::zeroed());
-        libc::sigfillset(&mut all);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
-        let result = spawn();
-        libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
-        result
-    }
 }

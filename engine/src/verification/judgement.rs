@@ -141,6 +141,24 @@ impl Verifier {
         }
     }
 
+    /// Whether a refusal may be sent late: its client guesses, and others wait for hashes. The later a guesser is answered, the
+    /// less it costs them.
+    pub fn may_answer_late(&self, credential: &Credential<'_>, judgement: &Judgement) -> bool {
+        match judgement.verdict {
+            Verdict::Granted | Verdict::NotComputed => false,
+            Verdict::Denied | Verdict::Overloaded | Verdict::LockedOut => {
+                self.shared.queue().is_strained_by(&self.request(credential, None))
+            }
+        }
+    }
+
+    /// What the queue knows of a request; without a digest, nobody computes for it.
+    fn request(&self, credential: &Credential<'_>, digest: Option<Digest>) -> Request {
+        let network = network(credential.client);
+        let number = |bytes: &[u8]| keyed_number(&self.shared.keys().numbers, bytes);
+        Request { digest, network: number(&network), account: number(&[&network, credential.user].concat()) }
+    }
+
     fn digest(&self, credential: &Credential<'_>) -> Digest {
         let (key, Credential { stored, password, client, user, .. }) = (&self.shared.keys().verdicts, *credential);
         if !credential.known {
@@ -206,13 +224,8 @@ impl Pending<'_> {
 
 impl Case {
     pub(super) fn request(&self, credential: &Credential<'_>) -> Request {
-        let network = network(credential.client);
-        let number = |bytes: &[u8]| keyed_number(&self.verifier.shared.keys().numbers, bytes);
-        Request {
-            digest: (self.verifier.settings.entries > 0).then_some(self.digest),
-            network: number(&network),
-            account: number(&[&network, credential.user].concat()),
-        }
+        let digest = (self.verifier.settings.entries > 0).then_some(self.digest);
+        self.verifier.request(credential, digest)
     }
 
     fn queue(&self) -> &'static Queue {

@@ -179,6 +179,12 @@ impl Queue {
         (count(RUNNING), count(WAITING))
     }
 
+    /// True if requests wait, and recent wrong passwords make the network or the account of this one a suspect.
+    pub(super) fn is_strained_by(&self, request: &Request) -> bool {
+        Self::are_suspect(self.histories([request.network, request.account]), monotonic_milliseconds())
+            && self.tickets_in(WAITING).next().is_some()
+    }
+
     /// Waits for the request's turn, until `deadline` at most.
     pub(super) fn admit(&self, request: &Request, limits: Limits, deadline: Instant) -> Admission<'_> {
         match self.enter(request, limits) {
@@ -298,7 +304,11 @@ impl Queue {
     }
 
     fn is_suspect(&self, ticket: &Ticket, now: u64) -> bool {
-        let [network, account] = self.histories_of(ticket).map(|history| history.failures.number(now));
+        Self::are_suspect(self.histories_of(ticket), now)
+    }
+
+    fn are_suspect(histories: [&History; 2], now: u64) -> bool {
+        let [network, account] = histories.map(|history| history.failures.number(now));
         account >= SUSPECT_ACCOUNT || network >= SUSPECT_NETWORK
     }
 
@@ -426,8 +436,11 @@ impl Queue {
     }
 
     fn histories_of(&self, ticket: &Ticket) -> [&History; 2] {
-        [&ticket.network, &ticket.account]
-            .map(|number| &self.histories[(number.load(Ordering::Relaxed) % HISTORIES as u64) as usize])
+        self.histories([&ticket.network, &ticket.account].map(|number| number.load(Ordering::Relaxed)))
+    }
+
+    fn histories(&self, numbers: [u64; 2]) -> [&History; 2] {
+        numbers.map(|number| &self.histories[(number % HISTORIES as u64) as usize])
     }
 
     fn tick(&self) -> u64 {
