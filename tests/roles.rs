@@ -477,29 +477,51 @@ fn no_attempt_on_another_index_reaches_the_back_end() {
     let server = usual(&backend, "");
     let all = ROLES.replace("[ read, write, create_index, view_index_metadata ]", "[ all ]");
     fs::write(server.folder().join("roles.yml"), all).unwrap();
-    let unescape = |text: &str| {
-        let text = text.replace("\\\\", "\u{1}").replace("\\n", "\n").replace("\\r", "\r").replace("\\t", "\t");
-        text.replace('\u{1}', "\\")
-    };
     let probes = include_str!("../roles/tests/probes.txt");
     let probes: Vec<Vec<&str>> =
         probes.lines().filter(|line| !line.starts_with('#')).map(|line| line.split('\t').collect()).collect();
     assert!(probes.len() >= 150);
     for probe in &probes {
-        let [_, method, target, content_type, body] = probe[..] else { panic!("{probe:?}") };
-        let line = format!("{method} {}", unescape(target));
+        let [kind, method, target, content_type, body] = probe[..] else { panic!("{probe:?}") };
+        let line = format!("{method} {}", String::from_utf8(unescape(target)).unwrap());
         for chunked in [false, true] {
-            let body = if body == "-" { String::new() } else { unescape(body) };
+            let body = if body == "-" { Vec::new() } else { unescape(body) };
             let answer = match content_type {
                 _ if body.is_empty() && chunked => continue,
                 _ if body.is_empty() => client::ask(server.port(), &request("alice", &line)).unwrap(),
-                "-" => send(&server, "alice", &line, "", body.as_bytes(), chunked),
-                content_type => send(&server, "alice", &line, content_type, body.as_bytes(), chunked),
+                "-" => send(&server, "alice", &line, "", &body, chunked),
+                // The crate's own tests and the end-to-end tests compress them.
+                compressed if compressed.starts_with("gzip ") => continue,
+                content_type => send(&server, "alice", &line, content_type, &body, chunked),
             };
-            assert_ne!(answer.status, 200, "{probe:?}");
-            assert_eq!(backend.take(), [], "{probe:?}");
+            let sent = backend.lines();
+            if kind == "narrowed" {
+                assert!(!sent.contains(&line), "{probe:?}");
+            } else {
+                assert_ne!(answer.status, 200, "{probe:?}");
+                assert!(sent.is_empty(), "{probe:?}: {sent:?}");
+            }
         }
     }
+}
+
+fn unescape(text: &str) -> Vec<u8> {
+    let (mut plain, mut rest) = (Vec::new(), text);
+    while let Some((before, after)) = rest.split_once('\\') {
+        plain.extend_from_slice(before.as_bytes());
+        let (byte, used) = match after.as_bytes()[0] {
+            b'n' => (b'\n', 1),
+            b'r' => (b'\r', 1),
+            b't' => (b'\t', 1),
+            b'x' => (u8::from_str_radix(&after[1..3], 16).unwrap(), 3),
+            b'\\' => (b'\\', 1),
+            _ => (b'\\', 0),
+        };
+        plain.push(byte);
+        rest = &after[used..];
+    }
+    plain.extend_from_slice(rest.as_bytes());
+    plain
 }
 
 /// `make soak` sends 1 GB.
