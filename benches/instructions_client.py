@@ -1,4 +1,4 @@
-"""Sends requests to the httpd whose instructions are counted, then ends it: FOLDER PORT BACK-END-PORT COUNT keep-alive|close LOCATION.
+"""Sends requests to the httpd whose instructions are counted, then ends it: FOLDER PORT BACK-END-PORT COUNT keep-alive|close PATH.
 
 It is also the back end for what httpd passes on.
 """
@@ -13,7 +13,7 @@ import threading
 import time
 
 folder, port, back_end_port, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
-mode, location = sys.argv[5], sys.argv[6]
+mode, path = sys.argv[5], sys.argv[6]
 pid_file = os.path.join(folder, "pid")
 headers = {"Authorization": "Basic " + base64.b64encode(b"alice:secret").decode()}
 if mode == "close":
@@ -53,7 +53,7 @@ with open(pid_file, encoding="ascii") as file:
     pid = int(file.read())
 statuses = set()
 for _ in range(count):
-    connection.request("GET", f"/{location}/page", headers=headers)
+    connection.request("GET", path, headers=headers)
     answer = connection.getresponse()
     answer.read()
     statuses.add(answer.status)

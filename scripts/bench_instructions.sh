@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Counts the instructions of a verdict, of a whole request and of the hand-over of a credential under Callgrind, and compares them with the figures in
-# benches/instructions.txt. Unlike times, they hardly depend on what else the machine does.
+# Counts the instructions of a verdict, of a whole request, of the hand-over of a credential and of a judgement by roles under
+# Callgrind, and compares them with the figures in benches/instructions.txt. Unlike times, they hardly depend on what else the
+# machine does.
 #
 #   scripts/bench_instructions.sh             fails if a count has grown by more than 10 %
 #   scripts/bench_instructions.sh --record    writes the counts to benches/instructions.txt
@@ -32,7 +33,7 @@ verdicts() { # COUNT
 }
 
 # httpd with one process answers so many requests, and ends.
-requests() { # COUNT KEEP-ALIVE LOCATION
+requests() { # COUNT KEEP-ALIVE PATH
     local count=$1 client
     rm -f "$folder/pid"
     (
@@ -64,6 +65,13 @@ printf 'alice: ApiKey VnVhQ2ZHY0JDZGJrUW0tZTVhT3g6dWkybHAyYXhUTm1zeWFrdzl0dk5udw
 # The password is "secret".
 # shellcheck disable=SC2016 # the hash is meant
 printf 'alice:%s\n' '$2y$05$HOV6x4X5rNNMQGIgrwEKXeqe4orHR15caxe1Ru8ueuYdLl3TVuG5C' >"$folder/users"
+echo 'shop: alice' >"$folder/groups"
+cat >"$folder/roles.yml" <<YAML
+shop:
+  indices:
+    - names: [ "shop-*" ]
+      privileges: [ read ]
+YAML
 mkdir -p "$folder/htdocs/open" "$folder/htdocs/closed"
 echo page | tee "$folder/htdocs/open/page" >"$folder/htdocs/closed/page"
 {
@@ -87,7 +95,8 @@ echo page | tee "$folder/htdocs/open/page" >"$folder/htdocs/closed/page"
 		</Location>
 		ProxyPass /passed-on http://127.0.0.1:$back_end_port
 		ProxyPass /handed-over http://127.0.0.1:$back_end_port
-		<LocationMatch "^/(passed-on|handed-over)">
+		ProxyPass /judged http://127.0.0.1:$back_end_port
+		<LocationMatch "^/(passed-on|handed-over|judged)">
 		    AuthType Basic
 		    AuthName realm
 		    AuthUserFile $folder/users
@@ -99,21 +108,28 @@ echo page | tee "$folder/htdocs/open/page" >"$folder/htdocs/closed/page"
 		<Location /handed-over>
 		    EsAuthBackendCredentials $folder/credentials
 		</Location>
+		<Location /judged>
+		    AuthGroupFile $folder/groups
+		    EsAuthRoles $folder/roles.yml
+		</Location>
 	CONF
 } >"$folder/httpd.conf"
 chmod -R a+rX "$folder"
 # Callgrind writes without privileges, since httpd could not change its user and still write there.
 chmod a+w "$folder"
 
-open=$(each requests keep-alive open)
+open=$(each requests keep-alive /open/page)
+passed_on=$(each requests keep-alive /passed-on/shop-1/_search)
 counted="verdict $(each verdicts)
-request-kept-alive $(($(each requests keep-alive closed) - open))
-request-new-connection $(($(each requests close closed) - $(each requests close open)))
+request-kept-alive $(($(each requests keep-alive /closed/page) - open))
+request-new-connection $(($(each requests close /closed/page) - $(each requests close /open/page)))
 request-without-authentication $open
-hand-over $(($(each requests keep-alive handed-over) - $(each requests keep-alive passed-on)))"
+request-passed-on $passed_on
+hand-over $(($(each requests keep-alive /handed-over/shop-1/_search) - passed_on))
+judgement-by-roles $(($(each requests keep-alive /judged/shop-1/_search) - passed_on))"
 
 if [ "${1:-}" = --record ]; then
-    printf '# Instructions of a verdict, of the authentication in a request, of a request without it, and of the hand-over. %s\n%s\n' \
+    printf '# Instructions of a verdict, of the authentication in a request, of requests without it and passed on, of a hand-over and a judgement. %s\n%s\n' \
         "$versions" "$counted" >"$figures"
 fi
 grep -q "$versions" "$figures" || say "The figures in benches/instructions.txt are of other versions than $versions."
