@@ -52,8 +52,6 @@ const FUNCTIONS: &[&str] = &[
     "apr_palloc",
     "apr_pool_cleanup_null",
     "apr_pool_cleanup_register",
-    "apr_pool_userdata_get",
-    "apr_pool_userdata_setn",
     "apr_table_elts",
     "apr_table_get",
     "apr_table_setn",

@@ -27,7 +27,7 @@ use crate::state::answer::{self, security_exception};
 type Found = OnceCell<Identity>;
 
 fn found<'r>(request: Request<'r>) -> &'r Found {
-    kept(request, c"rust_esauth back end")
+    kept(request)
 }
 
 /// Passes the request on by `send`, which says DECLINED where it leaves that to the caller.

@@ -31,6 +31,11 @@ const NAMES: [&[u8]; 11] = [
 
 /// Whether a header tells of an identity, other than `Authorization`.
 pub(super) fn tells_identity(name: &[u8]) -> bool {
+    // Most begin otherwise.
+    if !matches!(name.first(), Some(b'-' | b'_' | b'E' | b'O' | b'P' | b'R' | b'X' | b'e' | b'o' | b'p' | b'r' | b'x'))
+    {
+        return false;
+    }
     let same = |known: &[u8]| {
         known
             .iter()
@@ -43,7 +48,14 @@ pub(super) fn tells_identity(name: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::tells_identity;
+    use super::{NAMES, PREFIXES, tells_identity};
+
+    #[test]
+    fn each_pattern_is_found() {
+        for name in PREFIXES.iter().chain(&NAMES) {
+            assert!(tells_identity(name), "{}", name.escape_ascii());
+        }
+    }
 
     #[test]
     fn a_header_is_known_in_any_case_and_with_underscores() {

@@ -9,7 +9,8 @@
 //! * [`log`]: lines in the error log;
 //! * [`hook`], [`provider`], [`loaded`]: calls between modules; [`tree`]: the directives as read;
 //! * `file_owner`: mod_authz_owner; `late`: answers sent late;
-//! * `proxy`, `body`, `answer_filter`, `per_request`: what mod_proxy is about to send, and the answer that comes;
+//! * [`per_request`]: what is kept with a request;
+//! * `proxy`, `body`, `answer_filter`: what mod_proxy is about to send, and the answer that comes;
 //! * [`generation`]: differences between the interfaces of httpd 2.4 and 2.2.
 
 #[cfg(httpd = "2.4")]
@@ -32,7 +33,6 @@ pub(crate) mod late;
 pub(crate) mod loaded;
 pub(crate) mod log;
 pub(crate) mod module;
-#[cfg(httpd = "2.4")]
 pub(crate) mod per_request;
 pub(crate) mod pool;
 pub(crate) mod provider;

@@ -1,31 +1,56 @@
-//! What a part of this module keeps with a request, from one hook to another.
+//! What this module keeps with a request, from one hook to another.
 
-use std::ffi::CStr;
-use std::ptr;
+#[cfg(httpd = "2.4")]
+use std::any::TypeId;
+use std::cell::Cell;
+#[cfg(httpd = "2.4")]
+use std::ptr::NonNull;
 
-use crate::httpd::bindings::request_rec;
 use crate::httpd::request::Request;
 
-struct Kept<T> {
-    request: *const request_rec,
-    value: T,
-    next: *const Kept<T>,
+/// This module's data on a request, in the request's pool.
+#[derive(Default)]
+pub(crate) struct PerRequest {
+    /// How far authentication has come. 0: not begun.
+    pub(crate) progress: Cell<usize>,
+    /// Whether mod_proxy's hook is called by one of this module's functions.
+    #[cfg(httpd = "2.4")]
+    pub(crate) is_being_sent: Cell<bool>,
+    #[cfg(httpd = "2.4")]
+    kept: Cell<Option<NonNull<Head>>>,
 }
 
-/// What is kept with this very request under a key, which belongs to one type: its default at first. (Requests that are
-/// redirected to each other share a pool.)
-pub(crate) fn kept<'r, T: Default + 'static>(request: Request<'r>, key: &'static CStr) -> &'r T {
-    let first = request.pool().datum(key).cast::<Kept<T>>().cast_const();
-    let mut next = first;
-    // SAFETY: null or what was kept below, which lives as long as the pool; only this thread uses it.
-    while let Some(kept) = unsafe { next.as_ref() } {
-        if ptr::eq(kept.request, request.as_ptr()) {
-            return &kept.value;
+/// The begin of each [`Kept`].
+#[cfg(httpd = "2.4")]
+struct Head {
+    of: TypeId,
+    next: Option<NonNull<Head>>,
+}
+
+#[cfg(httpd = "2.4")]
+#[repr(C)]
+struct Kept<T> {
+    head: Head,
+    value: T,
+}
+
+/// The one value of its type that is kept with this very request, not with those it is redirected to: the default at first.
+#[cfg(httpd = "2.4")]
+pub(crate) fn kept<'r, T: Default + 'static>(request: Request<'r>) -> &'r T {
+    let first = &request.data().kept;
+    let mut next = first.get();
+    while let Some(head) = next {
+        // SAFETY: kept below, for as long as the request's pool; only this thread uses it.
+        let Head { of, next: following } = unsafe { head.as_ref() };
+        if *of == TypeId::of::<T>() {
+            // SAFETY: as above, and the head of a value of this type.
+            return unsafe { &head.cast::<Kept<T>>().as_ref().value };
         }
-        next = kept.next;
+        next = *following;
     }
-    let kept = request.pool().keep(Kept { request: request.as_ptr(), value: T::default(), next: first });
-    request.pool().set_datum(key, kept.as_ptr().cast());
+    let head = Head { of: TypeId::of::<T>(), next: first.get() };
+    let kept = request.pool().keep(Kept { head, value: T::default() });
+    first.set(Some(kept.cast()));
     // SAFETY: lives as long as the request's pool.
     unsafe { &kept.as_ref().value }
 }

@@ -6,14 +6,11 @@ use std::marker::PhantomData;
 use std::mem::needs_drop;
 use std::ptr::NonNull;
 #[cfg(httpd = "2.4")]
-use std::ptr::null_mut;
 use std::slice;
 
 use crate::httpd::bindings::{ap_server_root_relative, apr_palloc, apr_pool_t, esauth_keep_memory, esauth_kept_memory};
 #[cfg(httpd = "2.4")]
-use crate::httpd::bindings::{
-    apr_pool_cleanup_null, apr_pool_cleanup_register, apr_pool_userdata_get, apr_pool_userdata_setn, apr_status_t,
-};
+use crate::httpd::bindings::{apr_pool_cleanup_null, apr_pool_cleanup_register, apr_status_t};
 #[cfg(httpd = "2.4")]
 use crate::httpd::boundary::guard;
 use crate::httpd::text::c_str;
@@ -84,22 +81,6 @@ impl<'p> Pool<'p> {
             apr_pool_cleanup_register(self.as_ptr(), value.cast(), Some(drop_value::<T>), Some(apr_pool_cleanup_null));
             NonNull::new_unchecked(value)
         }
-    }
-
-    /// What is kept with the pool under a key; null: nothing.
-    #[cfg(httpd = "2.4")]
-    pub(crate) fn datum(self, key: &CStr) -> *mut c_void {
-        let mut datum = null_mut();
-        // SAFETY: a live pool, a C string, a place for the answer.
-        unsafe { apr_pool_userdata_get(&mut datum, key.as_ptr(), self.as_ptr()) };
-        datum
-    }
-
-    /// Keeps a pointer with the pool under a key.
-    #[cfg(httpd = "2.4")]
-    pub(crate) fn set_datum(self, key: &'static CStr, datum: *mut c_void) {
-        // SAFETY: a live pool of this thread, and a key that outlives it.
-        unsafe { apr_pool_userdata_setn(datum, key.as_ptr(), None, self.as_ptr()) };
     }
 
     /// The address that [`Self::keep_memory`] has kept in the process's pool while modules were unloaded and loaded again.

@@ -34,7 +34,7 @@ type Passage = OnceCell<Judged>;
 
 fn pass_or_refuse(call: Call<'_>, config: &DirConfig<'_>, roles: &CStr) -> c_int {
     let request = call.request;
-    let passage: &Passage = kept(request, c"rust_esauth roles");
+    let passage: &Passage = kept(request);
     let reports = config.reports_roles();
     let unjudged = || if reports { DECLINED } else { fail(request) };
     // A tunnel would carry what nobody has judged.

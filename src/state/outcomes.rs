@@ -4,8 +4,7 @@
 //! module that calls it as its provider, and then be denied by a `Require`. So the progress is kept with the client's
 //! request ([`Progress`]), and counted when httpd logs it.
 
-use std::ffi::{CStr, c_int, c_void};
-use std::ptr::without_provenance_mut;
+use std::ffi::{CStr, c_int};
 use std::time::Duration;
 
 use esauth_engine::verification::OUTCOMES;
@@ -170,15 +169,15 @@ impl<'r> Initial<'r> {
     }
 
     fn progress(self) -> Progress {
-        Progress(self.0.module_data().get().addr())
+        Progress(self.0.data_if_any().map_or(0, |data| data.progress.get()))
     }
 
     fn set(self, progress: Progress) {
-        self.0.module_data().set(without_provenance_mut::<c_void>(progress.0));
+        self.0.data().progress.set(progress.0);
     }
 }
 
-/// The progress of a request's authentication, in one word, so that keeping it takes no memory. 0: none.
+/// The progress of a request's authentication, in one word. 0: none.
 ///
 /// From the lowest bits: the outcome of authentication, that of authorization (each 0 or one more than the outcome's
 /// number), whether the request was admitted, whether only side requests were authenticated.
