@@ -3,6 +3,7 @@
 #[cfg(httpd = "2.4")]
 use std::any::TypeId;
 use std::cell::Cell;
+use std::ptr;
 #[cfg(httpd = "2.4")]
 use std::ptr::NonNull;
 
@@ -18,6 +19,21 @@ pub(crate) struct PerRequest {
     pub(crate) is_being_sent: Cell<bool>,
     #[cfg(httpd = "2.4")]
     kept: Cell<Option<NonNull<Head>>>,
+}
+
+/// What is kept with the request, if anything is.
+pub(crate) fn data_if_any(request: Request<'_>) -> Option<&PerRequest> {
+    // SAFETY: null, or what `data` has put there, which lives as long as the request.
+    unsafe { request.module_data().get().cast::<PerRequest>().as_ref() }
+}
+
+/// What is kept with the request.
+pub(crate) fn data(request: Request<'_>) -> &PerRequest {
+    data_if_any(request).unwrap_or_else(|| {
+        let data = request.pool().value(PerRequest::default());
+        request.module_data().set(ptr::from_mut(data).cast());
+        data
+    })
 }
 
 /// The begin of each [`Kept`].
@@ -37,7 +53,7 @@ struct Kept<T> {
 /// The one value of its type that is kept with this very request, not with those it is redirected to: the default at first.
 #[cfg(httpd = "2.4")]
 pub(crate) fn kept<'r, T: Default + 'static>(request: Request<'r>) -> &'r T {
-    let first = &request.data().kept;
+    let first = &data(request).kept;
     let mut next = first.get();
     while let Some(head) = next {
         // SAFETY: kept below, for as long as the request's pool; only this thread uses it.

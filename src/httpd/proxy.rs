@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::httpd::bindings::{APR_HOOK_LAST, APR_HOOK_REALLY_FIRST, apr_optional_hook_add, apr_port_t, esauth_target};
 use crate::httpd::hook::{Callback, OnRequest, raw};
+use crate::httpd::per_request::{data, data_if_any};
 use crate::httpd::request::Request;
 use crate::httpd::text::{Text, c_str};
 
@@ -95,7 +96,7 @@ impl<'r> Call<'r> {
 
     /// Whether this is called while one of this module's functions sends the request.
     pub(crate) fn is_being_sent(self) -> bool {
-        self.request.data_if_any().is_some_and(|data| data.is_being_sent.get())
+        data_if_any(self.request).is_some_and(|data| data.is_being_sent.get())
     }
 
     /// Whether headers go to the back end by mod_proxy's hook for them, and no other proxy can read them.
@@ -135,9 +136,9 @@ impl<'r> Call<'r> {
         // with, but for the URL, which is one as well, in the request's pool. (It is not written to.)
         let run = unsafe { transmute::<NonNull<c_void>, SchemeHandler>(run) };
         let url = Text::new(self.url);
-        self.request.data().is_being_sent.set(true);
+        data(self.request).is_being_sent.set(true);
         let status = run(Some(self.request), self.worker, self.config, Some(url), self.proxy_host, self.proxy_port);
-        self.request.data().is_being_sent.set(false);
+        data(self.request).is_being_sent.set(false);
         Some(status)
     }
 }

@@ -11,7 +11,6 @@ use crate::httpd::bindings::{
 };
 use crate::httpd::log::{Level, Location};
 use crate::httpd::module;
-use crate::httpd::per_request::PerRequest;
 use crate::httpd::pool::Pool;
 use crate::httpd::table::Table;
 use crate::httpd::text::c_str;
@@ -253,20 +252,9 @@ impl<'r> Request<'r> {
         self.get(|request| request.per_dir_config)
     }
 
-    /// This module's data on the request, if anything was kept.
-    pub(crate) fn data_if_any(self) -> Option<&'r PerRequest> {
-        let data = self.module_cell(self.get(|request| request.request_config)).get().cast::<PerRequest>();
-        // SAFETY: null, or what `data` has put there, which lives as long as the request.
-        unsafe { data.as_ref() }
-    }
-
-    /// This module's data on the request.
-    pub(crate) fn data(self) -> &'r PerRequest {
-        self.data_if_any().unwrap_or_else(|| {
-            let data = self.pool().value(PerRequest::default());
-            self.module_cell(self.get(|request| request.request_config)).set(ptr::from_mut(data).cast());
-            data
-        })
+    /// This module's data on the request; null at first.
+    pub(crate) fn module_data(self) -> &'r Cell<*mut c_void> {
+        self.module_cell(self.get(|request| request.request_config))
     }
 
     /// This module's pointer in a vector of the request or its connection, made with them, which only this thread uses.

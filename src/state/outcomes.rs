@@ -12,6 +12,7 @@ use esauth_engine::verification::OUTCOMES;
 use crate::httpd::bindings::{DECLINED, OK};
 use crate::httpd::boundary::guard;
 use crate::httpd::log::{Level, log_request};
+use crate::httpd::per_request::{data, data_if_any};
 use crate::httpd::request::Request;
 use crate::state::{files, verdicts};
 
@@ -169,11 +170,11 @@ impl<'r> Initial<'r> {
     }
 
     fn progress(self) -> Progress {
-        Progress(self.0.data_if_any().map_or(0, |data| data.progress.get()))
+        Progress(data_if_any(self.0).map_or(0, |data| data.progress.get()))
     }
 
     fn set(self, progress: Progress) {
-        self.0.data().progress.set(progress.0);
+        data(self.0).progress.set(progress.0);
     }
 }
 
