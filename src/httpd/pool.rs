@@ -5,7 +5,6 @@ use std::ffi::{CStr, c_void};
 use std::marker::PhantomData;
 use std::mem::needs_drop;
 use std::ptr::NonNull;
-#[cfg(httpd = "2.4")]
 use std::slice;
 
 use crate::httpd::bindings::{ap_server_root_relative, apr_palloc, apr_pool_t, esauth_keep_memory, esauth_kept_memory};
