@@ -2,7 +2,7 @@
 //! which ends the connection.
 
 use std::collections::VecDeque;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::BorrowedFd;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -17,8 +17,8 @@ use crate::httpd::boundary::guard;
 use crate::httpd::pool::Pool;
 use crate::httpd::request::Request;
 
-/// How late an answer is sent; and how long its socket then stays open, for a client that has more to say: closing it at once
-/// could take the answer from the client.
+/// How late an answer is sent; and how long the socket then stays open for a client that is still sending: closing it at once
+/// would take the answer from the client.
 const DELAY: Duration = Duration::from_secs(1);
 /// Most sockets kept; more answers are sent at once.
 const MOST: usize = 2048;
@@ -127,25 +127,24 @@ fn send_when_due() {
 }
 
 impl Connection {
-    /// Sends the answer, or else reads away what the client has sent meanwhile. True if the connection is to wait once more.
+    /// Sends the answer and ends the connection. True if the client is still sending, so that it must stay open for a while.
     fn send(&mut self) -> bool {
         let answer = std::mem::take(&mut self.answer);
         if answer.is_empty() {
-            let mut waste = [0; 4096];
-            // Not for ever: the client may be faster.
-            for _ in 0..16 {
-                match self.socket.read(&mut waste) {
-                    Ok(1..) => {}
-                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                    _ => break,
-                }
-            }
+            self.discard_input();
             return false;
         }
         self.due = Instant::now() + DELAY;
-        // The socket buffer is empty, so that it takes all of it or the client has gone.
+        // The socket's buffer is empty: it takes all of it, or the client has gone.
         self.socket.set_nonblocking(true).is_ok()
             && self.socket.write_all(&answer).is_ok()
             && self.socket.shutdown(Shutdown::Write).is_ok()
+            && self.discard_input() > 0
+    }
+
+    /// Reads away what has come, up to 64 KiB. Returns the number of bytes.
+    fn discard_input(&mut self) -> usize {
+        let mut waste = [0; 4096];
+        (0..16).map_while(|_| self.socket.read(&mut waste).ok().filter(|&size| size > 0)).sum()
     }
 }

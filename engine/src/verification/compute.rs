@@ -11,9 +11,9 @@ use crate::threads::without_signals;
 /// Low priority: against one thread of normal priority, a hash gets a tenth of a processor, so it ends within seconds
 /// under any load.
 const NICE: i32 = 10;
-/// After a suspect's wrong password, its slot stays empty for as long as the hash took, up to this. A processor that hashes
-/// without end slows its neighbours, whatever the priorities.
-const LONGEST_REST: Duration = Duration::from_millis(200);
+/// After a suspect's wrong password, its slot stays empty for twice as long as the hash took, up to this. A processor that
+/// hashes without end slows its neighbours, whatever the priorities.
+const LONGEST_REST: Duration = Duration::from_millis(400);
 
 /// A credential to be judged.
 #[derive(Clone, Copy)]
@@ -66,7 +66,7 @@ pub(super) fn hash(password: &[u8], stored: &[u8], padding: Option<&[u8]>, gives
     let matching = if gives_way { giving_way(compute) } else { compute() }?;
     let took = began.elapsed();
     if gives_way && matching.is_none() {
-        thread::sleep(took.min(LONGEST_REST));
+        thread::sleep((took * 2).min(LONGEST_REST));
     }
     Ok(Computed { matching, took })
 }
