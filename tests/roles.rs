@@ -578,7 +578,7 @@ fn a_bulk_of_any_size_is_judged_in_the_memory_of_a_small_one() {
 /// A client that stalls in the middle of a body is cut off by httpd's own Timeout, as without roles.
 #[test]
 fn a_client_that_stalls_in_a_body_holds_a_worker_no_longer_than_without_roles() {
-    if skipped() {
+    if skipped() || memcheck::changes("it compares times") {
         return;
     }
     let backend = Recorder::start();

@@ -141,13 +141,13 @@ impl Verifier {
         }
     }
 
-    /// Whether a refusal may be sent late: its client guesses, and others wait for hashes. The later a guesser is answered, the
+    /// Whether a refusal may be sent late: its client guesses, and many requests wait for hashes. The later a guesser is answered, the
     /// less it costs them.
     pub fn may_answer_late(&self, credential: &Credential<'_>, judgement: &Judgement) -> bool {
         match judgement.verdict {
             Verdict::Granted | Verdict::NotComputed => false,
             Verdict::Denied | Verdict::Overloaded | Verdict::LockedOut => {
-                self.shared.queue().is_strained_by(&self.request(credential, None))
+                self.shared.queue().is_strained_by(&self.request(credential, None), self.limits())
             }
         }
     }

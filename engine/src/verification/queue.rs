@@ -45,6 +45,8 @@ const HISTORIES: usize = if cfg!(loom) {
 /// Recent wrong passwords that make an account of a network, and a network, a suspect.
 const SUSPECT_ACCOUNT: u64 = 3;
 const SUSPECT_NETWORK: u64 = 16;
+/// Waiting requests that strain the queue, unless suspects fill their part of it with fewer.
+const MANY: usize = 8;
 /// How long a wrong password is recent, in milliseconds.
 const RECENT: u64 = 60_000;
 /// How often waiting requests look for tickets whose holders were killed.
@@ -179,10 +181,11 @@ impl Queue {
         (count(RUNNING), count(WAITING))
     }
 
-    /// True if requests wait, and recent wrong passwords make the network or the account of this one a suspect.
-    pub(super) fn is_strained_by(&self, request: &Request) -> bool {
+    /// True if many requests wait, and recent wrong passwords make the network or the account of this one a suspect.
+    pub(super) fn is_strained_by(&self, request: &Request, limits: Limits) -> bool {
+        let many = limits.suspects.min(MANY);
         Self::are_suspect(self.histories([request.network, request.account]), monotonic_milliseconds())
-            && self.tickets_in(WAITING).next().is_some()
+            && self.tickets_in(WAITING).take(many).count() == many
     }
 
     /// Waits for the request's turn, until `deadline` at most.
