@@ -9,6 +9,7 @@
 #include "apr_portable.h"
 #include "http_connection.h"
 #include "http_core.h"
+#include "proxied.h"
 #include "util_filter.h"
 
 #include <string.h>
@@ -93,31 +94,24 @@ void esauth_register_late(esauth_take_over *take_over)
     filter = ap_register_output_filter("rust_esauth_late", keep, NULL, AP_FTYPE_NETWORK - 1);
 }
 
-int esauth_answer_late(request_rec *r)
+void esauth_answer_late(request_rec *r)
 {
     conn_rec *c = r->connection;
     struct held *held;
     int threads = 0;
 
-#if AP_MODULE_MAGIC_AT_LEAST(20120211, 45)
-    if (c->master != NULL) {
-        return 0;
-    }
-#endif
     /* Without threads, a process may end with its connection. */
-    if (r->main != NULL || c->data_in_output_filters
+    if (r->main != NULL || esauth_is_stream(r) || c->data_in_output_filters
         || ap_mpm_query(AP_MPMQ_IS_THREADED, &threads) != APR_SUCCESS || !threads) {
-        return 0;
+        return;
     }
     held = apr_palloc(c->pool, sizeof *held);
     held->let_go = 0;
     held->size = 0;
     /* With the request, whose own filters would go past it otherwise. */
-    if (ap_add_output_filter_handle(filter, held, r, c) == NULL) {
-        return 0;
+    if (ap_add_output_filter_handle(filter, held, r, c) != NULL) {
+        c->keepalive = AP_CONN_CLOSE;
     }
-    c->keepalive = AP_CONN_CLOSE;
-    return 1;
 }
 
 #endif

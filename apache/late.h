@@ -12,7 +12,7 @@ typedef int esauth_take_over(int socket, const char *bytes, apr_size_t size);
 void esauth_register_late(esauth_take_over *take_over);
 
 /* Has the answer to `r` handed to the function above, after TLS has encrypted it, and the connection ended; its worker is free at
- * once. True where that can be: not for a stream of HTTP/2, nor while an earlier answer is still being sent. */
-int esauth_answer_late(request_rec *r);
+ * once. Not for a stream of HTTP/2, nor while an earlier answer is still being sent: such an answer goes out as ever. */
+void esauth_answer_late(request_rec *r);
 
 #endif
