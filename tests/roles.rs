@@ -3,6 +3,8 @@
 // A test that cannot go on should stop, with the reason.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../roles/tests/escapes/mod.rs"]
+mod escapes;
 mod harness;
 
 use std::fs;
@@ -12,6 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use escapes::unescape;
 use harness::client::{self, Answer, Connection, Request};
 use harness::httpd::{self, Httpd, Mpm, Setup, Site};
 use harness::installation::Installation;
@@ -503,25 +506,6 @@ fn no_attempt_on_another_index_reaches_the_back_end() {
             }
         }
     }
-}
-
-fn unescape(text: &str) -> Vec<u8> {
-    let (mut plain, mut rest) = (Vec::new(), text);
-    while let Some((before, after)) = rest.split_once('\\') {
-        plain.extend_from_slice(before.as_bytes());
-        let (byte, used) = match after.as_bytes()[0] {
-            b'n' => (b'\n', 1),
-            b'r' => (b'\r', 1),
-            b't' => (b'\t', 1),
-            b'x' => (u8::from_str_radix(&after[1..3], 16).unwrap(), 3),
-            b'\\' => (b'\\', 1),
-            _ => (b'\\', 0),
-        };
-        plain.push(byte);
-        rest = &after[used..];
-    }
-    plain.extend_from_slice(rest.as_bytes());
-    plain
 }
 
 /// `make soak` sends 1 GB.

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
+mod escapes;
+
 use std::io::Write;
 use std::sync::Arc;
 
@@ -9,6 +11,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use esauth_roles::{Decision, Limits, RequestHead, Rights, Roles, judge};
+use escapes::unescape;
 
 const PROBES: &str = include_str!("probes.txt");
 const ROLES: &str =
@@ -24,25 +27,20 @@ struct Probe {
     body: Option<Vec<u8>>,
 }
 
-fn unescape(text: &str) -> Vec<u8> {
-    let mut plain = Vec::new();
-    let mut rest = text.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        let (written, used) = match (byte, tail) {
-            (b'\\', [b'n', ..]) => (b'\n', 1),
-            (b'\\', [b'r', ..]) => (b'\r', 1),
-            (b'\\', [b't', ..]) => (b'\t', 1),
-            (b'\\', [b'\\', ..]) => (b'\\', 1),
-            (b'\\', [b'x', digits @ ..]) => {
-                let digits = std::str::from_utf8(&digits[..2]).unwrap();
-                (u8::from_str_radix(digits, 16).unwrap(), 3)
-            }
-            _ => (byte, 0),
-        };
-        plain.push(written);
-        rest = &tail[used..];
+const JSON: &str = "application/json";
+
+impl Probe {
+    /// One to be refused or passed as it is.
+    fn plain(method: &str, target: &str, media_type: Option<&str>, body: Option<&str>) -> Probe {
+        Probe {
+            is_narrowed: false,
+            is_compressed: false,
+            method: method.into(),
+            target: target.into(),
+            media_type: media_type.map(Into::into),
+            body: body.map(Into::into),
+        }
     }
-    plain
 }
 
 fn compress(text: &[u8]) -> Vec<u8> {
@@ -195,14 +193,7 @@ fn requests_of_shops_pass() {
         ),
         ("OPTIONS", "/anything", None, None, "/anything"),
     ] {
-        let probe = Probe {
-            is_narrowed: false,
-            is_compressed: false,
-            method: method.into(),
-            target: target.into(),
-            media_type: media_type.map(Into::into),
-            body: body.map(|body: &str| body.into()),
-        };
+        let probe = Probe::plain(method, target, media_type, body);
         let sent = sent(&rights, &probe, 5).map(|target| String::from_utf8_lossy(&target).into_owned());
         assert_eq!(sent.as_deref(), Some(expected), "{method} {target}");
     }
@@ -234,14 +225,7 @@ fn mappings_and_templates_of_usual_types_pass() {
         ("/_component_template/x", &component),
     ] {
         for (body, expected) in [(body.to_owned(), true), (percolator(body), false)] {
-            let probe = Probe {
-                is_narrowed: false,
-                is_compressed: false,
-                method: "PUT".into(),
-                target: target.into(),
-                media_type: Some("application/json".into()),
-                body: Some(body.into_bytes()),
-            };
+            let probe = Probe::plain("PUT", target, Some(JSON), Some(&body));
             assert_eq!(sent(&rights, &probe, 16).is_some(), expected, "{target}");
         }
     }
@@ -252,14 +236,7 @@ fn a_list_of_aliases_in_one_text_is_refused() {
     let rights = rights();
     for (indices, expected) in [("[\"shopa-1\",\"shopa-2\"]", true), ("\"shopa-1,shopa-2\"", false)] {
         let body = format!("{{\"actions\":[{{\"add\":{{\"indices\":{indices},\"alias\":\"shopa-now\"}}}}]}}");
-        let probe = Probe {
-            is_narrowed: false,
-            is_compressed: false,
-            method: "POST".into(),
-            target: "/_aliases".into(),
-            media_type: Some("application/json".into()),
-            body: Some(body.into_bytes()),
-        };
+        let probe = Probe::plain("POST", "/_aliases", Some(JSON), Some(&body));
         assert_eq!(sent(&rights, &probe, 16).is_some(), expected, "{indices}");
     }
 }
@@ -270,14 +247,7 @@ fn privileges_that_sum_up_to_nearly_all_are_not_all() {
         "shop-a:\n  indices:\n    - names: [ 'shopa-*' ]\n      privileges: [ manage, read, write ]\n    - names: [ shopa-all ]\n      privileges: [ all ]\n",
     );
     for (target, expected) in [("/shopa-1/_clone/shopa-all", false), ("/shopa-all/_clone/shopa-1", true)] {
-        let probe = Probe {
-            is_narrowed: false,
-            is_compressed: false,
-            method: "PUT".into(),
-            target: target.into(),
-            media_type: None,
-            body: None,
-        };
+        let probe = Probe::plain("PUT", target, None, None);
         assert_eq!(sent(&rights, &probe, 16).is_some(), expected, "{target}");
     }
 }
@@ -288,14 +258,7 @@ fn reindexing_with_a_refresh_needs_the_right_to_refresh_the_destination() {
         rights_by("shop-a:\n  indices:\n    - names: [ 'shopa-*' ]\n      privileges: [ read, write, create_index ]\n");
     let body = "{\"source\":{\"index\":\"shopa-1\"},\"dest\":{\"index\":\"shopa-2\"}}";
     for (target, expected) in [("/_reindex", true), ("/_reindex?refresh=true", false)] {
-        let probe = Probe {
-            is_narrowed: false,
-            is_compressed: false,
-            method: "POST".into(),
-            target: target.into(),
-            media_type: Some("application/json".into()),
-            body: Some(body.into()),
-        };
+        let probe = Probe::plain("POST", target, Some(JSON), Some(body));
         assert_eq!(sent(&rights, &probe, 16).is_some(), expected, "{target}");
     }
 }
@@ -310,14 +273,8 @@ fn an_id_that_carries_authority_works_only_where_everything_may_be_read() {
         ("POST", "/_search", "{\"pit\":{\"id\":\"46ToAwMDaWR5\"}}", false),
         ("GET", "/_async_search/FmRldE8zREVEUzA2ZVpUeGs2ejJFUFE", "", false),
     ] {
-        let probe = Probe {
-            is_narrowed: false,
-            is_compressed: false,
-            method: method.into(),
-            target: target.into(),
-            media_type: (!body.is_empty()).then(|| "application/json".into()),
-            body: (!body.is_empty()).then(|| body.into()),
-        };
+        let probe =
+            Probe::plain(method, target, (!body.is_empty()).then_some(JSON), (!body.is_empty()).then_some(body));
         assert!(sent(&narrow, &probe, 16).is_none(), "{method} {target}");
         assert_eq!(sent(&wide, &probe, 16).is_some(), may_be_wide, "{method} {target}");
     }
