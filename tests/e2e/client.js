@@ -5,31 +5,13 @@
 
 const assert = require('node:assert/strict');
 const crypto = require('node:crypto');
-const fs = require('node:fs');
 
-function load() {
-  try {
-    return require('@elastic/elasticsearch');
-  } catch {
-    return require('@opensearch-project/opensearch');
-  }
-}
+const { library, connect, answer, run } = require('./javascript.js');
 
-const library = load();
 // Names of this run's own: the back end may be the user's.
 const alias = `js-e2e-${crypto.randomUUID()}`;
 const index = `${alias}-1`;
 const next = `${alias}-2`;
-
-function connect(user) {
-  const [username, password] = user.split(':');
-  const ca = process.env.ESAUTH_CA ? fs.readFileSync(process.env.ESAUTH_CA) : undefined;
-  // The older clients call the option `ssl`, the newer one `tls`.
-  return new library.Client({ node: process.env.ESAUTH_URL, auth: { username, password }, ssl: { ca }, tls: { ca } });
-}
-
-// The older clients wrap the answer with its status and headers.
-const answer = (response) => response.body ?? response;
 
 const tests = {
   async index(client) {
@@ -87,19 +69,9 @@ const tests = {
 };
 
 async function main() {
-  console.log(`1..${Object.keys(tests).length}`);
   const client = connect(process.env.ESAUTH_USER);
-  for (const [name, test] of Object.entries(tests)) {
-    try {
-      await test(client);
-      console.log(`ok ${name}`);
-    } catch (error) {
-      process.exitCode = 1;
-      console.log(`not ok ${name}: ${error}`);
-    }
-  }
+  await run(tests, client);
   await client.indices.delete({ index: [index, next], ignore_unavailable: true });
 }
 
-process.removeAllListeners('warning');
 main();

@@ -3,28 +3,10 @@
 // Run by scripts/e2e.sh, which sets what client.js needs, and ESAUTH_READER and ESAUTH_EDITOR, both "user:password".
 
 const assert = require('node:assert/strict');
-const fs = require('node:fs');
 
-function load() {
-  try {
-    return require('@elastic/elasticsearch');
-  } catch {
-    return require('@opensearch-project/opensearch');
-  }
-}
+const { library, connect, answer, run } = require('./javascript.js');
 
-const library = load();
 const [index, alias, foreign] = ['products-e2e-js-1', 'products-e2e-js', 'foreign-e2e-js'];
-
-function connect(variable) {
-  const [username, password] = process.env[variable].split(':');
-  const ca = process.env.ESAUTH_CA ? fs.readFileSync(process.env.ESAUTH_CA) : undefined;
-  // The older clients call the option `ssl`, the newer one `tls`.
-  return new library.Client({ node: process.env.ESAUTH_URL, auth: { username, password }, ssl: { ca }, tls: { ca }, requestTimeout: 120000 });
-}
-
-// The older clients wrap the answer with its status and headers.
-const answer = (response) => response.body ?? response;
 
 const tests = {
   async anEditorDoesEverythingWithItsOwnIndices(editor) {
@@ -78,21 +60,12 @@ const tests = {
 };
 
 async function main() {
-  const [owner, editor, reader] = ['ESAUTH_USER', 'ESAUTH_EDITOR', 'ESAUTH_READER'].map(connect);
+  const [owner, editor, reader] = ['ESAUTH_USER', 'ESAUTH_EDITOR', 'ESAUTH_READER']
+    .map((variable) => connect(process.env[variable], { requestTimeout: 120000 }));
   await owner.indices.delete({ index, ignore_unavailable: true });
   await owner.index({ index: foreign, id: '1', body: { name: 'shirt' }, refresh: true });
-  console.log(`1..${Object.keys(tests).length}`);
-  for (const [name, test] of Object.entries(tests)) {
-    try {
-      await test(editor, reader);
-      console.log(`ok ${name}`);
-    } catch (error) {
-      process.exitCode = 1;
-      console.log(`not ok ${name}: ${error}`);
-    }
-  }
+  await run(tests, editor, reader);
   await owner.indices.delete({ index: [index, foreign], ignore_unavailable: true });
 }
 
-process.removeAllListeners('warning');
 main();
