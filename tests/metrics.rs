@@ -457,6 +457,26 @@ fn mod_status_shows_the_same_to_people_and_to_programs() {
 }
 
 #[test]
+fn mod_status_shows_none_of_them_where_only_a_htaccess_file_shows_its_page() {
+    let allowed = "<Directory />\nAllowOverride All\nOptions +FollowSymLinks\n</Directory>\n";
+    let own = "<Location /other-status>\nSetHandler application/x-httpd-status\n</Location>\n";
+    let server = start(Mpm::usual(), &[], &format!("{allowed}{own}"));
+    let shown = |target: &str| {
+        let body = get(&server, target).body;
+        let text = String::from_utf8_lossy(&body).into_owned();
+        (text.contains("Server Version"), text.contains("EsAuth") || text.contains("rust_esauth"))
+    };
+    assert_eq!([shown("/server-status"), shown("/other-status")], [(true, true); 2]);
+    for lines in ["SetHandler server-status\n", "<Files file.txt>\nSetHandler server-status\n</Files>\n"] {
+        fs::write(server.folder().join("open/.htaccess"), lines).unwrap();
+        for target in ["/open/file.txt", "/open/file.txt?auto"] {
+            assert!(!shown(target).1, "{lines}");
+        }
+        assert!(shown("/open/file.txt").0, "{lines}");
+    }
+}
+
+#[test]
 fn the_access_log_shows_each_requests_verdict_and_the_time_of_its_hash() {
     let mut server = start(Mpm::usual(), &[], "");
     load(&server, 1, 2, &mut BTreeMap::new());

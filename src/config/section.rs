@@ -42,14 +42,25 @@ pub(crate) struct DirConfig<'p> {
     groups_of_htaccess: bool,
     /// `EsAuthCharset`.
     names_charset: Option<bool>,
-    /// Whether the server's own configuration has `SetHandler rust-esauth-metrics` here.
-    shows_metrics: Option<bool>,
+    /// The page that `SetHandler` of the server's own configuration has here.
+    page: Option<Page>,
     #[cfg(httpd = "2.2")]
     groups_authoritative: Option<bool>,
     #[cfg(httpd = "2.4")]
     fake: Option<Fake<'p>>,
     #[cfg(httpd = "2.4")]
     digest: Option<bool>,
+}
+
+/// What a handler shows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Page {
+    /// The metrics for Prometheus.
+    Metrics,
+    /// mod_status's page, which has a section of ours.
+    Status,
+    /// Anything else.
+    Other,
 }
 
 /// A provider named by `AuthBasicProvider`.
@@ -101,9 +112,9 @@ impl DirConfig<'_> {
         self.names_charset.unwrap_or(false)
     }
 
-    /// Whether the server's own configuration allows the metrics here.
-    pub(crate) fn shows_metrics(&self) -> bool {
-        self.shows_metrics.unwrap_or(false)
+    /// Whether the server's own configuration has this page here.
+    pub(crate) fn shows(&self, page: Page) -> bool {
+        self.page == Some(page)
     }
 
     /// `AuthzGroupFileAuthoritative`: whether a user outside the required groups is refused here.
@@ -162,7 +173,7 @@ unsafe impl Configuration for DirConfig<'static> {
             providers: if inner.providers.is_empty() { outer.providers } else { inner.providers },
             authoritative: inner.authoritative.or(outer.authoritative),
             names_charset: inner.names_charset.or(outer.names_charset),
-            shows_metrics: inner.shows_metrics.or(outer.shows_metrics),
+            page: inner.page.or(outer.page),
             fake: inner.fake.or(outer.fake),
             digest: inner.digest.or(outer.digest),
         })
@@ -190,7 +201,7 @@ unsafe impl Configuration for DirConfig<'static> {
             providers: basic.providers,
             authoritative: basic.authoritative,
             names_charset: inner.names_charset.or(outer.names_charset),
-            shows_metrics: inner.shows_metrics.or(outer.shows_metrics),
+            page: inner.page.or(outer.page),
         })
     }
 }
@@ -202,7 +213,7 @@ impl DirConfig<'_> {
         #[cfg(httpd = "2.2")]
         let others = self.groups_authoritative.is_some();
         let files = self.user_file.is_some() || self.group_file.is_some();
-        let own = self.names_charset.is_some() || self.shows_metrics.is_some();
+        let own = self.names_charset.is_some() || self.page.is_some();
         let roles = self.roles_file.is_some() || self.reports_roles.is_some() || self.roles_body_limit.is_some();
         !files
             && !roles
@@ -422,11 +433,22 @@ fn set_charset<'p>(command: Command<'p>, config: &mut DirConfig<'p>, name: &'p C
 /// The handler name of the page for Prometheus.
 pub(crate) const METRICS_HANDLER: &CStr = c"rust-esauth-metrics";
 
+/// Those of mod_status's page.
+const STATUS_HANDLERS: [&CStr; 2] = [c"server-status", c"application/x-httpd-status"];
+
 /// `SetHandler` is httpd's. Here it is only noted that the server's own configuration shows the metrics, so that a
 /// .htaccess file cannot, with any directive that names the handler.
 fn note_handler<'p>(command: Command<'p>, config: &mut DirConfig<'p>, name: &'p CStr) -> Answer<'p> {
+    let is = |handler: &CStr| name.to_bytes().eq_ignore_ascii_case(handler.to_bytes());
     if !command.is_in_htaccess() {
-        config.shows_metrics = Some(name.to_bytes().eq_ignore_ascii_case(METRICS_HANDLER.to_bytes()));
+        let status = || STATUS_HANDLERS.into_iter().any(is);
+        config.page = Some(if is(METRICS_HANDLER) {
+            Page::Metrics
+        } else if status() {
+            Page::Status
+        } else {
+            Page::Other
+        });
     }
     Ok(())
 }

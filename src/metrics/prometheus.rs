@@ -11,7 +11,7 @@ use esauth_engine::hash::Family;
 use esauth_engine::verification::{Counters, FileKind, FileReport, Lookup, Times, Verifier, Waited};
 
 use crate::config::files::file_directive;
-use crate::config::section::{DirConfig, METRICS_HANDLER};
+use crate::config::section::{self, DirConfig, METRICS_HANDLER};
 use crate::httpd::bindings::{DECLINED, HTTP_FORBIDDEN, HTTP_METHOD_NOT_ALLOWED, HTTP_SERVICE_UNAVAILABLE, M_GET, OK};
 use crate::httpd::generation;
 use crate::httpd::log::{Level, log_request};
@@ -31,7 +31,7 @@ pub(crate) extern "C" fn handler(request: Option<Request<'_>>) -> c_int {
         return DECLINED;
     }
     guard_request(request, HTTP_SERVICE_UNAVAILABLE as c_int, || {
-        if !DirConfig::of(request).shows_metrics() {
+        if !DirConfig::of(request).shows(section::Page::Metrics) {
             let text =
                 b"rust_esauth: SetHandler rust-esauth-metrics works in the server's own configuration only, not in \
                 .htaccess files, AddHandler or RewriteRule";

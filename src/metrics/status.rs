@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use esauth_engine::hash::Family;
 use esauth_engine::verification::{Lookup, Verifier};
 
+use crate::config::section::{DirConfig, Page};
 use crate::httpd::bindings::{DECLINED, OK};
 use crate::httpd::request::Request;
 use crate::state::outcomes::{Outcome, guard_request, reason};
@@ -18,7 +19,10 @@ const SHORT: c_int = 1;
 pub(crate) extern "C" fn status_hook(request: Option<Request<'_>>, flags: c_int) -> c_int {
     let Some(request) = request else { return DECLINED };
     guard_request(request, DECLINED, || {
-        let Some(cache) = verdicts::verifier() else { return DECLINED };
+        // Authors of .htaccess files may show mod_status's page, and not know who may see ours.
+        let Some(cache) = verdicts::verifier().filter(|_| DirConfig::of(request).shows(Page::Status)) else {
+            return DECLINED;
+        };
         let figures = figures(cache);
         request.write(if flags & SHORT == 0 { table(&figures) } else { lines(&figures) }.as_bytes());
         OK as c_int
