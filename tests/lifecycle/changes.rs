@@ -1,5 +1,7 @@
 //! Files that change while the server runs.
 
+use std::os::unix::fs::symlink;
+
 use super::*;
 
 #[test]
@@ -39,6 +41,43 @@ fn a_revoked_user_and_a_revoked_member_are_refused_at_once() {
     assert_eq!((status(&server, "alice", "secret"), status(&server, "bob", "secret")), (200, 200));
     write(server.folder(), "users", &format!("bob:{SECRET}\n"));
     assert_eq!((status(&server, "alice", "secret"), status(&server, "bob", "secret")), (401, 200));
+}
+
+/// What the kubelet does with a changed Secret or ConfigMap: a new folder beside the old one, a symbolic link that is
+/// switched to it, and the end of the old folder. The files are symbolic links through that link.
+#[test]
+fn a_secret_of_kubernetes_counts_from_the_request_after_its_switch_and_all_of_its_files_with_it() {
+    for mpm in Mpm::available() {
+        let server = start(mpm, &[], true, "");
+        let volume = server.folder().to_owned();
+        let switch = |number: usize, users: &str, groups: &str| {
+            let (old, new) = (fs::read_link(volume.join("..data")), format!("..2026_11_29.{number}"));
+            fs::create_dir(volume.join(&new)).unwrap();
+            write(&volume.join(&new), "users", users);
+            write(&volume.join(&new), "groups", groups);
+            symlink(&new, volume.join("..data_tmp")).unwrap();
+            fs::rename(volume.join("..data_tmp"), volume.join("..data")).unwrap();
+            if let Ok(old) = old {
+                fs::remove_dir_all(volume.join(old)).unwrap();
+            }
+        };
+        switch(0, &format!("alice:{SECRET}\n"), "staff: alice\n");
+        for name in ["users", "groups"] {
+            fs::remove_file(volume.join(name)).unwrap();
+            symlink(format!("..data/{name}"), volume.join(name)).unwrap();
+        }
+        for number in (1..60).step_by(3) {
+            let statuses =
+                || [("alice", "secret"), ("alice", "other"), ("bob", "secret")].map(|(u, p)| status(&server, u, p));
+            switch(number, &format!("alice:{OTHER}\n"), "staff: alice bob\n");
+            assert_eq!(statuses(), [401, 200, 401], "{mpm:?} {number}");
+            switch(number + 1, &format!("alice:{OTHER}\nbob:{SECRET}\n"), "staff: bob\n");
+            assert_eq!(statuses(), [401, 401, 200], "{mpm:?} {number}");
+            switch(number + 2, &format!("alice:{SECRET}\n"), "staff: alice\n");
+            assert_eq!(statuses(), [200, 401, 401], "{mpm:?} {number}");
+        }
+        assert_eq!(logged(&server, "cannot be").len(), 0, "{mpm:?}");
+    }
 }
 
 #[test]
