@@ -1,6 +1,8 @@
 #include "shim.h"
 
 #include "apr_pools.h"
+#include "apr_strings.h"
+#include "ap_config_layout.h"
 #include "http_core.h"
 #include "ap_mmn.h"
 
@@ -60,6 +62,15 @@ int esauth_is_rehearsal(server_rec *s)
     /* _set copies the key, which would vanish when this library is unloaded; the value is only compared with NULL. */
     apr_pool_userdata_set((void *)1, key, NULL, s->process->pool);
     return 1;
+}
+
+const char *esauth_runtime_path(apr_pool_t *pool, const char *name)
+{
+#if MODULE_MAGIC_NUMBER_MAJOR >= 20120211
+    return ap_runtime_dir_relative(pool, name);
+#else
+    return ap_server_root_relative(pool, apr_pstrcat(pool, DEFAULT_REL_RUNTIMEDIR "/", name, NULL));
+#endif
 }
 
 /* apr_pool_userdata_set copies keys, since this library's own memory does not last. */

@@ -35,6 +35,9 @@ void esauth_log_server(const char *file, int line, int module_index, int level, 
 /* True while httpd reads its configuration for the first time at start-up, which it does only to throw it away. */
 int esauth_is_rehearsal(server_rec *s);
 
+/* The path of a file in the folder for files of a running server. */
+const char *esauth_runtime_path(apr_pool_t *pool, const char *name);
+
 /* An address kept in the process's pool while modules are unloaded and loaded again. NULL: none yet. */
 void *esauth_kept_memory(apr_pool_t *process);
 void esauth_keep_memory(apr_pool_t *process, void *memory);

@@ -20,6 +20,7 @@ use crate::checks::{self, Occasion};
 #[cfg(httpd = "2.4")]
 use crate::config::section::DirConfig;
 use crate::config::server::{ServerConfig, named_files};
+use crate::control;
 #[cfg(httpd = "2.4")]
 use crate::httpd::answer_filter;
 #[cfg(httpd = "2.2")]
@@ -161,6 +162,7 @@ extern "C" fn pre_config(pool: Option<Pool<'_>>, _log: Option<Pool<'_>>, _tempor
     guard(HTTP_INTERNAL_SERVER_ERROR as c_int, || {
         let Some(pool) = pool else { return HTTP_INTERNAL_SERVER_ERROR as c_int };
         verdicts::forget();
+        control::forget();
         loaded::look();
         register_providers(pool);
         // SAFETY: httpd's only thread, which sorts the hooks when the configuration is complete.
@@ -183,12 +185,18 @@ extern "C" fn post_config<'p>(
         let (Some(main), Some(pool)) = (main, pool) else { return OK as c_int };
         let Some(process) = process_pool(main) else { return OK as c_int };
         if !is_rehearsal(main) {
-            let settings = Settings { workers: workers(), ..ServerConfig::of(main).settings };
+            let config = ServerConfig::of(main);
+            let settings = Settings { workers: workers(), ..config.settings };
             // SAFETY: the process's pool, and the configuration's, which holds the files' paths, in the parent's only
             // thread.
-            let established = unsafe { verdicts::establish(process, pool, settings, &named_files(main)) };
+            let established =
+                unsafe { verdicts::establish(process, pool, settings, &named_files(main), config.exempt) };
             match established {
-                Ok(missing) => report_unprotected(Some(main), pool, &missing),
+                Ok(missing) => {
+                    report_unprotected(Some(main), pool, &missing);
+                    // SAFETY: as before.
+                    unsafe { control::start(pool, main) };
+                }
                 Err(error) => {
                     no_memory(Some(main), pool, &error);
                     return HTTP_INTERNAL_SERVER_ERROR as c_int;
@@ -251,8 +259,11 @@ extern "C" fn pre_mpm(process: Option<Pool<'_>>, _scoreboard: ap_scoreboard_e) -
         let Some(process) = process else { return HTTP_INTERNAL_SERVER_ERROR as c_int };
         // SAFETY: the process's pool, in the parent's only thread.
         match unsafe { verdicts::start_afresh(process) } {
-            Ok(missing) => {
+            Ok(None) => OK as c_int,
+            Ok(Some(missing)) => {
                 report_unprotected(None, process, &missing);
+                // SAFETY: as before.
+                unsafe { control::start_again() };
                 OK as c_int
             }
             Err(error) => {
@@ -293,6 +304,7 @@ fn report_unprotected(server: Option<&server_rec>, pool: Pool<'_>, missing: &ver
 extern "C" fn child_init<'p>(pool: Option<Pool<'p>>, main: Option<&'p server_rec>) {
     guard((), || {
         let (Some(main), Some(pool)) = (main, pool) else { return };
+        control::leave();
         #[cfg(httpd = "2.4")]
         late::send_all_with(pool);
         match verdicts::open() {

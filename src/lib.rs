@@ -9,6 +9,7 @@
 //! * [`checks`]: faults of the configuration, reported when the server starts or the configuration is tested;
 //! * `roles`: what users may do on which index (2.4);
 //! * `backend`: what a back end is told about the user (2.4);
+//! * [`control`]: the socket on which operators end lockouts;
 //! * [`metrics`]: the pages that show the counters;
 //! * [`state`]: the files of a child process, the verdicts of the server, the outcomes of requests;
 //! * [`config`]: the directives of a section and of the server;
@@ -22,6 +23,7 @@ mod authz;
 mod backend;
 mod checks;
 mod config;
+mod control;
 mod hooks;
 mod httpd;
 mod metrics;

@@ -247,6 +247,19 @@ fn beside_the_stock_modules_it_is_the_same_and_as_a_provider_of_theirs_500() {
     assert_eq!(server.lines_with(&format!("{LINE}40 seconds, answered with 500: user alice")), 1);
 }
 
+#[test]
+fn the_failures_of_exempt_addresses_are_not_counted() {
+    for hash in HASHES {
+        let server = Server { hash, ..Server::with("EsAuthMaxFailures 2/40\nEsAuthExempt ::1 127.0.0.8/31") }.start();
+        let elsewhere = |password: &str| ask_from(&server, ELSEWHERE, &request("alice", password)).status;
+        assert_eq!([1, 2, 3, 4, 5].map(|number| elsewhere(&format!("guess {number}"))), [401; 5]);
+        assert_eq!([(); 5].map(|()| elsewhere("the same")), [401; 5]);
+        assert_eq!(elsewhere("secret"), 200);
+        assert_eq!(guess(&server, "alice", 3), [401, 401, 429]);
+        assert_eq!(elsewhere("secret"), 200);
+    }
+}
+
 /// Other modules judge their passwords.
 #[test]
 fn users_whom_others_may_know_are_not_counted() {

@@ -1,10 +1,12 @@
 //! The command line. `xtask/` includes this file and `finding.rs` to make completions and manual pages, so they use
 //! nothing else of this crate.
 
+use std::ffi::OsString;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 use crate::finding::Code;
 
@@ -15,6 +17,11 @@ const EXPLAINED: &str = "Exit status: 0 where the request passes, 1 where it is 
                          usage, a file that cannot be read or has faults).";
 
 const CHANGED: &str = "Exit status: 0 if the file has what was asked for, 2 if not: then it is as it was.";
+
+const UNLOCKED: &str =
+    "Exit status: 0 if something was unlocked, 1 if nothing was locked, 2 if the server does not answer.";
+
+const ANSWERED: &str = "Exit status: 0, or 2 if the server does not answer.";
 
 /// Makes and checks the files of rust_esauth, the Apache httpd module for HTTP Basic authentication, and checks the setup
 /// and the running server.
@@ -37,6 +44,12 @@ pub(crate) enum Command {
     Status(StatusOptions),
     #[command(after_help = EXPLAINED)]
     Explain(ExplainOptions),
+    #[command(after_help = ANSWERED)]
+    Lockouts(LockoutsOptions),
+    #[command(after_help = UNLOCKED)]
+    Unlock(UnlockOptions),
+    #[command(after_help = ANSWERED)]
+    Forget(ForgetOptions),
 }
 
 /// Finds faults in password, group and roles files.
@@ -255,6 +268,69 @@ pub(crate) struct ExplainOptions {
     /// Prints JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Lists the clients that a running server has locked out (EsAuthMaxFailures).
+///
+/// For root, or the user that starts httpd, on httpd's machine. Needs EsAuthControl.
+#[derive(Args)]
+pub(crate) struct LockoutsOptions {
+    #[command(flatten)]
+    pub(crate) server: ControlSocket,
+
+    /// Prints JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Ends lockouts of a running server, and clears the wrong passwords that count towards one.
+///
+/// For root, or the user that starts httpd, on httpd's machine. Needs EsAuthControl.
+#[derive(Args)]
+#[command(group(ArgGroup::new("whom").required(true).multiple(true).args(["user", "address", "all"])))]
+pub(crate) struct UnlockOptions {
+    /// Those of this user: everywhere, or only at ADDRESS.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user: Option<OsString>,
+
+    /// Those of this client (IPv6: of its /64): of every user, or only of NAME. Guesses from there are no longer held against
+    /// it either.
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    pub(crate) address: Option<IpAddr>,
+
+    /// All.
+    #[arg(long, conflicts_with_all = ["user", "address"])]
+    pub(crate) all: bool,
+
+    #[command(flatten)]
+    pub(crate) server: ControlSocket,
+}
+
+/// A client's address as `esauth lockouts` shows it.
+fn address(text: &str) -> Result<IpAddr, String> {
+    let parsed = |text: &str| text.parse::<IpAddr>().map_err(|error| error.to_string());
+    match text.strip_suffix("/64").map(parsed) {
+        Some(Ok(IpAddr::V6(address))) => Ok(address.into()),
+        _ => parsed(text),
+    }
+}
+
+/// Makes a running server forget every password it remembers, right and wrong: each is hashed once more.
+///
+/// Lockouts stay. For root, or the user that starts httpd, on httpd's machine. Needs EsAuthControl.
+#[derive(Args)]
+pub(crate) struct ForgetOptions {
+    #[command(flatten)]
+    pub(crate) server: ControlSocket,
+}
+
+/// The socket of a running server.
+#[derive(Args)]
+pub(crate) struct ControlSocket {
+    /// The path in EsAuthControl. Default: the first that exists of /run/apache2/rust_esauth.sock,
+    /// /run/httpd/rust_esauth.sock and /usr/local/apache2/logs/rust_esauth.sock.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) socket: Option<PathBuf>,
 }
 
 /// How to reach a server.

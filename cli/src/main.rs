@@ -1,8 +1,9 @@
 //! `esauth`: makes and checks password files, checks group and roles files, a whole setup from the outside, and a running
-//! server.
+//! server, whose lockouts it lists and ends.
 
 mod arguments;
 mod check;
+mod control;
 mod explain;
 mod finding;
 mod passwd;
@@ -22,6 +23,9 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Check(options) => check::run(&options),
         Command::Explain(options) => explain::run(&options),
+        Command::Lockouts(options) => control::lockouts(&options),
+        Command::Unlock(options) => control::unlock(&options),
+        Command::Forget(options) => control::forget(&options),
         Command::Passwd(options) => passwd::run(&options),
         Command::Verify(options) => verify::run(&options),
         Command::Status(options) => status::run(&options),

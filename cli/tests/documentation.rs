@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `sh`, `text` with names of systems | one after the other, by scripts/package_test.sh, on such a system (see scripts/follow.sh); those of docs/secured-back-ends.md by tests/e2e/secured_page.sh |
 //! | `sh make` | by .ci/run or a person; here the targets are compared with the Makefile |
-//! | `sh esauth`, `console`, `json …` | here, against a running server |
+//! | `sh esauth`, `sh control`, `text control`, `console`, `json …` | here, against a running server |
 //! | `apache`, `text configtest` | here, by `httpd -t`; `2.4` or `2.2` behind it: on that one only |
 //! | `yaml elasticsearch` | by every script that starts Elasticsearch |
 
@@ -30,7 +30,8 @@ use std::path::{Path, PathBuf};
 
 use esauth_engine::{CredentialsFile, LineRules, Parse};
 use front::{Certificate, Front};
-use harness::httpd::{self, Mpm, Setup};
+use harness::client::{self, Request};
+use harness::httpd::{self, Httpd, Mpm, Setup, Site};
 use harness::installation::{self, Installation, workspace};
 use harness::scratch::Scratch;
 use program::{Run, esauth, esauth_with};
@@ -121,8 +122,9 @@ fn every_block_is_run() {
         };
         let is_run = match (block.language.as_str(), &marks[..]) {
             ("apache", [] | ["2.4"] | ["2.2"]) | ("console", []) => true,
-            ("sh", ["make" | "esauth"]) | ("json", ["esauth-check" | "esauth-verify"]) => true,
-            ("text", ["configtest" | "credentials"]) | ("yaml", ["elasticsearch" | "roles"]) => true,
+            ("sh", ["make" | "esauth" | "control"]) => true,
+            ("json", ["esauth-check" | "esauth-lockouts" | "esauth-verify"]) => true,
+            ("text", ["configtest" | "control" | "credentials"]) | ("yaml", ["elasticsearch" | "roles"]) => true,
             ("sh" | "text", systems) => !systems.is_empty() && systems.iter().all(is_followed),
             _ => false,
         };
@@ -377,6 +379,55 @@ fn commands_of_esauth_do_what_they_say() {
                 block.place(),
                 run.output + &run.errors
             );
+        }
+    }
+}
+
+#[test]
+fn commands_for_lockouts_do_what_they_say() {
+    let load = Installation::get().load_core() + &Installation::get().load_ours();
+    let configuration = |site: &Site<'_>| {
+        let folder = site.folder.display();
+        fs::write(site.folder.join("users"), "alice:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n").unwrap();
+        format!(
+            "EsAuthMaxFailures 10/300\nEsAuthControl {folder}/control.sock\n<Location />\nAuthType Basic\nAuthName x\n\
+             AuthUserFile {folder}/users\nRequire valid-user\n</Location>\n"
+        )
+    };
+    let server = Httpd::start(&Setup { mpm: Mpm::usual(), load, ports: 1, configuration: &configuration });
+    let fail = |user: &str, password: &str| {
+        let request = Request::get("/").header("Host: localhost").basic(user, password);
+        client::ask(server.port(), &request).unwrap();
+    };
+    for number in 0..10 {
+        fail("alice", &format!("guess {number}"));
+        fail("bob", "old");
+    }
+    let socket = server.folder().join("control.sock").display().to_string();
+    let run = |words: &[&str]| esauth(&[words, &["--socket", &socket]].concat());
+
+    // Names, addresses and times differ.
+    let shape = |text: &str| -> Vec<Vec<String>> {
+        let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        text.lines().map(|line| words(line.split_once(" left ").map_or(line, |(_, why)| why))).collect()
+    };
+    let sorted = |mut lines: Vec<Vec<String>>| {
+        lines.sort();
+        lines
+    };
+    for block in blocks_with("text", "control") {
+        assert_eq!(sorted(shape(&run(&["lockouts"]).output)), sorted(shape(&block.text)), "{}", block.place());
+    }
+    let printed = run(&["lockouts", "--json"]).json;
+    for block in blocks_with("json", "esauth-lockouts") {
+        let shown: Value = serde_json::from_str(&block.text).unwrap();
+        assert_eq!(members(&shown), members(&printed), "{}", block.place());
+    }
+    for block in blocks_with("sh", "control") {
+        for words in block.commands().filter(|words| !words.is_empty()) {
+            let run = run(&words[1..]);
+            let is_fine = run.status == 0 || words[1] == "unlock" && run.status == 1;
+            assert!(words[0] == "esauth" && is_fine, "{}: {words:?}: {}", block.place(), run.errors);
         }
     }
 }

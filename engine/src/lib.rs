@@ -5,6 +5,7 @@
 //! * [`Source`] keeps the current snapshot of one file and reads the file again after a change.
 //! * [`verification::Verifier`] remembers verdicts for all processes of a server, and computes each hash once.
 //! * [`hash::verify`] compares a password with a stored hash of any family that `htpasswd` or crypt(3) makes.
+//! * [`control`] is what operators say to a running server, and its answers.
 //! * [`Listing`] is a password or group file line by line, and [`hash::describe`] describes a stored hash, for programs
 //!   that explain a file to people.
 //!
@@ -12,6 +13,7 @@
 //! strings. Nothing here logs; messages for the operator are returned as [`FileEvent`].
 
 mod clock;
+pub mod control;
 mod counters;
 mod files;
 pub mod hash;

@@ -71,7 +71,17 @@ fn cache(slots: usize) -> Verifier {
 }
 
 fn credential<'a>(stored: &'a [u8], password: &'a [u8], client: &'a str) -> Credential<'a> {
-    Credential { stored, padding: None, password, known: true, proven: false, client, user: b"alice", file: b"/users" }
+    Credential {
+        stored,
+        padding: None,
+        password,
+        known: true,
+        proven: false,
+        exempt: false,
+        client,
+        user: b"alice",
+        file: b"/users",
+    }
 }
 
 /// A child process that runs `body` and exits with status 0, or 1 if it panicked.

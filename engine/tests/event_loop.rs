@@ -27,6 +27,7 @@ fn credential<'a>(stored: &'a [u8], password: &'a [u8]) -> Credential<'a> {
         password,
         known: true,
         proven: false,
+        exempt: false,
         client: "192.0.2.1",
         user: b"alice",
         file: b"/users",

@@ -181,13 +181,15 @@ pub(crate) fn judge(
             None => return AuthnStatus::UserNotFound,
         },
     };
+    let client = request.client_address().to_str().unwrap_or("");
     let credential = Credential {
         stored: hash,
         padding: file.second_decoy(|| cache.decoy(user.to_bytes())),
         password: password.to_bytes(),
         known: accepted.is_some(),
-        client: request.client_address().to_str().unwrap_or(""),
+        client,
         proven,
+        exempt: verdicts::is_exempt(client),
         user: user.to_bytes(),
         file: config.user_file.unwrap_or(c"").to_bytes(),
     };
@@ -209,6 +211,7 @@ pub(crate) fn judge(
         Verdict::Granted => AuthnStatus::Granted,
         Verdict::Denied => {
             if let Some(begins) = judgement.lockout {
+                cache.keep_name(&credential);
                 log_lockout(request, user, &begins, answered);
             }
             if accepted.is_none() { AuthnStatus::UserNotFound } else { AuthnStatus::Denied }

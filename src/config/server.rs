@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::ffi::CStr;
 use std::thread;
 
-use esauth_engine::verification::{FileKind, MaxFailures, Settings};
+use esauth_engine::verification::{AddressRange, FileKind, MaxFailures, Settings};
 
 use crate::httpd::bindings::{command_rec, server_rec};
 use crate::httpd::command::{self, Answer, Command, Refusal};
@@ -35,8 +35,31 @@ pub(crate) struct ServerConfig<'p> {
     pub(crate) settings: Settings,
     /// Size limit in bytes for a file named only by a `.htaccess`.
     pub(crate) htaccess_file_limit: u64,
+    /// `EsAuthControl`: the socket for operators.
+    pub(crate) control: Option<Place<'p>>,
+    /// `EsAuthExempt`: clients whose failures are not counted.
+    pub(crate) exempt: &'p [AddressRange],
     /// The files named by sections of this server, last one first.
     named: Option<&'p NamedFile<'p>>,
+}
+
+/// The place of a socket.
+#[derive(Clone, Copy)]
+pub(crate) enum Place<'p> {
+    /// In httpd's folder for files of a running server.
+    Usual,
+    /// An absolute path.
+    At(&'p CStr),
+}
+
+impl<'p> Place<'p> {
+    /// The socket's path. For the time when the configuration is complete.
+    pub(crate) fn path(self, configuration: Pool<'p>) -> Option<&'p CStr> {
+        match self {
+            Place::Usual => configuration.in_runtime_dir(c"rust_esauth.sock"),
+            Place::At(path) => Some(path),
+        }
+    }
 }
 
 /// A file named in the configuration.
@@ -83,7 +106,7 @@ unsafe impl Configuration for ServerConfig<'static> {
         // As many simultaneous hashes as processors.
         let slots = thread::available_parallelism().map_or(1, usize::from);
         let settings = Settings { entries: DEFAULT_ENTRIES, ttl: DEFAULT_TTL, slots, workers: 1, max_failures: None };
-        ServerConfig { settings, htaccess_file_limit: DEFAULT_FILE_LIMIT, named: None }
+        ServerConfig { settings, htaccess_file_limit: DEFAULT_FILE_LIMIT, control: None, exempt: &[], named: None }
     }
 
     fn merge<'p>(_outer: &Self::In<'p>, _inner: &Self::In<'p>) -> Option<ServerConfig<'p>> {
@@ -125,6 +148,16 @@ pub(crate) const COMMANDS: &[command_rec] = &[
         set_max_failures,
         c"wrong passwords, and the seconds they count for, that lock a client out of a user's account, such as 10/300; or Off",
     ),
+    command::each_word::<Server>(
+        c"EsAuthExempt",
+        exempt,
+        c"addresses whose wrong passwords are not counted, such as 192.0.2.1 or 2001:db8::/32",
+    ),
+    command::word::<Server>(
+        c"EsAuthControl",
+        set_control,
+        c"On, Off or the path of a socket on which esauth lists and ends lockouts; default: Off",
+    ),
     command::word::<Server>(
         c"EsAuthHtaccessFileLimit",
         |command, config, value| {
@@ -159,6 +192,34 @@ fn set_max_failures<'p>(command: Command<'p>, config: &mut ServerConfig<'p>, val
             refuse(command, value, &allowed)
         }
     }
+}
+
+/// `EsAuthExempt ADDRESS …`, for each of them.
+fn exempt<'p>(command: Command<'p>, config: &mut ServerConfig<'p>, value: &'p CStr) -> Answer<'p> {
+    match value.to_str().ok().and_then(|text| text.parse().ok()) {
+        Some(range) => {
+            config.exempt = command.pool().list(&[config.exempt, &[range]].concat());
+            Ok(())
+        }
+        None => {
+            let allowed =
+                "is neither an address nor one with the number of its leading bits, such as 192.0.2.1 or 2001:db8::/32";
+            refuse(command, value, allowed)
+        }
+    }
+}
+
+/// `EsAuthControl On|Off|PATH`
+fn set_control<'p>(command: Command<'p>, config: &mut ServerConfig<'p>, value: &'p CStr) -> Answer<'p> {
+    config.control = match value.to_bytes() {
+        word if word.eq_ignore_ascii_case(b"on") => Some(Place::Usual),
+        word if word.eq_ignore_ascii_case(b"off") => None,
+        path => match command.pool().server_root_relative(value).filter(|_| path.contains(&b'/')) {
+            Some(path) => Some(Place::At(path)),
+            None => return refuse(command, value, "is neither On nor Off nor a path with a slash in it"),
+        },
+    };
+    Ok(())
 }
 
 /// The directive's value, a whole number from `least` to `most`.

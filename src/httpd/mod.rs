@@ -6,6 +6,7 @@
 //!   it, and the rows of the table of directives;
 //! * [`server`]: the main server and its virtual hosts; [`request`], [`table`], [`pool`], [`text`], [`words`],
 //!   `expression`, [`encoding`]: a request and its parts;
+//! * [`helper`]: a process beside the children;
 //! * [`log`]: lines in the error log;
 //! * [`hook`], [`provider`], [`loaded`]: calls between modules; [`tree`]: the directives as read;
 //! * `file_owner`: mod_authz_owner; `late`: answers sent late;
@@ -27,6 +28,7 @@ pub(crate) mod expression;
 #[cfg(httpd = "2.4")]
 pub(crate) mod file_owner;
 pub(crate) mod generation;
+pub(crate) mod helper;
 pub(crate) mod hook;
 #[cfg(httpd = "2.4")]
 pub(crate) mod late;

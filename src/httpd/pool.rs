@@ -7,10 +7,10 @@ use std::mem::needs_drop;
 use std::ptr::NonNull;
 use std::slice;
 
-use crate::httpd::bindings::{ap_server_root_relative, apr_palloc, apr_pool_t, esauth_keep_memory, esauth_kept_memory};
-#[cfg(httpd = "2.4")]
-use crate::httpd::bindings::{apr_pool_cleanup_null, apr_pool_cleanup_register, apr_status_t};
-#[cfg(httpd = "2.4")]
+use crate::httpd::bindings::{
+    ap_server_root_relative, apr_palloc, apr_pool_cleanup_null, apr_pool_cleanup_register, apr_pool_t, apr_status_t,
+    esauth_keep_memory, esauth_kept_memory, esauth_runtime_path,
+};
 use crate::httpd::boundary::guard;
 use crate::httpd::text::c_str;
 
@@ -65,7 +65,6 @@ impl<'p> Pool<'p> {
     }
 
     /// A value dropped when the pool is cleared.
-    #[cfg(httpd = "2.4")]
     pub(crate) fn keep<T: 'static>(self, value: T) -> NonNull<T> {
         unsafe extern "C" fn drop_value<T>(value: *mut c_void) -> apr_status_t {
             guard((), || {
@@ -115,6 +114,12 @@ impl<'p> Pool<'p> {
             place.copy_from_nonoverlapping(list.as_ptr(), list.len());
             slice::from_raw_parts_mut(place, list.len())
         }
+    }
+
+    /// The path of a file in httpd's folder for such files of a running server (`DefaultRuntimeDir`).
+    pub(crate) fn in_runtime_dir(self, name: &CStr) -> Option<&'p CStr> {
+        // SAFETY: a live pool of this thread, and a C string.
+        unsafe { c_str(esauth_runtime_path(self.as_ptr(), name.as_ptr())) }
     }
 
     /// Makes a path absolute, relative to the ServerRoot. `None` if it is not a path.

@@ -6,7 +6,7 @@ use std::io;
 use std::ptr::{from_mut, null_mut};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use esauth_engine::verification::{FileKind, Settings, Unprotected, Verifier};
+use esauth_engine::verification::{AddressRange, FileKind, Settings, Unprotected, Verifier};
 
 use crate::httpd::pool::Pool;
 
@@ -18,6 +18,7 @@ struct Server<'p> {
     /// True if the cache was taken over from the previous configuration.
     is_adopted: bool,
     files: &'p [NamedFile<'p>],
+    exempt: &'p [AddressRange],
 }
 
 /// A file named in the configuration.
@@ -49,6 +50,11 @@ pub(crate) fn named_files() -> &'static [NamedFile<'static>] {
     server().map_or(&[], |server| server.files)
 }
 
+/// Whether a client's failures are not counted (`EsAuthExempt`). Costs nothing if no address is exempt.
+pub(crate) fn is_exempt(client: &str) -> bool {
+    server().is_some_and(|server| server.exempt.iter().any(|range| range.contains(client)))
+}
+
 /// Creates the cache, or takes over that of the previous configuration. The named files get counters of their own.
 ///
 /// # Safety
@@ -60,6 +66,7 @@ pub(crate) unsafe fn establish<'p>(
     configuration: Pool<'p>,
     settings: Settings,
     files: &[NamedFile<'p>],
+    exempt: &'p [AddressRange],
 ) -> io::Result<Missing> {
     // SAFETY: the process's pool; its entry was stored by `renew`, in this process.
     let kept = process.kept_memory().and_then(|memory| unsafe { Verifier::adopt(memory.cast(), settings) });
@@ -70,27 +77,27 @@ pub(crate) unsafe fn establish<'p>(
     };
     name_files(&cache, files);
     let files = configuration.list(files);
-    let server = configuration.value(Server { cache, settings, is_adopted: kept.is_some(), files });
+    let server = configuration.value(Server { cache, settings, is_adopted: kept.is_some(), files, exempt });
     SERVER.store(from_mut(server).cast(), Ordering::Release);
     // SAFETY: the parent answers no requests; any later use of the cache opens the memory again.
     unsafe { cache.close() }?;
     Ok(missing)
 }
 
-/// Forgets all verdicts, if [`establish`] has taken over a cache but the restart is not graceful.
+/// Forgets all verdicts, if [`establish`] has taken over a cache but the restart is not graceful. `None` if it has not.
 ///
 /// # Safety
 ///
 /// As for [`establish`], which has been called.
-pub(crate) unsafe fn start_afresh(process: Pool<'_>) -> io::Result<Missing> {
-    let Some(&adopted) = server().filter(|server| server.is_adopted) else { return Ok(Missing::new()) };
+pub(crate) unsafe fn start_afresh(process: Pool<'_>) -> io::Result<Option<Missing>> {
+    let Some(&adopted) = server().filter(|server| server.is_adopted) else { return Ok(None) };
     // SAFETY: as the caller promises; nobody else reads it before the children are forked.
     unsafe {
         let (cache, missing) = renew(process, adopted.settings)?;
         name_files(&cache, adopted.files);
         SERVER.load(Ordering::Acquire).write(Server { cache, is_adopted: false, ..adopted });
         cache.close()?;
-        Ok(missing)
+        Ok(Some(missing))
     }
 }
 

@@ -15,7 +15,7 @@ pub(crate) const CRATES: &[Crate] = &[
         layers: &[
             &["lib"],
             &["hooks"],
-            &["authn", "authz", "backend", "checks", "metrics", "roles"],
+            &["authn", "authz", "backend", "checks", "control", "metrics", "roles"],
             &["state"],
             &["config"],
             &["httpd"],
@@ -25,7 +25,7 @@ pub(crate) const CRATES: &[Crate] = &[
         folder: "cli/src",
         layers: &[
             &["main"],
-            &["check", "explain", "passwd", "status", "verify"],
+            &["check", "control", "explain", "passwd", "status", "verify"],
             &["arguments", "server"],
             &["finding", "terminal", "text"],
         ],
@@ -34,6 +34,7 @@ pub(crate) const CRATES: &[Crate] = &[
         folder: "engine/src",
         layers: &[
             &["lib"],
+            &["control"],
             &["verification"],
             &["counters", "files"],
             &["hash"],

@@ -38,12 +38,15 @@ mod tests {
             ("esauth-verify.1", "auth\\-user\\-file"),
             ("esauth-check.1", "min\\-bcrypt\\-cost"),
             ("esauth-passwd.1", "keep\\-old"),
+            ("esauth-unlock.1", "socket"),
+            ("esauth-lockouts.1", "json"),
+            ("esauth-forget.1", "socket"),
             ("esauth.1", "verify"),
             ("esauth.1", "passwd"),
         ]
         .map(|(name, text)| (name, read(name).contains(text)));
         let _ = fs::remove_dir_all(&folder);
         assert_eq!(written, Ok(()));
-        assert_eq!(found.map(|(_, is_found)| is_found), [true; 8], "{found:?}");
+        assert_eq!(found.map(|(_, is_found)| is_found), [true; 11], "{found:?}");
     }
 }

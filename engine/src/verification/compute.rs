@@ -34,6 +34,8 @@ pub struct Credential<'a> {
     /// True if the same header was granted before on the same connection. Such a request tells a guesser nothing, so a
     /// lockout lets it pass however many others come.
     pub proven: bool,
+    /// True for a client whose failures are neither counted nor held against it.
+    pub exempt: bool,
     /// The claimed user: with `file`, names the account that a client can be locked out of.
     pub user: &'a [u8],
     /// The password file's path. A user of the same name in another file is another user.

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::compute::{self, Computed, Credential};
 use super::digest::{Digest, keyed_number};
-use super::lockouts::{Attempt, Lockout};
-use super::network::network;
+use super::lockouts::{Attempt, Lockout, Pair};
+use super::network::{Network, network};
 use super::queue::{Admission, Limits, Queue, Request, Slot};
 use super::verifier::Verifier;
 use crate::clock::{monotonic_milliseconds, monotonic_seconds};
@@ -77,6 +77,8 @@ pub(super) struct Case {
     /// Its counts, if attempts are counted.
     attempt: Option<Attempt<'static>>,
     known: bool,
+    /// Whether its failures make nobody a suspect.
+    exempt: bool,
     /// The first stored hash's.
     family: Family,
 }
@@ -132,7 +134,8 @@ impl Verifier {
         }
         self.counters().count_lookup(if remembered.is_some() { Lookup::Denial } else { Lookup::Miss });
         let family = Family::of(compute::first(credential.stored));
-        let case = Case { verifier: *self, digest, attempt, known: credential.known, family };
+        let case =
+            Case { verifier: *self, digest, attempt, known: credential.known, exempt: credential.exempt, family };
         match remembered {
             Some(verdict) => Answer::Now(case.judge_by_memory(verdict)),
             // Needs no slot.
@@ -153,10 +156,24 @@ impl Verifier {
     }
 
     /// What the queue knows of a request; without a digest, nobody computes for it.
-    fn request(&self, credential: &Credential<'_>, digest: Option<Digest>) -> Request {
+    pub(super) fn request(&self, credential: &Credential<'_>, digest: Option<Digest>) -> Request {
         let network = network(credential.client);
-        let number = |bytes: &[u8]| keyed_number(&self.shared.keys().numbers, bytes);
-        Request { digest, network: number(&network), account: number(&[&network, credential.user].concat()) }
+        let account = self.number_of_account(&network, credential.user);
+        Request { digest, network: self.number_of_network(&network), account }
+    }
+
+    pub(super) fn number_of_network(&self, network: &Network) -> u64 {
+        keyed_number(&self.shared.keys().numbers, network)
+    }
+
+    /// The user in that network, whatever the file.
+    pub(super) fn number_of_account(&self, network: &Network, user: &[u8]) -> u64 {
+        keyed_number(&self.shared.keys().numbers, &[network, user].concat())
+    }
+
+    /// The user, wherever the client is.
+    pub(super) fn number_of_user(&self, user: &[u8]) -> u64 {
+        Digest::of(&self.shared.keys().numbers, [user]).index()
     }
 
     fn digest(&self, credential: &Credential<'_>) -> Digest {
@@ -174,13 +191,20 @@ impl Verifier {
         }
     }
 
-    /// The counts for this attempt, if attempts are counted. A user whose line has changed starts anew.
+    /// The counts for this attempt, if attempts are counted: not those of exempt clients.
     fn attempt(&self, credential: &Credential<'_>, digest: Digest) -> Option<Attempt<'static>> {
-        let limit = self.settings.max_failures?;
-        let Credential { client, user, file, stored, known, .. } = *credential;
-        let line = if known { stored } else { b"" };
-        let pair = Digest::of(&self.shared.keys().verdicts, [&network(client), file, user, line, b"", b""]);
+        let limit = self.settings.max_failures.filter(|_| !credential.exempt)?;
+        let pair = self.pair(credential);
         Some(Attempt { lockouts: self.shared.lockouts(), limit, pair, credential: digest })
+    }
+
+    /// Client and user as lockouts know them. A user whose line has changed is another.
+    pub(super) fn pair(&self, credential: &Credential<'_>) -> Pair {
+        let Credential { client, user, file, stored, known, .. } = *credential;
+        let network = network(client);
+        let line = if known { stored } else { b"" };
+        let account = Digest::of(&self.shared.keys().verdicts, [&network, file, user, line, b"", b""]);
+        Pair { network: self.number_of_network(&network), user: self.number_of_user(user), account: account.index() }
     }
 
     /// The remembered verdict. Using a grant renews it: nothing that it depends on can have changed, since the stored
@@ -298,7 +322,7 @@ impl Case {
         let granted = matching.is_some() && self.known;
         self.verifier.counters().count_hash(self.family, took);
         self.verifier.remember(&self.digest, granted);
-        if let Some(slot) = slot {
+        if let Some(slot) = slot.filter(|_| granted || !self.exempt) {
             slot.settle(granted);
         }
         let lockout = self.attempt.and_then(|attempt| attempt.settle(granted, monotonic_milliseconds()));

@@ -15,12 +15,19 @@
 //! **Bounds.** The table has a fixed size. When the two buckets of a pair are full, the entry with the fewest failures
 //! that is not locked out is evicted. The key decides which buckets those are, so nobody can aim at another's.
 //!
+//! **Names.** Counts know their pair by keyed digests only. When a lockout begins, user and network are kept as well, as the
+//! host's log line shows them, so that operators can list lockouts (`operators`). There is room for [`NAMED`]; the oldest go
+//! first.
+//!
 //! **Killed processes.** Everything is in shared memory, under one robust mutex that is held for less than a
 //! microsecond. Every count shares one word with its expiry time, and an entry's counts are cleared before it changes
 //! hands. So a process killed in between leaves an entry as it was before or after, or one that belongs to nobody.
 
+use std::collections::HashMap;
+
 use super::count::Count;
 use super::digest::Digest;
+use super::network::Network;
 use super::robust::{Held, RobustMutex};
 use crate::sync::{AtomicU64, Ordering};
 
@@ -33,6 +40,17 @@ const BUCKETS: usize = if cfg!(loom) {
 } else {
     8192
 };
+
+/// Lockouts whose user and network are kept.
+pub(super) const NAMED: usize = if cfg!(loom) {
+    1
+} else if cfg!(miri) {
+    8
+} else {
+    4096
+};
+/// Bytes of a user's name that are kept.
+pub(super) const LONGEST_NAME: usize = 104;
 
 /// Requests of a locked-out pair that are examined in a second: more than a program and a guesser together usually
 /// send, and no more than hashing would let a guesser try.
@@ -72,12 +90,29 @@ pub(super) struct Lockouts {
     /// The millisecond at which the last lockout ends.
     last_ends: AtomicU64,
     buckets: [[Entry; WAYS]; BUCKETS],
+    /// Number of names kept so far.
+    named: AtomicU64,
+    names: [Name; NAMED],
 }
+
+/// A client network and a user of one file: three keyed numbers.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Pair {
+    pub(super) network: u64,
+    pub(super) user: u64,
+    /// Of network, user, file and the user's line. Selects the buckets.
+    pub(super) account: u64,
+}
+
+/// A [`Pair`] in shared memory.
+#[repr(C)]
+#[derive(Default)]
+struct StoredPair([AtomicU64; 3]);
 
 /// State of a pair. Every word is stored after those before it, so that a killed process leaves no other order.
 #[repr(C, align(64))]
 struct Entry {
-    pair: [AtomicU64; 3],
+    pair: StoredPair,
     failures: Count,
     /// The value of `failures` when the start of the lockout was reported.
     told: AtomicU64,
@@ -89,13 +124,52 @@ struct Entry {
     examined: Count,
 }
 
+/// User and network of a pair that is, or was, locked out.
+#[repr(C)]
+struct Name {
+    /// All zero while the rest is being written.
+    pair: StoredPair,
+    /// The kind of network, and the length of the user's name, which may be more than is kept.
+    kind_and_length: AtomicU64,
+    network: AtomicU64,
+    user: [AtomicU64; LONGEST_NAME / 8],
+}
+
+/// A lockout in effect.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Listed {
+    pub(super) lockout: Lockout,
+    /// Wrong passwords counted.
+    pub(super) failures: u64,
+    /// `None` if its name is no longer kept.
+    pub(super) name: Option<KeptName>,
+}
+
+/// User and network as kept.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct KeptName {
+    pub(super) network: Network,
+    /// The user's name, cut off after [`LONGEST_NAME`] bytes.
+    pub(super) user: [u8; LONGEST_NAME],
+    /// Length of the whole name.
+    pub(super) length: usize,
+}
+
+/// Counts cleared for an operator.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unlocked {
+    /// Pairs of client and user that were locked out.
+    pub lockouts: usize,
+    /// Pairs with failures that had not led to a lockout.
+    pub counts: usize,
+}
+
 /// A credential presented by a pair, with access to its counts.
 #[derive(Clone, Copy)]
 pub(super) struct Attempt<'l> {
     pub(super) lockouts: &'l Lockouts,
     pub(super) limit: MaxFailures,
-    /// Keyed digest of network and user.
-    pub(super) pair: Digest,
+    pub(super) pair: Pair,
     /// Keyed digest of the credential.
     pub(super) credential: Digest,
 }
@@ -122,25 +196,119 @@ impl Lockouts {
     }
 
     /// The entries that a pair may use: those of two buckets, which are practically never both crowded by chance.
-    fn candidates(&self, pair: &Digest) -> impl Iterator<Item = &Entry> {
+    fn candidates(&self, pair: &Pair) -> impl Iterator<Item = &Entry> {
         let bucket = |word: u64| &self.buckets[(word % BUCKETS as u64) as usize];
-        bucket(pair.0[0]).iter().chain(bucket(pair.0[1]))
+        bucket(pair.account).iter().chain(bucket(pair.account >> 32))
     }
 
-    fn find(&self, pair: &Digest) -> Option<&Entry> {
-        self.candidates(pair).find(|entry| entry.is_of(pair))
+    fn find(&self, pair: &Pair) -> Option<&Entry> {
+        self.candidates(pair).find(|entry| entry.pair.load() == *pair)
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.buckets.iter().flatten()
     }
 
     /// The pair's entry; if it has none, a new one that evicts the least valuable.
-    fn find_or_make(&self, pair: &Digest, limit: MaxFailures, now: u64) -> Option<&Entry> {
+    fn find_or_make(&self, pair: &Pair, limit: MaxFailures, now: u64) -> Option<&Entry> {
         self.find(pair).or_else(|| {
             let entry = self.candidates(pair).min_by_key(|entry| entry.worth(limit, now))?;
             entry.clear();
-            for (stored, word) in entry.pair.iter().zip(pair.0) {
-                stored.store(word, Ordering::Release);
-            }
+            entry.pair.store(pair);
             Some(entry)
         })
+    }
+
+    /// Keeps the name of a pair whose lockout begins.
+    pub(super) fn keep_name(&self, pair: &Pair, network: &Network, user: &[u8]) {
+        let Some(_guard) = self.lock() else { return };
+        let number = self.named.load(Ordering::Relaxed);
+        let same = self.names.iter().find(|name| name.pair.load() == *pair);
+        let name = same.unwrap_or_else(|| {
+            self.named.store(number.wrapping_add(1), Ordering::Relaxed);
+            &self.names[(number % NAMED as u64) as usize]
+        });
+        name.store(pair, network, user);
+    }
+
+    /// The lockouts in effect at time `now`. Takes milliseconds, during which nothing is counted.
+    pub(super) fn list(&self, limit: MaxFailures, now: u64) -> Vec<Listed> {
+        let Some(_guard) = self.lock() else { return Vec::new() };
+        let names: HashMap<Pair, &Name> = self.names.iter().map(|name| (name.pair.load(), name)).collect();
+        let listed = |entry: &Entry| {
+            let lockout = entry.lockout(limit, now)?;
+            let failures = match lockout.scope {
+                Scope::User => entry.failures.number(now),
+                Scope::Password => entry.repeats.number(now),
+            };
+            Some(Listed { lockout, failures, name: names.get(&entry.pair.load()).map(|name| name.load()) })
+        };
+        self.entries().filter_map(listed).collect()
+    }
+
+    /// Clears the counts of all pairs with this network and this user; `None` is any. As slow as [`Self::list`].
+    pub(super) fn unlock(
+        &self,
+        network: Option<u64>,
+        user: Option<u64>,
+        limit: MaxFailures,
+        now: u64,
+    ) -> Option<Unlocked> {
+        let _guard = self.lock()?;
+        let mut unlocked = Unlocked::default();
+        for entry in self.entries() {
+            let pair = entry.pair.load();
+            if network.is_some_and(|network| network != pair.network) || user.is_some_and(|user| user != pair.user) {
+                continue;
+            }
+            if entry.lockout(limit, now).is_some() {
+                unlocked.lockouts += 1;
+            } else if entry.failures.number(now) + entry.repeats.number(now) > 0 {
+                unlocked.counts += 1;
+            }
+            entry.clear();
+        }
+        Some(unlocked)
+    }
+}
+
+impl StoredPair {
+    fn load(&self) -> Pair {
+        let [network, user, account] = self.0.each_ref().map(|word| word.load(Ordering::Relaxed));
+        Pair { network, user, account }
+    }
+
+    fn store(&self, pair: &Pair) {
+        for (stored, word) in self.0.iter().zip([pair.network, pair.user, pair.account]) {
+            stored.store(word, Ordering::Release);
+        }
+    }
+}
+
+impl Name {
+    fn store(&self, pair: &Pair, network: &Network, user: &[u8]) {
+        self.pair.store(&Pair { network: 0, user: 0, account: 0 });
+        let [kind, rest @ ..] = *network;
+        self.kind_and_length.store(u64::from(kind) << 32 | user.len().min(0xffff) as u64, Ordering::Release);
+        self.network.store(u64::from_be_bytes(rest), Ordering::Release);
+        for (stored, bytes) in self.user.iter().zip(user.chunks(8)) {
+            let mut word = [0; 8];
+            word[..bytes.len()].copy_from_slice(bytes);
+            stored.store(u64::from_ne_bytes(word), Ordering::Release);
+        }
+        self.pair.store(pair);
+    }
+
+    fn load(&self) -> KeptName {
+        let kind_and_length = self.kind_and_length.load(Ordering::Relaxed);
+        let mut network = [0; 9];
+        network[0] = (kind_and_length >> 32) as u8;
+        network[1..].copy_from_slice(&self.network.load(Ordering::Relaxed).to_be_bytes());
+        let mut user = [0; LONGEST_NAME];
+        for (bytes, stored) in user.chunks_mut(8).zip(&self.user) {
+            bytes.copy_from_slice(&stored.load(Ordering::Relaxed).to_ne_bytes());
+        }
+        KeptName { network, user, length: (kind_and_length & 0xffff) as usize }
     }
 }
 
@@ -212,8 +380,12 @@ impl Attempt<'_> {
 }
 
 impl Entry {
-    fn is_of(&self, pair: &Digest) -> bool {
-        self.pair.iter().zip(pair.0).all(|(stored, word)| stored.load(Ordering::Relaxed) == word)
+    /// The lockout in effect, whatever is presented.
+    fn lockout(&self, limit: MaxFailures, now: u64) -> Option<Lockout> {
+        if self.failures.is_full(limit, now) {
+            return Some(lockout(Scope::User, &self.failures, now));
+        }
+        self.repeats.is_full(limit, now).then(|| lockout(Scope::Password, &self.repeats, now))
     }
 
     fn refusal(&self, attempt: &Attempt<'_>, now: u64) -> Option<Lockout> {

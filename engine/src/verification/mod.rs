@@ -3,7 +3,7 @@
 //! A [`Verifier`] is created once, before the children are forked, and shared by all of them (`shared`). It remembers
 //! verdicts by a keyed digest of stored hash and password (`digest`), with separate parts for grants and denials
 //! (`table`), decides which request computes a missing hash (`queue`, `compute`), and refuses clients that failed too
-//! often (`lockouts`). `judgement` is the way of a credential through all of these; `queued` the same for a host whose
+//! often (`lockouts`). Operators look into that and undo it (`operators`). `judgement` is the way of a credential through all of these; `queued` the same for a host whose
 //! threads must not wait. For a connection that repeats credentials granted a moment ago, even the lookup is skipped
 //! (`recall`).
 
@@ -13,6 +13,7 @@ mod digest;
 mod judgement;
 mod lockouts;
 mod network;
+mod operators;
 mod queue;
 mod queued;
 mod recall;
@@ -25,7 +26,9 @@ mod verifier;
 
 pub use compute::Credential;
 pub use judgement::{Answer, Judgement, Pending, Verdict};
-pub use lockouts::{Lockout, MaxFailures, Scope};
+pub use lockouts::{Lockout, MaxFailures, Scope, Unlocked};
+pub use network::AddressRange;
+pub use operators::{Locked, LockedOut, Remembered};
 pub use queued::{Hashed, Queued, Standing, Turn, Work};
 pub use recall::{Grant, Presented};
 pub use shared::Unprotected;

@@ -188,6 +188,15 @@ impl Queue {
             && self.tickets_in(WAITING).take(many).count() == many
     }
 
+    /// Forgets the failures of a network or account; `None`: of all.
+    pub(super) fn forgive(&self, number: Option<u64>) {
+        let Some(_guard) = self.lock() else { return };
+        match number {
+            Some(number) => self.histories[(number % HISTORIES as u64) as usize].failures.clear(),
+            None => self.histories.iter().for_each(|history| history.failures.clear()),
+        }
+    }
+
     /// Waits for the request's turn, until `deadline` at most.
     pub(super) fn admit(&self, request: &Request, limits: Limits, deadline: Instant) -> Admission<'_> {
         match self.enter(request, limits) {

@@ -45,6 +45,8 @@ pub struct Grant {
     look: Look,
     /// Expiry, in [`monotonic_milliseconds`].
     ends: u64,
+    /// How often everything had been forgotten.
+    forgotten: u64,
 }
 
 impl Verifier {
@@ -62,7 +64,8 @@ impl Verifier {
             return None;
         }
         let ends = (monotonic_milliseconds() / 1000 + 1).saturating_mul(1000).min(until);
-        Some(Grant { digest: self.digest_presented(presented), file: identity, look, ends })
+        let forgotten = self.shared.forgotten();
+        Some(Grant { digest: self.digest_presented(presented), file: identity, look, ends, forgotten })
     }
 
     /// True if the same credentials were granted before, however long ago.
@@ -74,7 +77,7 @@ impl Verifier {
     /// True if the file at `path` granted the same credentials before and would again. Takes one check of the file if
     /// they are the same.
     pub fn recalls(&self, grant: &Grant, presented: &Presented<'_>, path: &CStr) -> bool {
-        if monotonic_milliseconds() >= grant.ends {
+        if monotonic_milliseconds() >= grant.ends || self.shared.forgotten() != grant.forgotten {
             return false;
         }
         let recalled = self.has_granted(grant, presented) && grant.look.at(path) == Ok(grant.file);
@@ -214,6 +217,16 @@ mod tests {
         let grant = cache.grant(&HERE, &file.snapshot(), None).unwrap();
         thread::sleep(Duration::from_secs(1));
         assert!(!cache.recalls(&grant, &HERE, file.1.path()));
+    }
+
+    #[test]
+    fn what_is_forgotten_is_recalled_by_no_connection() {
+        let (file, cache) = (UsersFile::new(), cache(64, None));
+        assert!(file.recalls(&cache, &HERE, &HERE));
+        let grant = cache.grant(&HERE, &file.snapshot(), None).unwrap();
+        cache.forget();
+        assert!(!cache.recalls(&grant, &HERE, file.1.path()));
+        assert!(file.recalls(&cache, &HERE, &HERE));
     }
 
     #[test]

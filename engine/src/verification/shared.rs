@@ -19,6 +19,7 @@ use super::lockouts::Lockouts;
 use super::queue::Queue;
 use super::table::{Entry, Table, WAYS};
 use crate::counters::Counters;
+use crate::sync::{AtomicU64, Ordering};
 
 /// Identifies the layout of the memory, so that a library replaced while httpd runs does not read the memory of another
 /// version.
@@ -27,6 +28,7 @@ const LAYOUT: u64 = {
     let layout = [
         size_of::<Header>(),
         offset_of!(Header, keys),
+        offset_of!(Header, forgotten),
         offset_of!(Header, queue),
         offset_of!(Header, lockouts),
         offset_of!(Header, counters),
@@ -68,6 +70,8 @@ struct Header {
     _rest_of_open_part: [u8; OPEN_PART - 32],
     /// Written once, before the memory is shared; held nowhere else and never written to a file.
     keys: Keys,
+    /// How often everything remembered was forgotten.
+    forgotten: AtomicU64,
     queue: Queue,
     /// Takes no memory until anything is counted: pages never written to are not allocated.
     lockouts: Lockouts,
@@ -194,6 +198,18 @@ impl Shared {
 
     pub(super) fn keys(&self) -> &Keys {
         &self.header().keys
+    }
+
+    /// Changes when everything remembered is forgotten.
+    pub(super) fn forgotten(&self) -> u64 {
+        self.header().forgotten.load(Ordering::Acquire)
+    }
+
+    /// Empties both parts of the table, and makes connections forget as well.
+    pub(super) fn forget(&self) {
+        self.header().forgotten.fetch_add(1, Ordering::Release);
+        self.grants().clear();
+        self.denials().clear();
     }
 
     pub(super) fn queue(&self) -> &'static Queue {

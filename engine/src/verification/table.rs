@@ -98,6 +98,15 @@ impl<'t> Table<'t> {
         (found * self.buckets.len() as u64).checked_div(sample.len() as u64).unwrap_or(0)
     }
 
+    /// Frees every entry. What is being written meanwhile may stay.
+    pub(super) fn clear(&self) {
+        for entry in self.buckets.iter().flatten() {
+            if entry.meta.load(Ordering::Relaxed) != 0 {
+                entry.meta.store(0, Ordering::Release);
+            }
+        }
+    }
+
     fn bucket(&self, digest: &Digest) -> Option<&'t [Entry; WAYS]> {
         let count = self.buckets.len() as u64;
         let index = digest.index().checked_rem(count)?;
@@ -302,6 +311,20 @@ mod tests {
             table.insert(&digest(number), 0, 10);
         }
         assert!((9_000..11_000).contains(&table.entries(1)), "{}", table.entries(1));
+    }
+
+    #[test]
+    fn a_cleared_table_holds_nothing_and_remembers_anew() {
+        let buckets = buckets(4);
+        let table = Table::new(&buckets);
+        for number in 0..20 {
+            table.insert(&digest(number), 0, 10);
+        }
+        table.clear();
+        assert_eq!(table.entries(1), 0);
+        assert!(!(0..20).any(|number| table.contains(&digest(number), 1, 0)));
+        table.insert(&digest(1), 1, 10);
+        assert!(table.contains(&digest(1), 2, 0));
     }
 
     #[test]

@@ -27,6 +27,7 @@ fn credential(password: &str) -> Credential<'_> {
         known: true,
         client: "127.0.0.1",
         proven: false,
+        exempt: false,
         user: b"alice",
         file: b"/users",
     }
@@ -274,6 +275,63 @@ fn in_a_lockout_a_flood_cannot_tell_the_right_password_and_a_proven_connection_p
     assert!((40..=120).contains(&passed), "{passed} of 500 were told");
     assert_eq!(judge(&cache, &Credential { proven: true, ..right }), (Verdict::Granted, false));
     assert_eq!(judge(&cache, &Credential { user: b"bob", ..right }), (Verdict::Granted, true));
+}
+
+/// Whether another guess would run at low priority.
+fn is_suspect(cache: &Verifier, credential: &Credential<'_>) -> bool {
+    let slot = cache.shared.queue().enter(&cache.request(credential, None), cache.limits());
+    slot.expect("there is room").gives_way()
+}
+
+#[test]
+fn failures_of_an_exempt_client_are_neither_counted_nor_held_against_it() {
+    let cache = strict(64);
+    let exempt = Credential { exempt: true, ..credential("secret") };
+    for number in 0..20 {
+        let password = format!("guess {number}");
+        assert_eq!(judge(&cache, &Credential { password: password.as_bytes(), ..exempt }), (Verdict::Denied, true));
+    }
+    assert_eq!((is_suspect(&cache, &exempt), cache.lockouts()), (false, Some(Vec::new())));
+    assert_eq!(judge(&cache, &exempt), (Verdict::Granted, true));
+}
+
+#[test]
+fn an_operator_who_unlocks_a_client_lifts_the_suspicion_too() {
+    for (user, client) in [(None, Some("127.0.0.1")), (Some(&b"alice"[..]), Some("127.0.0.1")), (None, None)] {
+        let cache = strict(64);
+        for number in 0..6 {
+            let user = format!("user{number}");
+            lock_out(&cache, &Credential { user: user.as_bytes(), ..credential("secret") });
+        }
+        let bob = Credential { user: b"bob", ..credential("secret") };
+        assert!(is_suspect(&cache, &bob), "all of the network is");
+        assert!(cache.unlock(Some(b"bob"), None).is_some_and(|done| done.lockouts == 0));
+        assert!(is_suspect(&cache, &bob));
+        cache.unlock(user, client);
+        assert!(!is_suspect(&cache, &bob), "{user:?} {client:?}");
+    }
+}
+
+#[test]
+fn an_operator_sees_names_and_networks_and_ends_lockouts_at_once() {
+    let cache = strict(64);
+    let here = Credential { client: "2001:db8:1:2::3", ..credential("secret") };
+    let long = [b'x'; 200];
+    let unknown = Credential { known: false, user: &long, ..credential("secret") };
+    for locked in [&here, &unknown] {
+        lock_out(&cache, locked);
+        cache.keep_name(locked);
+    }
+    let mut names: Vec<Locked> = cache.lockouts().unwrap_or_default().into_iter().filter_map(|one| one.name).collect();
+    names.sort_by_key(|name| name.user.len());
+    let [alice, other] = &names[..] else { panic!("{names:?}") };
+    assert_eq!((&alice.network[..], &alice.user[..], alice.is_cut), ("2001:db8:1:2::/64", &b"alice"[..], false));
+    assert_eq!((&other.network[..], &other.user[..], other.is_cut), ("127.0.0.1", &long[..104], true));
+    assert_eq!(cache.unlock(Some(&long), None), Some(Unlocked { lockouts: 1, counts: 0 }));
+    assert_eq!((judge(&cache, &unknown), judge(&cache, &here)), ((Verdict::Denied, true), (Verdict::LockedOut, false)));
+    assert_eq!(cache.unlock(None, Some("2001:db8:1:2::ffff")), Some(Unlocked { lockouts: 1, counts: 0 }));
+    assert_eq!(judge(&cache, &here), (Verdict::Granted, true));
+    assert_eq!(super::tests::cache(64, 60).lockouts(), None);
 }
 
 #[test]

@@ -17,7 +17,19 @@ fn lockouts() -> Lockouts {
         examined: Count::default(),
     };
     let bucket = || std::array::from_fn(|_| entry());
-    Lockouts { mutex: RobustMutex::default(), last_ends: AtomicU64::new(0), buckets: std::array::from_fn(|_| bucket()) }
+    let name = || Name {
+        pair: Default::default(),
+        kind_and_length: AtomicU64::new(0),
+        network: AtomicU64::new(0),
+        user: std::array::from_fn(|_| AtomicU64::new(0)),
+    };
+    Lockouts {
+        mutex: RobustMutex::default(),
+        last_ends: AtomicU64::new(0),
+        buckets: std::array::from_fn(|_| bucket()),
+        named: AtomicU64::new(0),
+        names: std::array::from_fn(|_| name()),
+    }
 }
 
 #[test]
@@ -28,7 +40,8 @@ fn of_two_guesses_at_once_one_is_hashed_and_later_ones_are_refused() {
         let lockouts = Arc::new(lockouts());
         let guess = |lockouts: &Lockouts, number: u64| {
             let credential = Digest([number; 3]);
-            let attempt = Attempt { lockouts, limit: LIMIT, pair: Digest([7; 3]), credential };
+            let attempt =
+                Attempt { lockouts, limit: LIMIT, pair: Pair { network: 7, user: 7, account: 7 }, credential };
             let hashed = attempt.refusal(1000).is_none() && attempt.charge(1000).is_none();
             if hashed {
                 attempt.settle(false, 1000);

@@ -16,9 +16,15 @@ fn digest(name: &str) -> Digest {
     Digest::of(&[7; 32], [name.as_bytes(), b""])
 }
 
+/// The pair of a user and one network.
+fn pair(user: &str) -> Pair {
+    let number = |text: &str| digest(text).0[0];
+    Pair { network: number("here"), user: number(user), account: number(&format!("{user} here")) }
+}
+
 /// An attempt as `user` with a password.
 fn attempt<'l>(lockouts: &'l Lockouts, user: &str, password: &str) -> Attempt<'l> {
-    Attempt { lockouts, limit: LIMIT, pair: digest(user), credential: digest(&format!("{user}:{password}")) }
+    Attempt { lockouts, limit: LIMIT, pair: pair(user), credential: digest(&format!("{user}:{password}")) }
 }
 
 /// A guess as judged by a cache without memory: the lockout that refused it, or else the one that began with it.
@@ -188,12 +194,99 @@ fn ten_thousand_pairs_that_fail_at_once_are_all_counted() {
 fn an_entry_that_was_being_given_to_another_pair_is_nobodys() {
     let table = lockouts();
     assert!((0..3).all(|number| guess(attempt(table, "alice", &number.to_string()), BEGIN).is_ok()));
-    let entry = table.find(&digest("alice")).expect("it was counted");
+    let entry = table.find(&pair("alice")).expect("it was counted");
     // A process gives the entry to another pair, and is killed after each store in turn.
     entry.failures.clear();
     assert_eq!(attempt(table, "alice", "4").refusal(BEGIN), None);
     entry.repeats.clear();
-    entry.pair[0].store(digest("bob").0[0], Ordering::Release);
-    assert!([digest("alice"), digest("bob")].iter().all(|pair| table.find(pair).is_none()));
+    entry.pair.0[1].store(pair("bob").user, Ordering::Release);
+    assert!([pair("alice"), pair("bob")].iter().all(|pair| table.find(pair).is_none()));
     assert_eq!(entry.worth(LIMIT, BEGIN), (false, 0, 0, 0));
+}
+
+fn lock_out(table: &'static Lockouts, attempt: impl Fn(&str) -> Attempt<'static>) -> Pair {
+    assert!((0..3).all(|number| guess(attempt(&number.to_string()), BEGIN).is_ok()));
+    let pair = attempt("").pair;
+    table.keep_name(&pair, &[4, 192, 0, 2, 1, 0, 0, 0, 0], b"alice");
+    pair
+}
+
+#[test]
+fn a_lockout_is_listed_with_its_name_until_it_ends() {
+    let table = lockouts();
+    assert!(table.list(LIMIT, BEGIN).is_empty());
+    lock_out(table, |password| attempt(table, "alice", password));
+    assert!(guess(attempt(table, "bob", "one failure"), BEGIN).is_ok());
+    let listed = table.list(LIMIT, BEGIN + 4000);
+    let [Listed { lockout, failures, name: Some(name) }] = listed[..] else { panic!("{listed:?}") };
+    assert_eq!((lockout, failures), (user_lockout(6), 3));
+    assert_eq!((name.network, &name.user[..name.length]), ([4, 192, 0, 2, 1, 0, 0, 0, 0], &b"alice"[..]));
+    assert!(table.list(LIMIT, BEGIN + 10_000).is_empty());
+}
+
+#[test]
+fn a_repeated_password_is_listed_as_such_and_a_long_name_is_cut_off() {
+    let table = lockouts();
+    let old = attempt(table, "alice", "old");
+    assert!((0..3).all(|_| guess(old, BEGIN).is_ok()));
+    let long: Vec<u8> = (0..300u16).map(|number| number as u8 | 1).collect();
+    table.keep_name(&old.pair, &[6; 9], &long);
+    let listed = table.list(LIMIT, BEGIN);
+    let [Listed { lockout, failures: 3, name: Some(name) }] = listed[..] else { panic!("{listed:?}") };
+    assert_eq!(lockout.scope, Scope::Password);
+    assert_eq!((name.length, &name.user[..], name.network), (300, &long[..LONGEST_NAME], [6; 9]));
+}
+
+#[test]
+fn of_more_lockouts_than_names_are_kept_all_are_listed_and_the_newest_with_their_names() {
+    let table = lockouts();
+    for number in 0..NAMED + 5 {
+        let user = format!("user {number}");
+        lock_out(table, |password| attempt(table, &user, password));
+        // A lockout that begins again takes no other place.
+        table.keep_name(&pair(&user), &[4; 9], format!("named {number}").as_bytes());
+    }
+    let listed = table.list(LIMIT, BEGIN);
+    let mut names: Vec<String> = listed
+        .iter()
+        .filter_map(|listed| listed.name)
+        .map(|name| String::from_utf8_lossy(&name.user[..name.length]).into_owned())
+        .collect();
+    names.sort();
+    let mut newest: Vec<String> = (5..NAMED + 5).map(|number| format!("named {number}")).collect();
+    newest.sort();
+    assert_eq!((listed.len(), names), (NAMED + 5, newest));
+}
+
+#[test]
+fn an_operator_ends_the_lockouts_of_a_user_or_of_a_network_and_no_others() {
+    let table = lockouts();
+    let at = |user: &str, network: u64, password: &str| {
+        let pair = Pair { network, account: pair(user).account ^ network, ..pair(user) };
+        Attempt { pair, ..attempt(table, user, password) }
+    };
+    let lock_out_all = || {
+        for (user, network) in [("alice", 1), ("alice", 2), ("bob", 1), ("bob", 2)] {
+            lock_out(table, |password| at(user, network, password));
+        }
+        assert!(guess(at("carol", 1, "one failure"), BEGIN).is_ok());
+    };
+    let locked = || {
+        let all = [("alice", 1), ("alice", 2), ("bob", 1), ("bob", 2)];
+        all.map(|(user, network)| at(user, network, "secret").refusal(BEGIN).is_some())
+    };
+    let unlock = |network, user: Option<&str>| {
+        table.unlock(network, user.map(|user| pair(user).user), LIMIT, BEGIN).expect("the table is free")
+    };
+    lock_out_all();
+    assert_eq!((unlock(None, Some("nobody")), locked()), (Unlocked::default(), [true; 4]));
+    assert_eq!(unlock(Some(2), Some("alice")), Unlocked { lockouts: 1, counts: 0 });
+    assert_eq!(locked(), [true, false, true, true]);
+    assert_eq!(unlock(None, Some("bob")), Unlocked { lockouts: 2, counts: 0 });
+    assert_eq!(locked(), [true, false, false, false]);
+    assert_eq!(unlock(Some(1), None), Unlocked { lockouts: 1, counts: 1 });
+    lock_out_all();
+    assert_eq!(unlock(None, None), Unlocked { lockouts: 4, counts: 1 });
+    assert_eq!(locked(), [false; 4]);
+    assert_eq!(guess(at("alice", 1, "again"), BEGIN), Ok(None), "counting begins anew");
 }
