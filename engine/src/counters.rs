@@ -14,9 +14,7 @@ use std::time::{Duration, SystemTime};
 use rustix::thread::sched_getcpu;
 
 use crate::hash::Family;
-
-/// Number of outcomes that a host can distinguish.
-pub const OUTCOMES: usize = 10;
+use crate::outcome::Outcome;
 
 /// Result of looking up a credential with a slow hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +64,7 @@ pub const OF_HOST: usize = 16;
 
 /// Processors with a higher number share the shard of a lower one.
 const SHARDS: usize = 64;
-const LOOKUPS: usize = OUTCOMES;
+const LOOKUPS: usize = Outcome::ALL.len();
 const CHEAP_HASHES: usize = LOOKUPS + 3;
 
 /// The counters of one processor, in two cache lines of their own, since processors fetch them in pairs.
@@ -104,13 +102,13 @@ impl Counters {
 
     /// Counts a request. Costs a few nanoseconds, and no time on other processors.
     #[inline]
-    pub fn count(&self, outcome: u8) {
-        self.add((outcome as usize).min(OUTCOMES - 1));
+    pub fn count(&self, outcome: Outcome) {
+        self.add(outcome as usize);
     }
 
     /// Number of requests with this outcome.
-    pub fn requests(&self, outcome: u8) -> u64 {
-        self.sum((outcome as usize).min(OUTCOMES - 1))
+    pub fn requests(&self, outcome: Outcome) -> u64 {
+        self.sum(outcome as usize)
     }
 
     /// Adds one to a count of the host's.
@@ -428,12 +426,13 @@ mod tests {
                 let counters = &counters;
                 scope.spawn(move || {
                     for number in 0..each {
-                        counters.count(((thread + number) % OUTCOMES) as u8);
+                        counters.count(Outcome::ALL[(thread + number) % Outcome::ALL.len()]);
                     }
                 });
             }
         });
-        assert!((0..OUTCOMES).all(|outcome| counters.requests(outcome as u8) == 8 * each as u64 / OUTCOMES as u64));
+        let share = 8 * each as u64 / Outcome::ALL.len() as u64;
+        assert!(Outcome::ALL.into_iter().all(|outcome| counters.requests(outcome) == share));
         assert_eq!(counters.lookups(Lookup::Grant), 0);
     }
 

@@ -4,6 +4,7 @@
 //!   Apache httpd and searched in constant time for any number of users, groups and members.
 //! * [`Source`] keeps the current snapshot of one file and reads the file again after a change.
 //! * [`verification::Verifier`] remembers verdicts for all processes of a server, and computes each hash once.
+//! * [`exposition::page`] shows its counts to Prometheus.
 //! * [`hash::verify`] compares a password with a stored hash of any family that `htpasswd` or crypt(3) makes.
 //! * [`control`] is what operators say to a running server, and its answers.
 //! * [`Listing`] is a password or group file line by line, and [`hash::describe`] describes a stored hash, for programs
@@ -15,8 +16,10 @@
 mod clock;
 pub mod control;
 mod counters;
+pub mod exposition;
 mod files;
 pub mod hash;
+mod outcome;
 mod sync;
 pub mod threads;
 pub mod verification;

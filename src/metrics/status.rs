@@ -9,7 +9,7 @@ use esauth_engine::verification::{Lookup, Verifier};
 use crate::config::section::{DirConfig, Page};
 use crate::httpd::bindings::{DECLINED, OK};
 use crate::httpd::request::Request;
-use crate::state::outcomes::{Outcome, guard_request, reason};
+use crate::state::outcomes::{Outcome, guard_request};
 use crate::state::verdicts;
 
 /// mod_status's flag for `?auto` (`AP_STATUS_SHORT`).
@@ -40,12 +40,12 @@ fn figures(cache: &Verifier) -> Vec<Figure> {
     let (counters, usage) = (cache.counters(), cache.usage());
     let mut figures = Vec::new();
     for outcome in Outcome::ALL {
-        let reason = reason(outcome).to_str().unwrap_or("");
+        let reason = outcome.reason();
         let key = format!("Requests{}", camel_case(reason));
         figures.push(Figure {
             key,
             text: format!("Requests: {}", reason.replace('_', " ")),
-            value: counters.requests(outcome as u8),
+            value: counters.requests(outcome),
         });
     }
     let hashes = Family::COUNTED.into_iter().map(|family| counters.hashes(family)).sum();

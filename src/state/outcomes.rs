@@ -7,7 +7,7 @@
 use std::ffi::{CStr, c_int};
 use std::time::Duration;
 
-use esauth_engine::verification::OUTCOMES;
+pub(crate) use esauth_engine::verification::Outcome;
 
 use crate::httpd::bindings::{DECLINED, OK};
 use crate::httpd::boundary::guard;
@@ -15,48 +15,6 @@ use crate::httpd::log::{Level, log_request};
 use crate::httpd::per_request::{data, data_if_any};
 use crate::httpd::request::Request;
 use crate::state::{files, verdicts};
-
-/// The outcome of a request, as far as authentication is concerned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Outcome {
-    /// It was admitted.
-    Granted,
-    /// The password is wrong.
-    WrongPassword,
-    /// No file has the user.
-    UnknownUser,
-    /// It had no credentials.
-    NoCredentials,
-    /// Its credentials had a scheme other than Basic.
-    OtherScheme,
-    /// The user was authenticated, but is in none of the required groups.
-    NotInGroup,
-    /// The user was authenticated, but another requirement was not met.
-    OtherRequirement,
-    /// It was refused without a verdict, after too many failures.
-    LockedOut,
-    /// The hash queue was full.
-    QueueFull,
-    /// The configuration, a file or this program has a fault.
-    Error,
-}
-
-impl Outcome {
-    /// All of them, in order.
-    pub(crate) const ALL: [Outcome; OUTCOMES] = [
-        Outcome::Granted,
-        Outcome::WrongPassword,
-        Outcome::UnknownUser,
-        Outcome::NoCredentials,
-        Outcome::OtherScheme,
-        Outcome::NotInGroup,
-        Outcome::OtherRequirement,
-        Outcome::LockedOut,
-        Outcome::QueueFull,
-        Outcome::Error,
-    ];
-}
 
 /// The notes for the access log: `%{esauth-verdict}n` and `%{esauth-hash-us}n`.
 const VERDICT_NOTE: &CStr = c"esauth-verdict";
@@ -137,10 +95,10 @@ fn count(request: Request<'_>) {
     let last = request.last();
     let Some(outcome) = Initial(request).progress().concluded(last.status()) else { return };
     if let Some(cache) = verdicts::verifier() {
-        cache.counters().count(outcome as u8);
+        cache.counters().count(outcome);
     }
     // The access log shows the notes of the last redirected request.
-    last.notes().set(VERDICT_NOTE, reason(outcome));
+    last.notes().set(VERDICT_NOTE, outcome.reason_c());
     if last != request {
         if let Some(microseconds) = request.notes().get(HASH_NOTE) {
             last.notes().set(HASH_NOTE, microseconds);
@@ -225,31 +183,5 @@ impl Progress {
             _ if self.0 & LET_IN != 0 => None,
             _ => Some(outcome),
         }
-    }
-}
-
-/// The name of an outcome in the metrics and the access log.
-pub(crate) fn reason(outcome: Outcome) -> &'static CStr {
-    match outcome {
-        Outcome::Granted => c"granted",
-        Outcome::WrongPassword => c"wrong_password",
-        Outcome::UnknownUser => c"unknown_user",
-        Outcome::NoCredentials => c"no_credentials",
-        Outcome::OtherScheme => c"other_scheme",
-        Outcome::NotInGroup => c"not_in_group",
-        Outcome::OtherRequirement => c"other_requirement",
-        Outcome::LockedOut => c"locked_out",
-        Outcome::QueueFull => c"queue_full",
-        Outcome::Error => c"error",
-    }
-}
-
-/// The verdict that several outcomes share.
-pub(crate) fn verdict(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Granted => "granted",
-        // No verdict.
-        Outcome::LockedOut | Outcome::QueueFull | Outcome::Error => "failed",
-        _ => "denied",
     }
 }

@@ -31,9 +31,11 @@ pub use network::AddressRange;
 pub use operators::{Locked, LockedOut, Remembered};
 pub use queued::{Hashed, Queued, Standing, Turn, Work};
 pub use recall::{Grant, Presented};
+pub use robust::wait_briefly;
 pub use shared::Unprotected;
 pub use verifier::{Settings, Verifier};
 
 pub use crate::counters::{
-    Contents, Counters, FileCounters, FileKind, FileReport, Lookup, OF_HOST, OUTCOMES, PartUsage, Times, Usage, Waited,
+    Contents, Counters, FileCounters, FileKind, FileReport, Lookup, OF_HOST, PartUsage, Times, Usage, Waited,
 };
+pub use crate::outcome::Outcome;

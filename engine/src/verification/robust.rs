@@ -62,13 +62,35 @@ mod in_a_model {
     }
 }
 
+/// Has this thread wait for mutexes of this kind for a moment only: for one that must not wait, such as that of an event
+/// loop. If it has waited in vain, it does not wait at all in the next second.
+pub fn wait_briefly() {
+    #[cfg(not(any(loom, miri)))]
+    shared::wait_briefly();
+}
+
 #[cfg(not(any(loom, miri)))]
 mod shared {
-    use std::cell::UnsafeCell;
+    use std::cell::{Cell, UnsafeCell};
     use std::marker::PhantomData;
     use std::time::Duration;
 
     use super::Taken;
+    use crate::clock::monotonic_milliseconds;
+
+    /// How long a thread waits for a mutex, which is normally held for microseconds.
+    const PATIENCE: Duration = Duration::from_secs(1);
+    /// The same for a thread that waits briefly. On a busy machine, a holder may be without a processor for as long.
+    const BRIEF: Duration = Duration::from_millis(50);
+
+    thread_local! {
+        /// For a thread that waits briefly: the time until which it does not wait at all.
+        static BUSY_UNTIL: Cell<Option<u64>> = const { Cell::new(None) };
+    }
+
+    pub(super) fn wait_briefly() {
+        BUSY_UNTIL.set(Some(0));
+    }
 
     /// A robust, process-shared POSIX mutex. Lives in shared memory and is initialised there once.
     #[repr(C)]
@@ -105,13 +127,20 @@ mod shared {
             }
         }
 
-        /// Waits for the mutex, which is normally held for microseconds. [`Taken::Busy`] if it has been held for a
-        /// second: by a process that was stopped, for example in a debugger.
+        /// Waits for the mutex. [`Taken::Busy`] if it has been held for a second (see [`super::wait_briefly`]): by a
+        /// process that was stopped, for example in a debugger.
         pub(crate) fn lock(&self) -> Taken<'_> {
-            const PATIENCE: Duration = Duration::from_secs(1);
-            match self.try_lock() {
-                Taken::Busy => self.lock_within(PATIENCE),
-                taken => taken,
+            match (self.try_lock(), BUSY_UNTIL.get()) {
+                (Taken::Busy, None) => self.lock_within(PATIENCE),
+                (Taken::Busy, Some(until)) if monotonic_milliseconds() < until => Taken::Busy,
+                (Taken::Busy, Some(_)) => {
+                    let taken = self.lock_within(BRIEF);
+                    if matches!(taken, Taken::Busy) {
+                        BUSY_UNTIL.set(Some(monotonic_milliseconds() + 1000));
+                    }
+                    taken
+                }
+                (taken, _) => taken,
             }
         }
 
@@ -155,5 +184,40 @@ mod shared {
 
     fn check(result: libc::c_int) -> std::io::Result<()> {
         if result == 0 { Ok(()) } else { Err(std::io::Error::from_raw_os_error(result)) }
+    }
+}
+
+#[cfg(all(test, not(any(loom, miri))))]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use super::{RobustMutex, Taken, wait_briefly};
+
+    #[test]
+    fn a_thread_that_waits_briefly_gives_up_soon_and_then_at_once() {
+        // SAFETY: a mutex for which zero is valid until it is initialised, and which stays where it is.
+        let mutex: &RobustMutex = Box::leak(Box::new(unsafe { std::mem::zeroed() }));
+        // SAFETY: nobody uses it yet.
+        unsafe { mutex.initialise() }.unwrap();
+        let (held, (ends, end)) = (mutex.lock(), channel::<()>());
+        let waits = thread::spawn(move || {
+            wait_briefly();
+            let begin = Instant::now();
+            let first = matches!(mutex.lock(), Taken::Busy).then(|| begin.elapsed());
+            let second = matches!(mutex.lock(), Taken::Busy).then(|| begin.elapsed());
+            end.recv().unwrap();
+            (first.unwrap(), second.unwrap(), matches!(mutex.lock(), Taken::Clean(_)))
+        });
+        thread::sleep(Duration::from_millis(300));
+        drop(held);
+        ends.send(()).unwrap();
+        let (first, second, taken) = waits.join().unwrap();
+        assert!(
+            first >= Duration::from_millis(50) && second < first + Duration::from_millis(40),
+            "{first:?} {second:?}"
+        );
+        assert!(taken, "a free mutex is taken all the same");
     }
 }
