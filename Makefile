@@ -1,17 +1,18 @@
 # rust_esauth: build, demo, test, install. `make help` lists the targets.
 #
 #   APXS=/path/to/apxs   the httpd to build for and to test with (default: apxs, else apxs2)
+#   NGINX_SOURCE=/path   the configured sources of the nginx to build for (default: those of Debian's package nginx-dev)
 #   ES_URL=http://…      your own Elasticsearch for demo and tests (default: fetch and start one)
 #   HTTPS_PORT, HTTP_PORT, ES_PORT   ports of demo and tests (default: free ones)
 #   DESTDIR=/path        prefix of every path for install and uninstall
 
 # Export only variables that are set: programs distinguish an empty variable from an absent one.
-$(foreach name,APXS ES_URL DESTDIR HTTPS_PORT HTTP_PORT ES_PORT ESAUTH_MODULE,$(if $($(name)),$(eval export $(name))))
+$(foreach name,APXS NGINX_SOURCE ES_URL DESTDIR HTTPS_PORT HTTP_PORT ES_PORT ESAUTH_MODULE,$(if $($(name)),$(eval export $(name))))
 
 scripts := $(wildcard scripts/*.sh tests/e2e/*.sh) .ci/run
 
 .DEFAULT_GOAL := all
-.PHONY: all cli deps deps-build can-build demo test test-backends soak sanitize models miri fuzz bench bench-instructions lint deb rpm test-packages install uninstall clean help
+.PHONY: all cli nginx deps deps-build can-build demo test test-backends test-nginx soak sanitize models miri fuzz bench bench-instructions lint deb rpm test-packages install uninstall clean help
 
 all: can-build ## Build target/release/librust_esauth.so; installs nothing on this machine
 	@cargo build --release --quiet
@@ -20,6 +21,10 @@ cli: can-build ## Build target/release/esauth, and its completions and manual pa
 	@cargo build --release --quiet -p esauth_cli
 	@rm -rf "$${CARGO_TARGET_DIR:-target}/esauth"
 	@cargo run --release --quiet -p xtask -- pages "$${CARGO_TARGET_DIR:-target}/esauth"
+
+nginx: ## Build the nginx module, target/release/libngx_http_esauth_module.so; installs nothing on this machine
+	@scripts/deps.sh nginx --check
+	@cargo build --release --quiet -p esauth_nginx
 
 deps: ## Install what building, demo and tests need (apt or dnf)
 	@scripts/deps.sh all
@@ -52,6 +57,11 @@ test-backends: deps all cli ## Run the end-to-end tests on Elasticsearch 8 and 9
 	    env -u ES_URL scripts/e2e.sh $$kind roles || exit; \
 	done
 
+test-nginx: deps ## Run the nginx module's tests on nginx 1.28, too, built from the sources on crates.io
+	@source=$$(scripts/nginx_source.sh) && \
+	    NGINX_SOURCE=$$source cargo build --profile test-programs --quiet -p esauth_nginx && \
+	    NGINX_SOURCE=$$source cargo test --profile test-programs --quiet -p esauth_nginx
+
 soak: deps all ## Run the long tests: generated configurations (SOAK=count, default 2000; ESAUTH_SEED=…), hostile clients, rewrites, memory
 	@ESAUTH_CONFIGURATIONS=$(or $(SOAK),2000) ESAUTH_SEED=$${ESAUTH_SEED:-$$(date +%s)} \
 	    cargo test --profile test-programs --quiet --test differential whatever_the_configuration -- --nocapture
@@ -60,6 +70,9 @@ soak: deps all ## Run the long tests: generated configurations (SOAK=count, defa
 	@ESAUTH_KILLS=500 cargo test --profile test-programs --quiet --test cache survives
 	@ESAUTH_REQUESTS=10000000 cargo test --profile test-programs --quiet --test memory flat -- --nocapture
 	@ESAUTH_BULK_MB=1024 cargo test --profile test-programs --quiet --test roles of_any_size -- --nocapture
+	@cargo build --profile test-programs --quiet -p esauth_nginx
+	@ESAUTH_NGINX_CONFIGURATIONS=400 ESAUTH_NGINX_HOSTILE=5000 ESAUTH_KILLS=500 ESAUTH_RELOADS=100 ESAUTH_REWRITES=1000 ESAUTH_SEED=$${ESAUTH_SEED:-$$(date +%s)} \
+	    cargo test --profile test-programs --quiet -p esauth_nginx -- --nocapture
 	@for kind in elasticsearch-7 elasticsearch-8 elasticsearch-9; do \
 	    env -u ES_URL ESAUTH_ROLES_FILES=500 ESAUTH_REQUESTS=400 ESAUTH_SEED=$${ESAUTH_SEED:-$$(date +%s)} scripts/oracle.sh $$kind || exit; \
 	done
@@ -80,6 +93,7 @@ fuzz: can-build ## Fuzz the parsers with cargo-fuzz; needs a nightly compiler (F
 	@scripts/fuzz.sh $(FUZZ)
 
 bench: deps all ## Measure the cost of authentication, here and in other servers (BENCH=--quick: 3 minutes; BENCH=--help: more)
+	@cargo build --release --quiet -p esauth_nginx
 	@scripts/bench_deps.sh
 	@python3 -B benches/httpd $(BENCH)
 

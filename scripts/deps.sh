@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Installs missing dependencies: of the build; of demo and tests, too; also of optional tests; of those with a browser; of
-# building a Debian package; or of the test of both packages.
+# Installs missing dependencies: of the build; of the nginx module, too; of demo and tests, too; also of optional tests; of
+# those with a browser; of building a Debian package; or of the test of both packages.
 #
-#   scripts/deps.sh build|all|ci|browser|deb|packages [--check]   (with --check: only reports missing ones)
+#   scripts/deps.sh build|nginx|all|ci|browser|deb|packages [--check]   (with --check: only reports missing ones)
 # shellcheck disable=SC2119 # find_java's arguments are optional
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-# Lines of: purpose, requirement, Debian's package, Fedora's package. Debian's apache2-bin is the server without the
+# Lines of: purpose, requirement, Debian's package, Fedora's package (-: none). Debian's apache2-bin is the server without the
 # service: the package apache2 would start one on port 80.
 needs() {
     cat <<'TABLE'
@@ -17,6 +17,7 @@ build clang-headers libclang-dev clang-devel
 build cc gcc gcc
 build stdio.h libc6-dev glibc-devel
 build crypt.h libcrypt-dev libxcrypt-devel
+nginx nginx-dev nginx-dev -
 all httpd apache2-bin httpd
 all mod_ssl apache2-bin mod_ssl
 all mod_http2 apache2-bin mod_http2
@@ -58,6 +59,7 @@ present() { # WHAT
         # Not on the PATH of unprivileged users.
         httpd) any_file "${APXS:-}" /usr/sbin/{apache2,httpd} ;;
         nginx) any_file /usr/sbin/nginx || have nginx ;;
+        nginx-dev) any_file "${NGINX_SOURCE:+$NGINX_SOURCE/objs/ngx_auto_config.h}" /usr/share/nginx/src/conf_flags ;;
         mpm_itk) any_file "${APXS:-}" /usr/lib*/{apache2,httpd}/modules/{,mod_}mpm_itk.so ;;
         mod_ssl | mod_http2) any_file "${APXS:-}" /usr/lib*/{apache2,httpd}/modules/"$1".so ;;
         chromium) find_browser ;;
@@ -80,15 +82,21 @@ missing_packages() { # PURPOSE
     local purpose what debian fedora package
     while read -r purpose what debian fedora; do
         case $1/$purpose in
-            */build | all/all | ci/all | packages/deb) ;;
+            */build | all/all | ci/all | all/nginx | ci/nginx | packages/deb) ;;
             "$1/$1") ;;
             *) continue ;;
         esac
         if present "$what"; then continue; fi
         if [ "$system" = fedora ]; then package=$fedora; else package=$debian; fi
         if [ "$package" = JAVA ]; then package=$(java_package); fi
+        # Without it, the nginx module is left out of build and tests.
+        if [ "$what" = nginx-dev ] && [ "$1" != nginx ] && ! is_packaged "$package"; then continue; fi
         say "$package"
     done < <(needs) | sort -u
+}
+
+is_packaged() { # PACKAGE
+    [ "$1" != - ] && apt-cache show "$1" >/dev/null 2>&1
 }
 
 # A Java release, among those of the distribution, that all back ends run on.
@@ -131,6 +139,9 @@ main() {
     [ "${#packages[@]}" -gt 0 ] || return 0
     if [ "${2:-}" = --check ]; then
         say "these packages are missing: ${packages[*]}" >&2
+        if [ "$purpose" = nginx ]; then
+            die "install them; on a system without them, set NGINX_SOURCE to the configured sources of your nginx"
+        fi
         die "install them, or run 'make deps-build'; 'make deps' also installs what demo and tests need"
     fi
     [ "$system" != other ] \

@@ -9,6 +9,7 @@ import sys
 import time
 
 import backend_part
+import bystander_part
 import chart
 import cold_part
 import flood_part
@@ -24,7 +25,7 @@ from servers import Ours, Site
 
 ROOT = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 PARTS = {"turns": turns_part.run, "static": static_part.run, "backend": backend_part.run, "cold": cold_part.run, "storm": storm_part.run,
-         "flood": flood_part.run, "scale": scale_part.run, "roles": roles_part.run}
+         "flood": flood_part.run, "bystander": bystander_part.run, "scale": scale_part.run, "roles": roles_part.run}
 
 
 class Bench:
@@ -43,7 +44,7 @@ class Bench:
         self.begin = time.monotonic()
         self.skipped = {}
         self.folder = scratch_folder()
-        self.module = options.module
+        self.module, self.nginx_module = options.module, options.nginx_module
         self.password_files = write_password_files(self.folder)
 
     def progress(self, text):
@@ -58,7 +59,7 @@ class Bench:
 
     def start_servers(self, classes, password_files=None):
         """Starts the servers that can be started."""
-        site = Site(self.folder, password_files or self.password_files, self.module)
+        site = Site(self.folder, password_files or self.password_files, self.module, self.nginx_module)
         servers = []
         for server_class in classes:
             try:
@@ -90,6 +91,8 @@ def parse_options():
     parser.add_argument("--markdown", action="store_true", help="print the tables as Markdown")
     parser.add_argument("--module", default=os.environ.get("ESAUTH_MODULE") or
                         os.path.join(ROOT, "target", "release", "librust_esauth.so"), help="the module to measure")
+    parser.add_argument("--nginx-module", default=os.path.join(ROOT, "target", "release", "libngx_http_esauth_module.so"),
+                        help="that for nginx")
     return parser.parse_args()
 
 

@@ -8,7 +8,7 @@ import time
 from credentials import ONE_USER, PASSWORD, USER, authorization
 from load import Failed, check_protected, expect, measure
 from processes import Process, Unavailable
-from servers import Ours, Stock
+from servers import Nginx, NginxOurs, Ours, Stock
 from static_part import Shares, share_result
 
 SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "scripts", "bench_backend.sh")
@@ -26,6 +26,21 @@ class ProxyingOurs(Ours):
     """Ours in front of the back end."""
 
     key, label, cases = "ours", "httpd, rust_esauth", CASES
+
+
+class ProxyingNginx(Nginx):
+    """nginx's auth_basic in front of the back end."""
+
+    cases = CASES
+
+
+class ProxyingNginxOurs(NginxOurs):
+    """Our module for nginx in front of the back end."""
+
+    cases = CASES
+
+
+PROXIES = (ProxyingStock, ProxyingOurs, ProxyingNginx, ProxyingNginxOurs)
 
 
 class Elasticsearch:
@@ -95,9 +110,9 @@ def run(bench):
         if secured:
             secured.process.stop()
         return {}
-    for server in (ProxyingStock, ProxyingOurs):
+    for server in PROXIES:
         server.backend = opened.url.removesuffix("/_cluster/health")
-    servers = bench.start_servers([ProxyingStock, ProxyingOurs])
+    servers = bench.start_servers(PROXIES)
     bench.progress("backend: warming both up")
     warm_up(opened.url, bench.warm_up_slices)
     if secured:
@@ -107,7 +122,7 @@ def run(bench):
     for number in range(bench.rounds):
         title = f"backend, round {number + 1}"
         for server in collected:
-            by = server.round_by_slices if isinstance(server.server, Ours) else server.round
+            by = server.round_by_slices if server.server.is_ours else server.round
             by(bench.seconds, lambda text, title=title: bench.progress(f"{title}: {text}"))
         if not problem:
             try:

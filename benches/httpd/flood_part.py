@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from credentials import USER, authorization
 from load import (BINS_PER_SECOND, Failed, NoAnswer, check_protected, count_by_bins, measure, round_length,
                   start_guessing)
-from servers import EVERY_SERVER, Caddy, LighttpdCache, Ours, OursLockout, Stock
+from servers import (EVERY_SERVER, Caddy, LighttpdCache, NginxOurs, NginxOursLockout, Ours, OursLockout, Stock)
 
 CACHED_CONNECTIONS = 8
 GUESSING_CONNECTIONS = 64
 LEAD_SECONDS = 1
 # Ours without and with EsAuthMaxFailures; the others as in all parts.
-SERVERS = [each for server in EVERY_SERVER for each in ((Ours, OursLockout) if server is Ours else (server,))]
+WITH_LOCKOUT = {Ours: OursLockout, NginxOurs: NginxOursLockout}
+SERVERS = [each for server in EVERY_SERVER
+           for each in ((server, WITH_LOCKOUT[server]) if server in WITH_LOCKOUT else (server,))]
 # Their promises are finer than two rounds can show on a shared machine.
 OURS_ROUNDS = 5
 # Length of the turns with and without the flood: long enough for pending guesses to end, short enough for an unchanged machine.
@@ -86,7 +88,7 @@ def one_round(server, seconds, word, folder):
 
 def guessed_user(server):
     """The user of the guesses: with lockouts, another one than the clients', so that the lockout does not hit them."""
-    return "somebody-else" if isinstance(server, OursLockout) else USER
+    return "somebody-else" if server.locks_out else USER
 
 
 class Toggle(threading.Thread):
@@ -136,8 +138,8 @@ def kept_by_turns(server, seconds, word, folder):
 def one_server(server, bench):
     """The medians of all rounds (of shares: in turn, if possible), each on a newly started server without lockouts."""
     rounds = []
-    by_turns = isinstance(server, OursLockout)
-    wanted = OURS_ROUNDS if isinstance(server, Ours) and not (by_turns or bench.quick) else bench.flood_rounds
+    by_turns = server.locks_out
+    wanted = OURS_ROUNDS if server.is_ours and not (by_turns or bench.quick) else bench.flood_rounds
     for number in range(wanted):
         if number:
             server.stop()

@@ -96,6 +96,17 @@ def flood_lines(found, markdown):
     return table(["server", "calm, requests/s", "kept", "p99", "guesses/s"], rows, markdown)
 
 
+def bystander_lines(found, markdown):
+    """One row a server."""
+    rows = []
+    for server in found.values():
+        if "failed" in server:
+            rows.append([server["label"], *["failed"] * 4])
+        else:
+            rows.append([server["label"], *[f"{server[name]:.2f} ms" for name in ("idle_p50", "p50", "idle_p99", "p99")]])
+    return table(["server", "median, idle", "median, beside guesses", "p99, idle", "p99, beside guesses"], rows, markdown)
+
+
 def scale_lines(found, markdown):
     """One row for each kind of file, at its largest."""
     rows = []
@@ -131,7 +142,7 @@ def failures(results):
     for part, found in results.get("roles", {}).items():
         if "failed" in found:
             yield f"roles, {part}: {found['failed']}"
-    for part in ("turns", "storm", "flood"):
+    for part in ("turns", "storm", "flood", "bystander"):
         for server in results.get(part, {}).values():
             if "failed" in server:
                 yield f"{part}, {server['label']}: {server['failed']}"
@@ -153,6 +164,8 @@ def text(results, markdown):
         ("flood", "Clients with the right password beside 64 connections that guess, bcrypt 10",
          lambda found: flood_lines(found, markdown)),
     ]
+    parts.append(("bystander", "A client of an open file beside 64 connections that guess, bcrypt 10",
+                  lambda found: bystander_lines(found, markdown)))
     parts.append(("scale", "The engine alone, at the largest sizes", lambda found: scale_lines(found, markdown)))
     parts.append(("roles", "EsAuthRoles: what a request costs more, and the verdict alone",
                   lambda found: roles_lines(found, markdown)))

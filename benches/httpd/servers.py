@@ -15,12 +15,15 @@ BODY = ("The quick brown fox jumps over the lazy dog. " * 8).strip() + "\n"
 class Site:
     """The files and users of all servers."""
 
-    def __init__(self, folder, password_files, module):
+    def __init__(self, folder, password_files, module, nginx_module):
         self.folder = folder
         self.password_files = password_files
         self.root = os.path.join(folder, "site")
         # A copy, since the module may be rebuilt meanwhile, and the servers' user may be unable to read ours.
         self.module = shutil.copy(module, os.path.join(folder, "rust_esauth.so"))
+        self.nginx_module = None
+        if os.path.exists(nginx_module):
+            self.nginx_module = shutil.copy(nginx_module, os.path.join(folder, "ngx_http_esauth_module.so"))
         for case in ["open", *password_files]:
             os.makedirs(os.path.join(self.root, case), exist_ok=True)
             with open(os.path.join(self.root, case, "hello.txt"), "w") as output:
@@ -41,6 +44,10 @@ class Server:
     """One server under one configuration. Subclasses define its configuration and start."""
 
     key = label = ""
+    # One of this project's modules: fast in every case, and measured more finely.
+    is_ours = False
+    # With lockouts for guessers.
+    locks_out = False
     cases = UP_TO_MANY
     programs = ()
 
@@ -176,6 +183,7 @@ class Ours(Httpd):
     """The module of this project."""
 
     key, label = "ours", "httpd, rust_esauth"
+    is_ours = True
     cases = list(CASES)
 
     def load_modules(self):
@@ -191,6 +199,7 @@ class OursLockout(Ours):
     """The same with lockouts for guessers."""
 
     key, label = "ours-lockout", "httpd, rust_esauth, lockout"
+    locks_out = True
     # Few, since the measurement begins when they are reached.
     settings = "EsAuthMaxFailures 2/600"
 
@@ -217,21 +226,35 @@ CustomLog access.log "%h %u %r %>s %{esauth-verdict}n %{esauth-hash-us}n"
 class Nginx(Server):
     """nginx with auth_basic."""
 
-    key, label, programs = "nginx", "nginx", ("nginx",)
+    key, label, programs = "nginx", "nginx, auth_basic", ("nginx",)
+    directive = "auth_basic"
+    load = settings = log_level = ""
+    backend = None
+
+    def section(self, case, directives):
+        """A location, which passes requests on if there is a back end."""
+        if self.backend:
+            directives += " proxy_pass http://backend/; proxy_http_version 1.1; proxy_set_header Connection \"\";"
+        return f"location /{case}/ {{ {directives} }}\n"
 
     def configuration(self):
-        sections = "".join(
-            f'location /{case}/ {{ auth_basic bench; auth_basic_user_file "{self.site.password_files[case]}"; }}\n'
+        sections = self.section("open", "") + "".join(
+            self.section(case, f'{self.directive} bench; {self.directive}_user_file "{self.site.password_files[case]}";')
             for case in self.cases)
+        if self.backend:
+            address = self.backend.removeprefix("http://")
+            upstream = f"upstream backend {{ server {address}; keepalive 32; }}\n"
+        else:
+            upstream = ""
         temporary = "".join(f"{name}_temp_path {self.folder}/tmp/{name};\n"
                             for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-        return f"""daemon off;
+        return f"""{self.load}daemon off;
 worker_processes auto;
 pid {self.folder}/pid;
-error_log {self.folder}/error.log;
+error_log {self.folder}/error.log {self.log_level};
 events {{ worker_connections 1024; }}
 http {{
-{temporary}access_log off;
+{temporary}{upstream}{self.settings}access_log off;
 sendfile on;
 keepalive_requests 1000000;
 types {{ text/plain txt; }}
@@ -244,6 +267,37 @@ root {self.site.root};
 
     def command(self, path):
         return [self.program, "-e", self.folder + "/error.log", "-p", self.folder, "-c", path]
+
+    def url(self, case):
+        return f"http://127.0.0.1:{self.port}/{case}/_cluster/health" if self.backend else super().url(case)
+
+
+class NginxOurs(Nginx):
+    """nginx with the module of this project."""
+
+    key, label = "nginx-ours", "nginx, rust_esauth"
+    is_ours = True
+    cases = list(CASES)
+    directive = "esauth"
+
+    def __init__(self, site):
+        if not site.nginx_module:
+            raise Unavailable("the module is not built (make nginx)")
+        self.load = f"load_module {site.nginx_module};\n"
+        super().__init__(site)
+
+    def log(self):
+        """The server's log since its first start."""
+        with open(os.path.join(self.folder, "error.log"), errors="replace") as text:
+            return text.read()
+
+
+class NginxOursLockout(NginxOurs):
+    """The same with lockouts for guessers."""
+
+    key, label = "nginx-ours-lockout", "nginx, rust_esauth, lockout"
+    locks_out = True
+    settings = "esauth_max_failures 2 600s;\n"
 
 
 class Haproxy(Server):
@@ -333,4 +387,4 @@ class Caddy(Server):
         return [self.program, "run", "--config", path]
 
 
-EVERY_SERVER = (Httpd, Stock, Socache, Ours, Nginx, Haproxy, Lighttpd, LighttpdCache, Caddy)
+EVERY_SERVER = (Httpd, Stock, Socache, Ours, Nginx, NginxOurs, Haproxy, Lighttpd, LighttpdCache, Caddy)

@@ -4,7 +4,7 @@ import statistics
 
 from credentials import CASES, authorization
 from load import Failed, check_protected, expect, measure, measure_by_slices, round_length
-from servers import EVERY_SERVER, Ours, OursEverything
+from servers import EVERY_SERVER, OursEverything
 
 
 CONNECTIONS = 16
@@ -110,7 +110,7 @@ def run(bench):
             bench.progress(f"static, round {number + 1}: {text}")
         for shares in collected:
             # Ours must be distinguished from its target by a few percent.
-            if isinstance(shares.server, Ours):
+            if shares.server.is_ours:
                 shares.round_by_slices(bench.seconds, progress)
             else:
                 shares.round(bench.seconds, progress)

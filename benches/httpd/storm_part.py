@@ -6,15 +6,24 @@ import time
 
 from credentials import authorization
 from load import Failed
-from servers import EVERY_SERVER, Ours
+from servers import EVERY_SERVER, NginxOurs, Ours
 
-COUNTED = "rust_esauth: computed a hash"
+COUNTED = "esauth: computed a hash"
 
 
 class OursCounting(Ours):
     """Ours, with a log line for each hash."""
 
     settings = "LogLevel rust_esauth_module:debug"
+
+
+class NginxOursCounting(NginxOurs):
+    """The same for nginx."""
+
+    log_level = "info"
+
+
+COUNTING = {Ours: OursCounting, NginxOurs: NginxOursCounting}
 
 
 def storm(port, path, header, clients, deadline=120):
@@ -56,7 +65,7 @@ def one_server(server, clients):
         raise Failed(f"answers: {codes}")
     server.process.settle()
     result = {"label": server.label, "clients": clients, "seconds": seconds}
-    if isinstance(server, Ours):
+    if server.is_ours:
         result["hashes"] = server.log().count(COUNTED)
     return result
 
@@ -67,7 +76,7 @@ def run(bench):
     for server_class in EVERY_SERVER:
         if "bcrypt10" not in server_class.cases:
             continue
-        for server in bench.start_servers([OursCounting if server_class is Ours else server_class]):
+        for server in bench.start_servers([COUNTING.get(server_class, server_class)]):
             try:
                 result = one_server(server, bench.storm_clients)
                 hashes = f", {result['hashes']} hashes" if "hashes" in result else ""

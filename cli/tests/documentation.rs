@@ -7,6 +7,7 @@
 //! | `sh make` | by .ci/run or a person; here the targets are compared with the Makefile |
 //! | `sh esauth`, `sh control`, `text control`, `console`, `json …` | here, against a running server |
 //! | `apache`, `text configtest` | here, by `httpd -t`; `2.4` or `2.2` behind it: on that one only |
+//! | `nginx …` | by nginx/tests/nginx/documentation.rs, with `nginx -t`; the word behind it is the block that it belongs into |
 //! | `yaml elasticsearch` | by every script that starts Elasticsearch |
 
 #![allow(
@@ -122,6 +123,7 @@ fn every_block_is_run() {
         };
         let is_run = match (block.language.as_str(), &marks[..]) {
             ("apache", [] | ["2.4"] | ["2.2"]) | ("console", []) => true,
+            ("nginx", ["main" | "http" | "server"]) => true,
             ("sh", ["make" | "esauth" | "control"]) => true,
             ("json", ["esauth-check" | "esauth-lockouts" | "esauth-verify"]) => true,
             ("text", ["configtest" | "control" | "credentials"]) | ("yaml", ["elasticsearch" | "roles"]) => true,

@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::Duration;
 
-use super::installation::Installation;
+use super::installation::{Installation, workspace};
 
 /// Beginning of the names of the logs; each process writes one into its server's folder.
 const LOG: &str = "memcheck.";
@@ -19,8 +19,8 @@ const LOG: &str = "memcheck.";
 /// Upper bound of the slowdown.
 const SLOWER: u32 = 20;
 
-/// Errors of httpd itself or the C library, each with its reason.
-const SUPPRESSIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/harness/memcheck.supp");
+/// Errors of the servers themselves or the C library, each with its reason.
+const SUPPRESSIONS: &str = "tests/harness/memcheck.supp";
 
 pub(crate) fn is_wanted() -> bool {
     std::env::var_os("ESAUTH_MEMCHECK").is_some_and(|given| !given.is_empty())
@@ -58,7 +58,7 @@ pub(crate) fn command(program: &Path, folder: &Path) -> Command {
     // The library is unloaded and loaded again at every restart.
     command.args(["--keep-debuginfo=yes", "--num-callers=30"]);
     command.args(["--vgdb=no", "--fair-sched=try"]);
-    command.arg(format!("--suppressions={SUPPRESSIONS}"));
+    command.arg(format!("--suppressions={}", workspace().join(SUPPRESSIONS).display()));
     command.arg(format!("--log-file={}/{LOG}%p", folder.display()));
     command.arg(program);
     command

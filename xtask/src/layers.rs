@@ -34,12 +34,16 @@ pub(crate) const CRATES: &[Crate] = &[
         folder: "engine/src",
         layers: &[
             &["lib"],
-            &["control"],
+            &["control", "exposition"],
             &["verification"],
             &["counters", "files"],
-            &["hash"],
+            &["hash", "outcome"],
             &["clock", "sync", "threads", "wipe"],
         ],
+    },
+    Crate {
+        folder: "nginx/src",
+        layers: &[&["lib"], &["access", "metrics", "outcomes"], &["worker"], &["verdicts"], &["config"], &["nginx"]],
     },
     Crate {
         folder: "roles/src",

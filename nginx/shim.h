@@ -1,0 +1,43 @@
+/* Functions for the parts of nginx that only C can use: macros, string constants made by macros, and variadic functions. */
+#ifndef ESAUTH_SHIM_H
+#define ESAUTH_SHIM_H
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#if !(NGX_THREADS)
+#error "this nginx is configured without --with-threads, which the module needs for hashing"
+#endif
+
+/* The options that an nginx and its modules must have in common. */
+extern const char esauth_signature[];
+
+/* Writes `text` to `log` if it takes lines of `level`; `error` is an error number or 0. */
+void esauth_log(ngx_log_t *log, ngx_uint_t level, ngx_err_t error, const ngx_str_t *text);
+
+/* Adds a header to the answer. Key and value must live as long as the request. */
+ngx_int_t esauth_add_header(ngx_http_request_t *r, const ngx_str_t *key, const ngx_str_t *value);
+
+/* Adds a challenge to the answer, and returns the answer's status. */
+ngx_int_t esauth_challenge(ngx_http_request_t *r, const ngx_str_t *value);
+
+/* Sends a page that no cache keeps. Both strings must live as long as the request. */
+ngx_int_t esauth_send(ngx_http_request_t *r, const ngx_str_t *type, const ngx_str_t *body);
+
+/* True if the location admits a request that any of its access modules admits. */
+ngx_int_t esauth_any_satisfies(ngx_http_request_t *r);
+
+/* The number of clients' connections that all workers can have. */
+ngx_uint_t esauth_connections(ngx_cycle_t *cycle);
+
+/* Makes the request wait for esauth_resume(). A client that goes away meanwhile ends it. */
+ngx_int_t esauth_suspend(ngx_http_request_t *r);
+
+/* Makes the request wait for so long; then the handler that returned NGX_AGAIN is called again. */
+ngx_int_t esauth_rest(ngx_http_request_t *r, ngx_msec_t milliseconds);
+
+/* Calls the handler that returned NGX_AGAIN again. The request may have ended when this returns. */
+void esauth_resume(ngx_http_request_t *r);
+
+#endif

@@ -1,0 +1,322 @@
+//! The handler of the access phase: whether a request may pass. nginx calls it again after each wait, and in each
+//! location that a request is redirected to.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use esauth_engine::verification::{
+    Answer, Credential, FileKind, Judgement, Lockout, Outcome, Scope, Verdict, Verifier,
+};
+use esauth_engine::{Accepted, Groups, Moment, Passwords, ReadError, Snapshot};
+
+use crate::config::file_directive;
+use crate::config::location::{LocationConfig, Value, Who};
+use crate::config::server::MainConfig;
+use crate::nginx::log::Level;
+use crate::nginx::request::Request;
+use crate::nginx::status::Status;
+use crate::worker::files::{Content, FileOf, content};
+use crate::worker::hashing::{Entered, enter};
+use crate::worker::visit::{Judged, Noted, State, Visit};
+
+const ENOENT: i32 = 2;
+
+/// The delay of a refusal that is sent late, in milliseconds.
+const LATE: usize = 1000;
+
+/// The judgement of a user by a file without hashes.
+const UNKNOWN: Judgement =
+    Judgement { verdict: Verdict::Denied, hashed_for: None, lockout: None, by_later_hash: false };
+
+/// Whether the request may pass.
+pub(crate) fn decide(request: Request<'_>, location: &LocationConfig, main: &MainConfig) -> Status {
+    let Some(realm) = location.realm else { return Status::DECLINED };
+    let Some(realm) = request.expand(realm) else { return Status::ERROR };
+    if realm == b"off" {
+        return Status::DECLINED;
+    }
+    let Some(visit) = Visit::of(request) else { return Status::INTERNAL_SERVER_ERROR };
+    let case = Case { request, location, main, realm };
+    let decided = case.credentials(visit).and_then(|()| {
+        let decided = visit.with(|state| case.authenticate(state).and_then(|()| case.authorize(state)));
+        decided.unwrap_or(Err(Status::INTERNAL_SERVER_ERROR.into()))
+    });
+    let (outcome, status) = match decided {
+        Ok(()) => (Outcome::Granted, Status::OK),
+        Err(Stop::Wait) if request.suspend() => return Status::AGAIN,
+        Err(Stop::Rest) if request.rest(LATE) => return Status::AGAIN,
+        Err(Stop::Wait | Stop::Rest) => {
+            visit.give_up();
+            (Outcome::Error, Status::INTERNAL_SERVER_ERROR)
+        }
+        Err(Stop::Refused(outcome, status)) => (outcome, status),
+    };
+    visit.with(|state| state.noted = Some(Noted { outcome, others_may_admit: request.any_satisfies() }));
+    status
+}
+
+/// Why a request does not pass.
+enum Stop {
+    Refused(Outcome, Status),
+    /// It waits, and the handler is called again.
+    Wait,
+    /// It is refused later: the handler is called again after [`LATE`].
+    Rest,
+}
+
+impl From<Status> for Stop {
+    fn from(status: Status) -> Stop {
+        Stop::Refused(Outcome::Error, status)
+    }
+}
+
+/// A request, and what its location asks for.
+struct Case<'r> {
+    request: Request<'r>,
+    location: &'r LocationConfig,
+    main: &'r MainConfig,
+    realm: &'r [u8],
+}
+
+impl<'r> Case<'r> {
+    /// Has nginx decode the credentials.
+    fn credentials(&self, visit: &Visit) -> Result<(), Stop> {
+        match self.request.decode_credentials() {
+            Status::OK => {
+                visit.wipe_password_of(self.request);
+                Ok(())
+            }
+            Status::DECLINED => {
+                self.write(Level::Info, 0, &[b"no user/password was provided for basic authentication"]);
+                let has_others = self.request.has_authorization();
+                Err(self.challenge(if has_others { Outcome::OtherScheme } else { Outcome::NoCredentials }))
+            }
+            _ => Err(Status::INTERNAL_SERVER_ERROR.into()),
+        }
+    }
+
+    fn authenticate(&self, state: &mut State) -> Result<(), Stop> {
+        let path = self.path(self.location.user_file, FileKind::Users)?;
+        let passwords = self.content::<Passwords>(state, path)?;
+        let accepted = passwords.accepted(self.request.user());
+        // Without the memory, nothing would limit guessing.
+        let Some(verifier) = &self.main.verifier else { return Err(Status::INTERNAL_SERVER_ERROR.into()) };
+        let credential = self.credential(verifier, path, &passwords, accepted);
+        if state.judged.as_ref().is_none_or(|judged| *judged.path != *path) {
+            let judgement = match &credential {
+                Some(credential) => self.ask(state, verifier, credential)?,
+                // A file without hashes has no user to hide.
+                None => UNKNOWN,
+            };
+            let path = state.passwords.as_ref().map_or_else(|| path.into(), |pinned| Rc::clone(&pinned.path));
+            state.judged = Some(Judged { path, judgement, is_logged: false });
+        }
+        let Some(Judged { judgement, is_logged, .. }) = &mut state.judged else {
+            return Err(Status::INTERNAL_SERVER_ERROR.into());
+        };
+        if !std::mem::replace(is_logged, true) {
+            self.log_judgement(judgement, accepted, path);
+            state.hashed_for = judgement.hashed_for.or(state.hashed_for);
+        }
+        if !state.is_late && credential.is_some_and(|credential| verifier.may_answer_late(&credential, judgement)) {
+            state.is_late = true;
+            return Err(Stop::Rest);
+        }
+        match judgement.verdict {
+            Verdict::Granted => Ok(()),
+            Verdict::Denied if accepted.is_some() => Err(self.challenge(Outcome::WrongPassword)),
+            Verdict::Denied => Err(self.challenge(Outcome::UnknownUser)),
+            Verdict::Overloaded => Err(self.retry_after(Outcome::QueueFull, Status::SERVICE_UNAVAILABLE, 5)),
+            Verdict::NotComputed => Err(self.retry_after(Outcome::Error, Status::SERVICE_UNAVAILABLE, 5)),
+            Verdict::LockedOut => {
+                let seconds = judgement.lockout.map_or(1, |lasts| lasts.seconds);
+                Err(self.retry_after(Outcome::LockedOut, Status::TOO_MANY_REQUESTS, seconds))
+            }
+        }
+    }
+
+    /// What the verifier judges. `None`: the file has no hash at all.
+    fn credential<'c>(
+        &self,
+        verifier: &Verifier,
+        path: &'c [u8],
+        passwords: &'c Passwords,
+        accepted: Option<Accepted<'c>>,
+    ) -> Option<Credential<'c>>
+    where
+        'r: 'c,
+    {
+        let user = self.request.user();
+        // An unknown user must take as long as a wrong password.
+        let stored = accepted.map(|accepted| accepted.stored).or_else(|| passwords.decoy(verifier.decoy(user)))?;
+        Some(Credential {
+            stored,
+            padding: passwords.second_decoy(|| verifier.decoy(user)),
+            password: until_nul(self.request.password()),
+            known: accepted.is_some(),
+            client: std::str::from_utf8(self.request.client()).unwrap_or(""),
+            proven: false,
+            exempt: false,
+            user,
+            file: path,
+        })
+    }
+
+    fn ask(&self, state: &mut State, verifier: &Verifier, credential: &Credential<'_>) -> Result<Judgement, Stop> {
+        let pending = match verifier.look(credential) {
+            Answer::Now(judgement) => return Ok(judgement),
+            Answer::Later(pending) => pending,
+        };
+        match enter(self.request, state, verifier, pending) {
+            Entered::Known(judgement) => Ok(judgement),
+            Entered::Waits => Err(Stop::Wait),
+            Entered::Failed => Err(Status::INTERNAL_SERVER_ERROR.into()),
+        }
+    }
+
+    /// Whether the user meets one of the requirements.
+    fn authorize(&self, state: &mut State) -> Result<(), Stop> {
+        let user = self.request.user();
+        let groups = match self.location.asks_groups() {
+            true => {
+                let path = self.path(self.location.group_file, FileKind::Groups)?;
+                Some(self.content::<Groups>(state, path)?)
+            }
+            false => None,
+        };
+        let memberships = groups.as_ref().and_then(|groups| groups.of(user));
+        let meets = self.location.requirements().any(|who| match who {
+            Who::ValidUser => true,
+            Who::Users(names) => Who::any_name(names, |name| name == user),
+            Who::Groups(names) => {
+                memberships.is_some_and(|memberships| Who::any_name(names, |name| memberships.contains(name)))
+            }
+        });
+        if meets {
+            return Ok(());
+        }
+        self.write(Level::Error, 0, &[b"user \"", user, b"\" is not among those that esauth_require names"]);
+        Err(self.challenge(if groups.is_some() { Outcome::NotInGroup } else { Outcome::OtherRequirement }))
+    }
+
+    /// A file's path. Without one, the request is refused.
+    fn path(&self, value: Option<Value>, kind: FileKind) -> Result<&'r [u8], Stop> {
+        let Some(value) = value else {
+            let directive = file_directive(kind).as_bytes();
+            self.write(Level::Error, 0, &[b"esauth: ", directive, b" is not set here, so every request is refused"]);
+            return Err(Status::INTERNAL_SERVER_ERROR.into());
+        };
+        // Expanded paths end with a NUL.
+        self.request.expand(value).map(until_nul).ok_or(Status::ERROR.into())
+    }
+
+    fn content<T: FileOf>(&self, state: &mut State, path: &[u8]) -> Result<Arc<Snapshot<T>>, Stop> {
+        match content::<T>(self.request, state, path) {
+            Content::Read(snapshot) => Ok(snapshot),
+            Content::Waits => Err(Stop::Wait),
+            Content::Failed => Err(Status::INTERNAL_SERVER_ERROR.into()),
+            Content::Unreadable(error) => {
+                if let Some(verifier) = &self.main.verifier {
+                    verifier.file(T::KIND, path).note_failure();
+                }
+                let (level, number, reason) = match error {
+                    ReadError::Os(ENOENT) => (Level::Error, ENOENT, String::new()),
+                    ReadError::Os(number) => (Level::Critical, number, String::new()),
+                    other => (Level::Critical, 0, format!(": {other}")),
+                };
+                self.write(level, number, &[b"open() \"", path, b"\" failed", reason.as_bytes()]);
+                // As auth_basic does. A missing group file is an error: it must not look like a decision.
+                let is_missing = number == ENOENT && T::KIND == FileKind::Users;
+                Err(if is_missing { Status::FORBIDDEN } else { Status::INTERNAL_SERVER_ERROR }.into())
+            }
+        }
+    }
+
+    fn log_judgement(&self, judgement: &Judgement, accepted: Option<Accepted<'_>>, path: &[u8]) {
+        let user = self.request.user();
+        if let Some(duration) = judgement.hashed_for {
+            let duration = duration.as_micros().to_string();
+            let took = b"\", microseconds: ";
+            self.write(Level::Info, 0, &[b"esauth: computed a hash for user \"", user, took, duration.as_bytes()]);
+        }
+        if let Some(until) = accepted.and_then(|accepted| accepted.until).filter(|_| judgement.by_later_hash) {
+            let until = Moment(until).to_string();
+            let with = b"\" logged in with the old password, which ends at ";
+            self.write(Level::Notice, 0, &[b"esauth: user \"", user, with, until.as_bytes()]);
+        }
+        match judgement.verdict {
+            Verdict::Granted | Verdict::LockedOut => {}
+            Verdict::Denied if accepted.is_some() => {
+                self.write(Level::Error, 0, &[b"user \"", user, b"\": password mismatch"]);
+            }
+            Verdict::Denied => self.write(Level::Error, 0, &[b"user \"", user, b"\" was not found in \"", path, b"\""]),
+            Verdict::Overloaded => self.log_overload(),
+            Verdict::NotComputed => {
+                let what = b"esauth: cannot compute the password hash of user \"";
+                let advice =
+                    b"\"; the request is answered with 503. Give nginx more memory, or lower the cost of the hash";
+                self.write(Level::Error, 0, &[what, user, advice]);
+            }
+        }
+        if let Some(begins) = judgement.lockout.filter(|_| judgement.verdict == Verdict::Denied) {
+            self.log_lockout(&begins);
+        }
+    }
+
+    /// Logs that the queue for hashes is full: once a second, or a flood would fill the log's disk.
+    fn log_overload(&self) {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        let second = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+        if LAST.swap(second, Ordering::Relaxed) != second {
+            let text = b"esauth: the queue for password hashes is full, answered with 503; unless these are guesses, \
+                         lower the cost of the hashes";
+            self.write(Level::Warning, 0, &[text]);
+        }
+    }
+
+    /// Logs a lockout when it begins; requests that it refuses leave no line.
+    fn log_lockout(&self, lockout: &Lockout) {
+        let (what, why): (&[u8], &[u8]) = match lockout.scope {
+            Scope::User => (
+                b"user \"",
+                b"\", after too many wrong passwords. Unless this is an attack, correct the client's password or raise \
+                  esauth_max_failures; if the address is a proxy's, use the realip module",
+            ),
+            Scope::Password => (
+                b"a wrong password of user \"",
+                b"\", which the client keeps repeating. A program there may still use an old password",
+            ),
+        };
+        let seconds = lockout.seconds.to_string();
+        let answered = b" seconds, answered with 429: ";
+        let user = self.request.user();
+        self.write(Level::Warning, 0, &[b"esauth: locked out for ", seconds.as_bytes(), answered, what, user, why]);
+    }
+
+    /// Asks for other credentials.
+    fn challenge(&self, outcome: Outcome) -> Stop {
+        let value = self.request.pool().and_then(|pool| pool.join(&[b"Basic realm=\"", self.realm, b"\""]));
+        let challenged = value.map_or(Status::INTERNAL_SERVER_ERROR, |value| self.request.challenge(value));
+        Stop::Refused(outcome, challenged)
+    }
+
+    fn retry_after(&self, outcome: Outcome, status: Status, seconds: u64) -> Stop {
+        let text = seconds.to_string();
+        let value = self.request.pool().and_then(|pool| pool.join(&[text.as_bytes()]));
+        let added = value.is_some_and(|value| self.request.add_header(b"Retry-After", value));
+        Stop::Refused(outcome, if added { status } else { Status::INTERNAL_SERVER_ERROR })
+    }
+
+    fn write(&self, level: Level, error: i32, parts: &[&[u8]]) {
+        if let Some(log) = self.request.log() {
+            log.write(level, error, parts);
+        }
+    }
+}
+
+/// What a C string of these bytes is.
+fn until_nul(text: &[u8]) -> &[u8] {
+    text.split(|&byte| byte == 0).next().unwrap_or(text)
+}

@@ -1,0 +1,21 @@
+//! The lowest layer: nginx's objects, made safe to use. Nothing in this folder knows this module's directives.
+//!
+//! * [`bindings`]: the declarations, generated from nginx's headers; [`boundary`]: no panic crosses it; [`module`]: this module;
+//! * [`text`]: nginx's strings; [`status`]: what handlers return;
+//! * [`configuration`]: reading directives, and values with variables; [`pool`]: memory of a request or configuration;
+//! * [`request`], [`variable`], [`log`]: a request and its parts, variables, and lines in the error log;
+//! * [`thread`]: work in the thread pool; [`process`], [`local`]: the process, and state of a worker.
+
+pub(crate) mod bindings;
+pub(crate) mod boundary;
+pub(crate) mod configuration;
+pub(crate) mod local;
+pub(crate) mod log;
+pub(crate) mod module;
+pub(crate) mod pool;
+pub(crate) mod process;
+pub(crate) mod request;
+pub(crate) mod status;
+pub(crate) mod text;
+pub(crate) mod thread;
+pub(crate) mod variable;

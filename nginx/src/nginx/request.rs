@@ -1,0 +1,182 @@
+//! A request: its parts, its answer, and its wait.
+
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+
+use super::bindings::{
+    self, ngx_http_auth_basic_user, ngx_http_cleanup_add, ngx_http_complex_value, ngx_http_complex_value_t,
+    ngx_http_request_t, ngx_str_t,
+};
+use super::log::Log;
+use super::pool::Pool;
+use super::status::Status;
+use super::text::{borrowed, bytes};
+
+/// A client's request, as the event loop sees it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Request<'r> {
+    raw: NonNull<ngx_http_request_t>,
+    lives: PhantomData<&'r ()>,
+}
+
+impl<'r> Request<'r> {
+    /// # Safety
+    ///
+    /// The request is alive during `'r`, and this is the thread of the event loop.
+    pub(crate) unsafe fn new(raw: *mut ngx_http_request_t) -> Option<Request<'r>> {
+        Some(Request { raw: NonNull::new(raw)?, lives: PhantomData })
+    }
+
+    pub(crate) fn as_ptr(self) -> *mut ngx_http_request_t {
+        self.raw.as_ptr()
+    }
+
+    fn raw(self) -> &'r ngx_http_request_t {
+        // SAFETY: alive, and not changed while a handler of this module looks at it.
+        unsafe { self.raw.as_ref() }
+    }
+
+    pub(crate) fn pool(self) -> Option<Pool<'r>> {
+        // SAFETY: lives as long as the request.
+        unsafe { Pool::new(self.raw().pool) }
+    }
+
+    pub(crate) fn log(self) -> Option<Log<'r>> {
+        // SAFETY: a connection lives longer than its requests.
+        unsafe { self.raw().connection.as_ref().and_then(|connection| Log::new(connection.log)) }
+    }
+
+    /// The client's address, as text.
+    pub(crate) fn client(self) -> &'r [u8] {
+        // SAFETY: as above.
+        unsafe { self.raw().connection.as_ref().map_or(&[], |connection| bytes(connection.addr_text)) }
+    }
+
+    /// This module's configuration for the location.
+    ///
+    /// # Safety
+    ///
+    /// `index` is this module's, whose configurations of locations are of type `T`.
+    pub(crate) unsafe fn location<T>(self, index: usize) -> Option<&'r T> {
+        // SAFETY: as the caller promises; configurations live longer than requests.
+        unsafe { (*self.raw().loc_conf.add(index)).cast::<T>().as_ref() }
+    }
+
+    /// This module's main configuration.
+    ///
+    /// # Safety
+    ///
+    /// `index` is this module's, whose main configuration is of type `T`.
+    pub(crate) unsafe fn main<T>(self, index: usize) -> Option<&'r T> {
+        // SAFETY: as the caller promises; configurations live longer than requests.
+        unsafe { (*self.raw().main_conf.add(index)).cast::<T>().as_ref() }
+    }
+
+    /// A value with its variables expanded. `None` if that failed, which nginx has logged.
+    pub(crate) fn expand(self, value: NonNull<ngx_http_complex_value_t>) -> Option<&'r [u8]> {
+        let mut expanded = ngx_str_t { len: 0, data: std::ptr::null_mut() };
+        // SAFETY: a request, and a compiled value of its configuration. The result lives as long as the request.
+        unsafe { (ngx_http_complex_value(self.as_ptr(), value.as_ptr(), &mut expanded) == 0).then(|| bytes(expanded)) }
+    }
+
+    /// Decodes the client's credentials, once for each request. Declined if there are none.
+    pub(crate) fn decode_credentials(self) -> Status {
+        // SAFETY: a request of this thread.
+        Status(unsafe { ngx_http_auth_basic_user(self.as_ptr()) })
+    }
+
+    /// The decoded user name.
+    pub(crate) fn user(self) -> &'r [u8] {
+        // SAFETY: in the request's pool.
+        unsafe { bytes(self.raw().headers_in.user) }
+    }
+
+    /// The decoded password.
+    pub(crate) fn password(self) -> &'r [u8] {
+        // SAFETY: in the request's pool.
+        unsafe { bytes(self.raw().headers_in.passwd) }
+    }
+
+    /// True if it has a header Authorization, of whatever scheme.
+    pub(crate) fn has_authorization(self) -> bool {
+        !self.raw().headers_in.authorization.is_null()
+    }
+
+    /// True if it is a client's own, not a part of one.
+    pub(crate) fn is_main(self) -> bool {
+        self.raw().main == self.as_ptr()
+    }
+
+    /// True if it only reads: GET or HEAD.
+    pub(crate) fn reads(self) -> bool {
+        self.raw().method & (bindings::NGX_HTTP_GET | bindings::NGX_HTTP_HEAD) as usize != 0
+    }
+
+    /// The status of the answer, as in the access log.
+    pub(crate) fn answered_with(self) -> usize {
+        if self.raw().err_status != 0 { self.raw().err_status } else { self.raw().headers_out.status }
+    }
+
+    /// True if the location admits what any of its access modules admits.
+    pub(crate) fn any_satisfies(self) -> bool {
+        // SAFETY: a request of this thread.
+        unsafe { bindings::esauth_any_satisfies(self.as_ptr()) != 0 }
+    }
+
+    /// Sends a page that no cache keeps, and returns what a content handler is to return.
+    pub(crate) fn send(self, content_type: &'static [u8], body: &'r [u8]) -> Status {
+        // SAFETY: a request of this thread, and strings that live as long.
+        Status(unsafe { bindings::esauth_send(self.as_ptr(), &borrowed(content_type), &borrowed(body)) })
+    }
+
+    /// The place of the decoded password, for wiping it.
+    pub(crate) fn password_place(self) -> (*mut u8, usize) {
+        let password = self.raw().headers_in.passwd;
+        (password.data, password.len)
+    }
+
+    /// Adds a header to the answer. False if memory is lacking.
+    pub(crate) fn add_header(self, key: &'static [u8], value: &'r [u8]) -> bool {
+        // SAFETY: a request of this thread, and strings that live as long.
+        unsafe { bindings::esauth_add_header(self.as_ptr(), &borrowed(key), &borrowed(value)) == 0 }
+    }
+
+    /// Adds a challenge to the answer, and returns the answer's status.
+    pub(crate) fn challenge(self, value: &'r [u8]) -> Status {
+        // SAFETY: as above.
+        Status(unsafe { bindings::esauth_challenge(self.as_ptr(), &borrowed(value)) })
+    }
+
+    /// Makes the request wait until it is resumed. False if nginx cannot, and has logged why.
+    pub(crate) fn suspend(self) -> bool {
+        // SAFETY: a request of this thread.
+        unsafe { bindings::esauth_suspend(self.as_ptr()) == 0 }
+    }
+
+    /// Makes the request wait for so many milliseconds. False if nginx cannot, and has logged why.
+    pub(crate) fn rest(self, milliseconds: usize) -> bool {
+        // SAFETY: a request of this thread.
+        unsafe { bindings::esauth_rest(self.as_ptr(), milliseconds) == 0 }
+    }
+
+    /// Has `ended` called, with the request, when the request ends, also before its answer. False if memory is lacking.
+    pub(crate) fn on_end(self, ended: unsafe extern "C" fn(*mut std::ffi::c_void)) -> bool {
+        // SAFETY: a request of this thread; the entry is nginx's, and complete when this returns.
+        unsafe {
+            let Some(cleanup) = ngx_http_cleanup_add(self.as_ptr(), 0).as_mut() else { return false };
+            cleanup.data = self.as_ptr().cast();
+            cleanup.handler = Some(ended);
+        }
+        true
+    }
+}
+
+/// Resumes a request that was suspended. It may have ended afterwards.
+///
+/// # Safety
+///
+/// The request is alive. Nothing of this module is borrowed, since nginx calls this module's handlers.
+pub(crate) unsafe fn resume(request: *mut ngx_http_request_t) {
+    // SAFETY: as the caller promises.
+    unsafe { bindings::esauth_resume(request) }
+}

@@ -1,0 +1,265 @@
+//! The password and group files of the process.
+//!
+//! An unchanged file, as one `stat` tells, is answered at once. Reading a file, and waiting for a program that rewrites
+//! it, happens in the thread pool, one task at a time for each file. A request that comes during a reading waits for the
+//! next one, which begins after it came.
+
+use std::collections::HashMap;
+use std::ffi::CString;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use esauth_engine::verification::{Contents, FileKind, Verifier};
+use esauth_engine::{
+    FileEvent, Groups, LineRules, Parse, Passwords, ReadError, Reading, Snapshot, Source, Watcher, advice_on_watching,
+};
+
+use super::visit::{Pinned, State};
+use super::waiting::{add, forget, tell};
+use crate::config::file_directive;
+use crate::nginx::local::Local;
+use crate::nginx::log::{Level, Log, log};
+use crate::nginx::request::Request;
+use crate::nginx::thread::{Task, post};
+
+/// Files that are kept, of each kind, beside those in use. Variables in a name may lead to any number of them.
+const MOST: usize = 256;
+
+#[derive(Default)]
+pub(crate) struct Files {
+    passwords: HashMap<Rc<[u8]>, File<Passwords>>,
+    groups: HashMap<Rc<[u8]>, File<Groups>>,
+    watcher: Arc<Watcher>,
+    verifier: Option<Verifier>,
+}
+
+static FILES: Local<Files> = Local::new();
+
+fn with<R>(work: impl FnOnce(&mut Files) -> R) -> Option<R> {
+    // SAFETY: everything in this file is called by the event loop, except the `work` of tasks, which does not come here.
+    unsafe { FILES.with(Files::default, work) }
+}
+
+struct File<T> {
+    path: Rc<[u8]>,
+    source: Arc<Source<T>>,
+    /// The requests that the current reading is for; empty: there is none.
+    reading: Vec<u64>,
+    /// The requests that came since it began.
+    next: Vec<u64>,
+    used: Instant,
+    /// The loads that are in the server's counters.
+    counted: u64,
+}
+
+/// A kind of file.
+pub(crate) trait FileOf: Parse + Send + Sync + Sized + 'static {
+    const KIND: FileKind;
+
+    fn contents(&self, bytes: u64) -> Contents;
+    fn pinned(state: &mut State) -> &mut Option<Pinned<Self>>;
+    #[expect(private_interfaces, reason = "only this folder calls it")]
+    fn files(files: &mut Files) -> &mut HashMap<Rc<[u8]>, File<Self>>;
+}
+
+#[expect(private_interfaces, reason = "as above")]
+impl FileOf for Passwords {
+    const KIND: FileKind = FileKind::Users;
+
+    fn contents(&self, bytes: u64) -> Contents {
+        Contents { users: self.len(), groups: 0, bytes }
+    }
+
+    fn pinned(state: &mut State) -> &mut Option<Pinned<Self>> {
+        &mut state.passwords
+    }
+
+    fn files(files: &mut Files) -> &mut HashMap<Rc<[u8]>, File<Self>> {
+        &mut files.passwords
+    }
+}
+
+#[expect(private_interfaces, reason = "as above")]
+impl FileOf for Groups {
+    const KIND: FileKind = FileKind::Groups;
+
+    fn contents(&self, bytes: u64) -> Contents {
+        Contents { users: self.members(), groups: self.groups(), bytes }
+    }
+
+    fn pinned(state: &mut State) -> &mut Option<Pinned<Self>> {
+        &mut state.groups
+    }
+
+    fn files(files: &mut Files) -> &mut HashMap<Rc<[u8]>, File<Self>> {
+        &mut files.groups
+    }
+}
+
+/// Reads files ahead of the first request, and counts readings for this verifier from now on.
+pub(super) fn preload(named: &[(FileKind, &[u8])], verifier: Option<Verifier>) {
+    with(|files| {
+        files.verifier = verifier;
+        for (kind, path) in named {
+            match kind {
+                FileKind::Users => file::<Passwords>(files, path).preload(verifier.as_ref()),
+                FileKind::Groups => file::<Groups>(files, path).preload(verifier.as_ref()),
+                FileKind::Roles | FileKind::Credentials => {}
+            }
+        }
+    });
+}
+
+/// A file's content for a request.
+pub(crate) enum Content<T> {
+    Read(Arc<Snapshot<T>>),
+    Unreadable(ReadError),
+    /// The request waits for it.
+    Waits,
+    /// Memory is lacking.
+    Failed,
+}
+
+/// The content of the file at `path` for a request, which sees the same as long as it lasts.
+pub(crate) fn content<T: FileOf>(request: Request<'_>, state: &mut State, path: &[u8]) -> Content<T> {
+    if let Some(pinned) = T::pinned(state).as_ref().filter(|pinned| *pinned.path == *path) {
+        return match &pinned.content {
+            Ok(snapshot) => Content::Read(Arc::clone(snapshot)),
+            Err(error) => Content::Unreadable(*error),
+        };
+    }
+    let seen = with(|files| {
+        let file = file::<T>(files, path);
+        file.source.glance().map(|snapshot| Pinned { path: Rc::clone(&file.path), content: Ok(snapshot) })
+    });
+    if let Some(Pinned { path, content: Ok(snapshot) }) = seen.flatten() {
+        *T::pinned(state) = Some(Pinned { path, content: Ok(Arc::clone(&snapshot)) });
+        return Content::Read(snapshot);
+    }
+    let Some(number) = add(request, state, forget) else { return Content::Failed };
+    let is_read = with(|files| {
+        let file = file::<T>(files, path);
+        file.next.push(number);
+        let is_read = !file.reading.is_empty() || file.read_for_next();
+        if !is_read {
+            file.next.clear();
+        }
+        is_read
+    });
+    if is_read == Some(true) {
+        return Content::Waits;
+    }
+    state.place = None;
+    Content::Failed
+}
+
+fn file<'f, T: FileOf>(files: &'f mut Files, path: &[u8]) -> &'f mut File<T> {
+    let watcher = Arc::clone(&files.watcher);
+    let files = T::files(files);
+    let known = files.get(path).map(|file| Rc::clone(&file.path));
+    if known.is_none() && files.len() >= MOST {
+        let unused = files.iter().filter(|(_, file)| file.reading.is_empty());
+        let oldest = unused.min_by_key(|(_, file)| file.used).map(|(path, _)| Rc::clone(path));
+        oldest.and_then(|path| files.remove(&path));
+    }
+    let path = known.unwrap_or_else(|| path.into());
+    let file = files.entry(Rc::clone(&path)).or_insert_with(|| File::new(path, &watcher));
+    file.used = Instant::now();
+    file
+}
+
+impl<T: FileOf> File<T> {
+    fn new(path: Rc<[u8]>, watcher: &Arc<Watcher>) -> File<T> {
+        // Without NUL: see `path` in `access`.
+        let name = CString::new(&*path).unwrap_or_default();
+        let source = Arc::new(Source::new(&name, LineRules::Httpd24, Arc::clone(watcher)));
+        File { path, source, reading: Vec::new(), next: Vec::new(), used: Instant::now(), counted: 0 }
+    }
+
+    fn preload(&mut self, verifier: Option<&Verifier>) {
+        self.source.preload();
+        self.count_loads(verifier);
+    }
+
+    /// Adds this worker's loads since the last call to the server's counters.
+    fn count_loads(&mut self, verifier: Option<&Verifier>) {
+        let loads = self.source.loads() - std::mem::replace(&mut self.counted, self.source.loads());
+        if let (1.., Some(verifier), Some(snapshot)) = (loads, verifier, self.source.last_read()) {
+            let contents = snapshot.contents(snapshot.file_size());
+            verifier.file(T::KIND, self.source.path().to_bytes()).note_loads(loads, contents);
+        }
+    }
+
+    /// Begins a reading for the requests that have come. False if the thread pool does not take it.
+    fn read_for_next(&mut self) -> bool {
+        let posted = post(Box::new(Read { source: Arc::clone(&self.source), reading: None })).is_ok();
+        if posted {
+            self.reading = std::mem::take(&mut self.next);
+        }
+        posted
+    }
+}
+
+/// A file to read.
+struct Read<T> {
+    source: Arc<Source<T>>,
+    reading: Option<Reading<T>>,
+}
+
+impl<T: FileOf> Task for Read<T> {
+    fn work(&mut self) {
+        self.reading = Some(self.source.current());
+    }
+
+    fn done(self: Box<Self>) {
+        let path = self.source.path().to_bytes();
+        // After a panic, there is none.
+        let content = match self.reading {
+            Some(Reading { snapshot, event }) => {
+                if let Some(event) = event {
+                    report::<T>(path, event, snapshot.as_ref().err());
+                }
+                snapshot
+            }
+            None => Err(ReadError::NO_MEMORY),
+        };
+        let told = with(|files| {
+            let verifier = files.verifier;
+            let Some(file) = T::files(files).get_mut(path) else { return Vec::new() };
+            file.count_loads(verifier.as_ref());
+            let mut told = std::mem::take(&mut file.reading);
+            if !file.next.is_empty() && !file.read_for_next() {
+                told.append(&mut file.next);
+            }
+            told
+        });
+        for number in told.unwrap_or_default() {
+            tell(number, |state| *T::pinned(state) = Some(Pinned { path: path.into(), content: content.clone() }));
+        }
+    }
+}
+
+fn report<T: FileOf>(path: &[u8], event: FileEvent, error: Option<&ReadError>) {
+    let Some(log) = Log::of_process() else { return };
+    let (name, reason) = (file_directive(T::KIND).as_bytes(), error.map(ToString::to_string).unwrap_or_default());
+    match event {
+        FileEvent::Fails => {
+            let advice = b". Requests that need it are refused until it can be read; it must be a regular file, and \
+                           nginx's workers must be able to read it and enter its folders";
+            let cannot = b" cannot be read: ";
+            log!(log, Level::Error, 0, b"esauth: ", name, b" ", path, cannot, reason.as_bytes(), advice);
+        }
+        FileEvent::Recovered => log!(log, Level::Notice, 0, b"esauth: ", name, b" ", path, b" can be read again"),
+        FileEvent::Unwatched(number) => {
+            let reason = ReadError::Os(number).to_string();
+            let effect =
+                b". Changes still count at once, but valid users may be refused while a slow program rewrites \
+                           it in place; ";
+            let (cannot, advice) = (b" cannot be watched: ", advice_on_watching(number).as_bytes());
+            log!(log, Level::Warning, 0, b"esauth: ", name, b" ", path, cannot, reason.as_bytes(), effect, advice);
+        }
+        // Of no concern to nginx, which has other limits.
+        FileEvent::LongLine(_) => {}
+    }
+}
