@@ -96,6 +96,8 @@ static ngx_int_t watch_client(ngx_http_request_t *r) {
 }
 
 static void go_on(ngx_http_request_t *r) {
+    /* For the log, as in ngx_http_process_request(): a subrequest may have set it meanwhile. */
+    r->connection->log->action = NULL;
     if (ngx_handle_read_event(r->connection->read, 0) != NGX_OK) {
         ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
         return;

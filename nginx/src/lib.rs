@@ -69,6 +69,7 @@ pub static mut ngx_http_esauth_module: ngx_module_t = ngx_module_t {
     type_: NGX_HTTP_MODULE as ngx_uint_t,
     init_module: Some(before_workers),
     init_process: Some(start_worker),
+    exit_process: Some(end_worker),
     // SAFETY: plain C data; zero is valid for every other member.
     ..unsafe { zeroed() }
 };
@@ -171,6 +172,11 @@ unsafe extern "C" fn start_worker(cycle: *mut ngx_cycle_t) -> ngx_int_t {
         Status::OK
     })
     .0
+}
+
+/// Called in each worker when it ends, after its last request.
+unsafe extern "C" fn end_worker(_: *mut ngx_cycle_t) {
+    guard((), worker::end);
 }
 
 /// # Safety

@@ -24,4 +24,15 @@ impl<T> Local<T> {
         let mut value = RefMut::map(value, |value| value.get_or_insert_with(new));
         Some(work(&mut value))
     }
+
+    /// Drops the value.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Local::with`].
+    pub(crate) unsafe fn clear(&self) {
+        if let Ok(mut value) = self.0.try_borrow_mut() {
+            *value = None;
+        }
+    }
 }

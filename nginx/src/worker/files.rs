@@ -41,6 +41,12 @@ fn with<R>(work: impl FnOnce(&mut Files) -> R) -> Option<R> {
     unsafe { FILES.with(Files::default, work) }
 }
 
+/// Frees the memory, at the end of the process.
+pub(super) fn end() {
+    // SAFETY: as above.
+    unsafe { FILES.clear() };
+}
+
 struct File<T> {
     path: Rc<[u8]>,
     source: Arc<Source<T>>,

@@ -36,6 +36,12 @@ fn with<R>(work: impl FnOnce(&mut Hashing) -> R) -> Option<R> {
     unsafe { HASHING.with(Hashing::default, work) }
 }
 
+/// Frees the memory, at the end of the process.
+pub(super) fn end() {
+    // SAFETY: as above.
+    unsafe { HASHING.clear() };
+}
+
 /// Queues a credential for its hash.
 pub(crate) fn enter(request: Request<'_>, state: &mut State, verifier: &Verifier, pending: Pending<'_>) -> Entered {
     // Before the place is taken, so that no turn is missed.

@@ -24,3 +24,10 @@ pub(crate) fn start(main: &MainConfig) {
         files::preload(&main.files(), main.verifier);
     }
 }
+
+/// Frees the memory, at the end of the process.
+pub(crate) fn end() {
+    hashing::end();
+    files::end();
+    waiting::end();
+}

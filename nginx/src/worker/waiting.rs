@@ -22,6 +22,12 @@ fn with<R>(work: impl FnOnce(&mut Waiting) -> R) -> Option<R> {
     unsafe { WAITING.with(Waiting::default, work) }
 }
 
+/// Frees the memory, at the end of the process.
+pub(super) fn end() {
+    // SAFETY: as above.
+    unsafe { WAITING.clear() };
+}
+
 /// A number for a request that is about to wait. When it waits no more, for whatever reason, `leave` is called with the
 /// number, and is to call [`forget`]. `None` if nginx lacks the memory to tell of the request's end.
 pub(super) fn add(request: Request<'_>, state: &mut State, leave: fn(u64)) -> Option<u64> {
