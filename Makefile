@@ -12,19 +12,17 @@ $(foreach name,APXS NGINX_SOURCE ES_URL DESTDIR HTTPS_PORT HTTP_PORT ES_PORT ESA
 scripts := $(wildcard scripts/*.sh tests/e2e/*.sh) .ci/run
 
 .DEFAULT_GOAL := all
-.PHONY: all cli nginx deps deps-build can-build demo test test-backends test-nginx soak sanitize models miri fuzz bench bench-instructions lint deb rpm test-packages install uninstall clean help
+.PHONY: all cli nginx deps deps-build can-build demo test test-backends test-nginx soak sanitize msrv models miri fuzz bench bench-instructions lint notices dist deb rpm test-dist test-packages install uninstall clean help
 
 all: can-build ## Build target/release/librust_esauth.so; installs nothing on this machine
-	@cargo build --release --quiet
+	@scripts/build.sh module
 
 cli: can-build ## Build target/release/esauth, and its completions and manual pages in target/esauth/
-	@cargo build --release --quiet -p esauth_cli
-	@rm -rf "$${CARGO_TARGET_DIR:-target}/esauth"
-	@cargo run --release --quiet -p xtask -- pages "$${CARGO_TARGET_DIR:-target}/esauth"
+	@scripts/build.sh program
 
 nginx: ## Build the nginx module, target/release/libngx_http_esauth_module.so; installs nothing on this machine
 	@scripts/deps.sh nginx --check
-	@cargo build --release --quiet -p esauth_nginx
+	@scripts/build.sh nginx
 
 deps: ## Install what building, demo and tests need (apt or dnf)
 	@scripts/deps.sh all
@@ -77,9 +75,13 @@ soak: deps all ## Run the long tests: generated configurations (SOAK=count, defa
 	    env -u ES_URL ESAUTH_ROLES_FILES=500 ESAUTH_REQUESTS=400 ESAUTH_SEED=$${ESAUTH_SEED:-$$(date +%s)} scripts/oracle.sh $$kind || exit; \
 	done
 
+
 sanitize: deps all ## Run the integration tests with the servers under Valgrind (SANITIZE="cache parity": only these)
 	@scripts/deps.sh ci
 	@scripts/sanitize.sh $(SANITIZE)
+
+msrv: ## Check that everything compiles with the oldest Rust that Cargo.toml allows (rustup installs it)
+	@scripts/msrv.sh
 
 models: ## Check the shared table's protocol in every order of events (loom)
 	@RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test --quiet --release -p esauth_engine --lib model::
@@ -101,19 +103,32 @@ bench-instructions: all ## Count the instructions of a verdict and of a request 
 	@scripts/deps.sh ci
 	@scripts/bench_instructions.sh $(if $(RECORD),--record)
 
-lint: can-build ## Check formatting, lints and import order (xtask/src/layers.rs); warnings are errors
+lint: can-build ## Check formatting, lints, import order (xtask/src/layers.rs), the crates and their notices; warnings are errors
 	@cargo fmt --all --check
 	@cargo fmt --manifest-path fuzz/Cargo.toml --check
 	@cargo clippy --quiet --workspace --all-targets -- -D warnings
 	@cargo run --quiet -p xtask -- layers
+	@cargo run --quiet -p xtask -- notices --check
+	@scripts/deny.sh
 	@if command -v shellcheck >/dev/null; then shellcheck -x -P scripts $(scripts); else echo "shellcheck is not installed; scripts are not checked"; fi
 
-deb: all cli ## Build a package for this machine's release of Debian or Ubuntu
+notices: ## Write what the crates' licences demand of packages (after a change of Cargo.lock; make lint checks it)
+	@cargo run --quiet -p xtask -- notices
+
+dist: can-build ## Make the source tarball of the commit, with its crates: target/dist/rust_esauth-VERSION.tar.xz
+	@scripts/dist.sh
+
+deb: can-build ## Build a package for this machine's release of Debian or Ubuntu
 	@scripts/deps.sh deb
 	@scripts/package.sh deb
 
-rpm: all cli ## Build a package for this machine's release of Red Hat or a relative
+rpm: can-build ## Build a package for this machine's release of Red Hat or a relative
+	@scripts/deps.sh rpm
 	@scripts/package.sh rpm
+
+test-dist: can-build ## Test the source tarball: packages from it without a network, twice the same bytes, lintian, rpmlint, the oldest Rust
+	@scripts/deps.sh dist
+	@scripts/dist_test.sh
 
 test-packages: deps all cli ## Test both packages and follow the documentation in a clean root (needs root, network, minutes)
 	@scripts/deps.sh packages

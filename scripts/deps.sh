@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs missing dependencies: of the build; of the nginx module, too; of demo and tests, too; also of optional tests; of
-# those with a browser; of building a Debian package; or of the test of both packages.
+# those with a browser; of building a package; of the test of both packages; or of the test of the source tarball.
 #
-#   scripts/deps.sh build|nginx|all|ci|browser|deb|packages [--check]   (with --check: only reports missing ones)
+#   scripts/deps.sh build|nginx|all|ci|browser|deb|rpm|packages|dist [--check]   (with --check: only reports missing ones)
 # shellcheck disable=SC2119 # find_java's arguments are optional
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -42,9 +42,16 @@ ci valgrind valgrind valgrind
 ci bindfs bindfs bindfs
 ci mpm_itk libapache2-mpm-itk httpd-itk
 browser chromium chromium chromium-headless
-deb dpkg-shlibdeps dpkg-dev dpkg-dev
+deb dh debhelper debhelper
+deb dh_apache2 apache2-dev httpd-devel
+rpm rpmbuild rpm rpm-build
+dist git git git
+dist xz xz-utils xz
+dist dpkg-buildpackage dpkg-dev dpkg-dev
+dist lintian lintian lintian
+dist rpmlint rpmlint rpmlint
+dist debootstrap debootstrap debootstrap
 packages debootstrap debootstrap debootstrap
-packages rpm rpm rpm
 packages ip iproute2 iproute
 TABLE
 }
@@ -82,7 +89,7 @@ missing_packages() { # PURPOSE
     local purpose what debian fedora package
     while read -r purpose what debian fedora; do
         case $1/$purpose in
-            */build | all/all | ci/all | all/nginx | ci/nginx | packages/deb) ;;
+            */build | all/all | ci/all | all/nginx | ci/nginx | packages/deb | packages/rpm | dist/deb | dist/rpm) ;;
             "$1/$1") ;;
             *) continue ;;
         esac
@@ -130,9 +137,19 @@ install_packages() { # COMMAND...
     die "cannot install the packages (see the output above); is there a network?"
 }
 
+# Older compilers fail over Cargo.toml, in words that do not help.
+need_rust() {
+    local oldest found
+    oldest=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' "$root/Cargo.toml")
+    found=$(rustc --version | cut -d ' ' -f 2)
+    [ "$(printf '%s\n' "$oldest" "$found" | sort --version-sort | head -n 1)" = "$oldest" ] \
+        || die "this is Rust $found, and $oldest is the oldest that works: docs/packages.md lists what the distributions have"
+}
+
 main() {
     local purpose=${1:-all} system=other packages log as_root
     have cargo || die "cargo is missing: install Rust with your distribution's rustup package, or see https://rustup.rs"
+    need_rust
     [ -z "${APXS:-}" ] || present apxs || die "APXS=$APXS does not run; it must name httpd's apxs"
     if have apt-get; then system=debian; elif have dnf; then system=fedora; fi
     mapfile -t packages < <(missing_packages "$purpose")

@@ -48,6 +48,21 @@ quietly() ( # FILE COMMAND...
     exit "$status"
 )
 
+# Puts a program of the crate on PATH: the installed one, else one that is built once and kept for this user. Without a
+# version, it is not built.
+cargo_tool() { # CRATE [VERSION]
+    local folder=$cache/tools/$1 log
+    export PATH=$PATH:$folder/bin
+    if have "$1"; then return; fi
+    [ -n "${2:-}" ] || return
+    mkdir -p "$folder"
+    log=$folder/log
+    printf 'building %s %s (once) ' "$1" "$2" >&2
+    quietly "$log" cargo install --locked --quiet --debug --root "$folder" "$1@$2" >&2 && return
+    tail -n 15 "$log" >&2
+    return 1
+}
+
 # Keeps a package's service from running, now and after the next boot. Reads the caller's as_root.
 no_service() { # SERVICE
     [ ! -d /run/systemd/system ] || "${as_root[@]}" systemctl disable --quiet --now "$1" 2>/dev/null || true
@@ -92,6 +107,16 @@ find_java() { # [OLDEST NEWEST]
         fi
     done
     return 1
+}
+
+# The version in Cargo.toml. Debian's changelog and the spec must agree.
+package_version() {
+    local version
+    version=$(sed -n '/^\[workspace.package\]/,/^$/s/^version = "\(.*\)"$/\1/p' "$root/Cargo.toml")
+    head -n 1 "$root/debian/changelog" | grep -qF "($version-" || die "debian/changelog does not begin with version $version"
+    grep -qF "esauth_version:$version}" "$root/packaging/mod_rust_esauth.spec" \
+        || die "packaging/mod_rust_esauth.spec is not for version $version"
+    say "$version"
 }
 
 find_browser() {

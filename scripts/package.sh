@@ -1,99 +1,82 @@
 #!/usr/bin/env bash
-# Packages the build for the distribution of this machine: deb for Debian and Ubuntu, rpm for Red Hat and its relatives.
-# Cargo.toml lists the content.
+# Packages the build for the distribution of this machine: deb for Debian and Ubuntu, rpm for Red Hat and its relatives. debian/
+# and packaging/mod_rust_esauth.spec say what is in them.
 #
-#   scripts/package.sh deb|rpm [VERSION-RELEASE]    prints its path
-#
-# DEBFULLNAME and DEBEMAIL, Debian's own variables, name the Debian package's maintainer.
+#   scripts/package.sh deb|rpm [VERSION-RELEASE]     prints its path
+#   scripts/package.sh stage debian|redhat FOLDER    builds what those two pack, for their own tools
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-staged=$build_folder/release/package
-
-# The tools are kept in the build folder, unless they are installed already.
-need_tool() { # CRATE VERSION
-    local log=$build_folder/tools/$1.log
-    export PATH=$PATH:$build_folder/tools/bin
-    if have "$1"; then return; fi
-    mkdir -p "$build_folder/tools"
-    printf 'building %s %s (once) ' "$1" "$2" >&2
-    quietly "$log" cargo install --locked --quiet --root "$build_folder/tools" "$1@$2" >&2 && return
-    tail -n 15 "$log" >&2
-    die "cannot install $1 (see the output above); is there a network?"
-}
-
-# The files that are not packaged unchanged from the repository.
-stage() {
-    rm -rf "$staged"
-    mkdir -p "$staged"
-    strip --strip-unneeded -o "$staged/mod_rust_esauth.so" "$module"
-    sed 's|@LIBEXECDIR@|/usr/lib/apache2/modules|' "$root/apache/rust_esauth.load" >"$staged/rust_esauth.load"
-    # Relative to the ServerRoot, like Red Hat's own files.
-    {
-        sed 's|@LIBEXECDIR@|modules|' "$root/apache/rust_esauth.load"
-        say
-        cat "$root/apache/rust_esauth.conf"
-    } >"$staged/10-rust_esauth.conf"
-    stage_esauth
-    debian_changelog | gzip -9n >"$staged/changelog.Debian.gz"
-}
-
-# The program, its manual pages and completions.
-stage_esauth() {
-    local program=$build_folder/release/esauth pages=$build_folder/esauth
-    if ! [ -x "$program" ] || ! [ -f "$pages/esauth.1" ]; then die "$program or $pages is missing; run 'make cli' first"; fi
-    mkdir "$staged/bin" "$staged/man" "$staged/bash" "$staged/zsh" "$staged/fish"
-    strip -o "$staged/bin/esauth" "$program"
-    cp "$pages"/*.1 "$staged/man/"
-    gzip -9n "$staged/man"/*.1
-    cp "$pages/esauth.bash" "$staged/bash/esauth"
-    cp "$pages/_esauth" "$staged/zsh/"
-    cp "$pages/esauth.fish" "$staged/fish/"
-}
-
-debian_maintainer() {
-    if [ -n "${DEBFULLNAME:-}" ] && [ -n "${DEBEMAIL:-}" ]; then
-        say "$DEBFULLNAME <$DEBEMAIL>"
-    else
-        sed -n 's/^maintainer = "\(.*\)"$/\1/p' "$root/Cargo.toml"
-    fi
-}
-
-# Debian requires a changelog of the package; CHANGELOG.md has the changes.
-debian_changelog() {
-    local changed
-    changed=$(git -C "$root" log -1 --format=%cD -- CHANGELOG.md 2>/dev/null || true)
-    cat <<CHANGES
-libapache2-mod-rust-esauth ($version) unstable; urgency=medium
-
-  * See CHANGELOG.md for the changes.
-
- -- $(debian_maintainer)  ${changed:-$(date -R -r "$root/CHANGELOG.md")}
-CHANGES
-}
-
-main() {
-    local kind=${1:-} version
-    need_module
-    need_commands strip
-    [ "$(httpd_generation "$(find_apxs)")" = 2.4 ] || die "packages are for httpd 2.4; use make install for 2.2"
-    cd "$root"
-    version=${2:-$(sed -n '/^\[workspace.package\]/,/^$/s/^version = "\(.*\)"$/\1/p' Cargo.toml)-1}
-    stage
-    case $kind in
-        deb)
-            need_tool cargo-deb 3.8.0
-            cargo deb --quiet --no-build --no-strip --deb-version "$version" --maintainer "$(debian_maintainer)"
-            ;;
-        rpm)
-            need_tool cargo-generate-rpm 0.21.1
-            rm -f "$build_folder"/generate-rpm/*.rpm
-            cargo generate-rpm --target-dir "$build_folder" --payload-compress gzip \
-                --set-metadata "version = \"${version%-*}\"" --set-metadata "release = \"${version##*-}\""
-            say "$build_folder"/generate-rpm/*.rpm
-            ;;
-        *) die "usage: scripts/package.sh deb|rpm [VERSION-RELEASE]" ;;
+# What packages contain besides files of the sources. The module and the program are not stripped, since the packages' tools do
+# that, and contain the list of their crates that `cargo auditable` defines.
+stage() { # LAYOUT FOLDER
+    local pages=$build_folder/esauth folder=$2
+    scripts/build.sh module
+    scripts/build.sh program
+    rm -rf "$folder"
+    mkdir -p "$folder"/{bash,fish,man,sbom,zsh}
+    scripts/build.sh contents "$folder/sbom"
+    with_audit_list "$build_folder/release/librust_esauth.so" "$folder" mod_rust_esauth.so
+    with_audit_list "$build_folder/release/esauth" "$folder" esauth
+    cp "$pages"/*.[1-8] "$folder/man/"
+    cp "$pages/esauth.bash" "$folder/bash/esauth"
+    cp "$pages/_esauth" "$folder/zsh/"
+    cp "$pages/esauth.fish" "$folder/fish/"
+    case $1 in
+        debian) sed 's|@LIBEXECDIR@|/usr/lib/apache2/modules|' apache/rust_esauth.load >"$folder/rust_esauth.load" ;;
+        redhat) red_hat_configuration >"$folder/10-rust_esauth.conf" ;;
+        *) die "no layout is called $1" ;;
     esac
 }
 
-main "$@"
+with_audit_list() { # BUILT FOLDER NAME
+    objcopy --add-section .dep-v0="$2/sbom/$3.audit" --set-section-flags .dep-v0=readonly "$1" "$2/$3"
+    rm "$2/sbom/$3.audit"
+}
+
+# The path is relative to the ServerRoot, like in Red Hat's own files, and the line is turned off, as in theirs for modules that
+# change what a configuration means (00-optional.conf).
+red_hat_configuration() {
+    say '# To let the module answer for sections with AuthType Basic, remove the # before LoadModule, and reload httpd.'
+    sed 's|^LoadModule|#&|; s|@LIBEXECDIR@|modules|' apache/rust_esauth.load
+    say
+    cat apache/rust_esauth.conf
+}
+
+make_deb() { # [VERSION-RELEASE]
+    need_commands dh dh_apache2
+    rm -rf "$build_folder/debian"
+    mkdir -p "$build_folder/debian"
+    # debhelper sets another HOME.
+    export CARGO_HOME=${CARGO_HOME:-$HOME/.cargo} RUSTUP_HOME=${RUSTUP_HOME:-$HOME/.rustup}
+    # A source package is built with Debian's flags for C. Here, with those of make, so that what make built is used.
+    PACKAGE_VERSION=${1:-} PACKAGE_FOLDER=$build_folder/debian DEB_BUILD_OPTIONS="${DEB_BUILD_OPTIONS:+$DEB_BUILD_OPTIONS }noautodbgsym" \
+        DEB_CFLAGS_SET="${CFLAGS:-}" DEB_CPPFLAGS_SET='' DEB_LDFLAGS_SET='' \
+        quietly "$build_folder/debian/log" debian/rules binary >&2 || { cat "$build_folder/debian/log" >&2; exit 1; }
+    dh_clean
+    say "$build_folder"/debian/*.deb
+}
+
+make_rpm() { # [VERSION-RELEASE]
+    local options=() version=${1:-}
+    need_commands rpmbuild
+    if [ -n "$version" ]; then options+=(--define "esauth_version ${version%-*}"); fi
+    # Where rpm does not know the system's packages, nor its folders.
+    if ! have dnf; then options+=(--nodeps --define '_libdir /usr/lib64' --define "_build_id_links none"); fi
+    rm -rf "$build_folder/rpm"
+    mkdir -p "$build_folder/rpm"
+    quietly "$build_folder/rpm/log" rpmbuild -bb --build-in-place --define "_topdir $build_folder/rpm" "${options[@]}" \
+        packaging/mod_rust_esauth.spec >&2 || { cat "$build_folder/rpm/log" >&2; exit 1; }
+    rm -rf rpm_staged
+    say "$build_folder"/rpm/RPMS/*/*.rpm
+}
+
+cd "$root"
+[ "$(httpd_generation "$(find_apxs)")" = 2.4 ] || die "packages are for httpd 2.4; use make install for 2.2"
+package_version >/dev/null
+case ${1:-} in
+    deb) make_deb "${2:-}" ;;
+    rpm) make_rpm "${2:-}" ;;
+    stage) stage "$2" "$3" ;;
+    *) die "usage: scripts/package.sh deb|rpm [VERSION-RELEASE] | stage debian|redhat FOLDER" ;;
+esac

@@ -6,7 +6,8 @@
 #
 #   scripts/package_test.sh       needs root and a network, and takes some minutes
 #
-# ESAUTH_DEBIAN_ROOT=FOLDER keeps the clean root there for the next run.
+# ESAUTH_DEBIAN_ROOT=FOLDER keeps the clean root there for the next run. ESAUTH_PREVIOUS=COMMIT names the release to upgrade from;
+# without it, that is the newest tagged one before this commit.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/backend.sh"
@@ -72,6 +73,22 @@ failed_with_log() { # COMMAND
     die "$1 failed (see the output above); is there a network?"
 }
 
+# The packages of the previous release, built by its own scripts, in $scratch/previous.
+make_previous() {
+    local previous=${ESAUTH_PREVIOUS:-} sources=$scratch/previous/sources kind
+    if [ -z "$previous" ] && ! previous=$(git -C "$root" describe --tags --abbrev=0 --match 'v[0-9]*' HEAD^ 2>/dev/null); then
+        say "no earlier release is tagged: upgrades are tested from this commit's own package only"
+        return
+    fi
+    git clone --quiet "$root" "$sources"
+    git -C "$sources" checkout --quiet --detach "$previous"
+    for kind in deb rpm; do
+        printf 'building the %s of %s ' "$kind" "$previous"
+        CARGO_TARGET_DIR=$build_folder/previous quietly "$scratch/log" make --no-print-directory -C "$sources" "$kind" || failed_with_log "make $kind"
+        cp "$(tail -n 1 "$scratch/log")" "$scratch/previous/previous.$kind"
+    done
+}
+
 # --- inside: with its own ports and processes
 
 in_root() { "${root_command[@]}" "$@"; }
@@ -82,7 +99,7 @@ start_up_checks() { apache2ctl configtest 2>&1 | grep -F '] rust_esauth: '; }
 enabled() { in_root a2query -q -m "$1"; }
 # shellcheck disable=SC2016 # this is dpkg's variable
 installed_version() { in_root dpkg-query -W -f '${Version}' "$package"; }
-upgrade() { in_root apt-get -q install "/root/newer/${package}_newer.deb"; }
+upgrade() { in_root apt-get -q -o Dpkg::Options::=--force-confold install "/root/newer/${package}_newer.deb"; }
 # Password files and virtual hosts that the pages create do not belong to the package; the sources may be mounted among
 # them.
 nothing_left() {
@@ -103,12 +120,22 @@ enter() { # ROOT
 }
 
 test_debian() {
+    install_without_effect
     install_as_documented
     survive_an_upgrade
     migrate_and_return
     try_nginx
     remove_and_purge
+    upgrade_from_previous
     install_from_sources
+}
+
+# A server that has sections with AuthType Basic keeps its modules until somebody enables this one.
+install_without_effect() {
+    check "package and server are installed" in_root sh -c "apt-get -q install apache2 ./${package}_*.deb"
+    check "httpd runs" eventually test -s "$debian/run/apache2/apache2.pid"
+    check_not "the module is not enabled unasked" enabled rust_esauth
+    check_not "and not loaded" loaded ''
 }
 
 install_as_documented() {
@@ -178,6 +205,27 @@ remove_and_purge() {
     check "nothing of it is left" nothing_left
 }
 
+# With the setup of the pages, which purging has left.
+upgrade_from_previous() {
+    local configuration=/etc/apache2/mods-available/rust_esauth.conf
+    [ -f "$scratch/previous/previous.deb" ] || return 0
+    cp "$scratch/previous/previous.deb" "$debian/root/newer/"
+    check "the previous release is installed" in_root apt-get -q install /root/newer/previous.deb
+    check "and enabled" in_root a2enmod -q rust_esauth
+    say 'EsAuthCacheTTL 60' >>"$debian$configuration"
+    check "httpd restarts" apache2ctl restart
+    check "with it" eventually loaded '$'
+    prove_set_up
+    check "an upgrade from it" upgrade
+    check "is to the higher version" test "$(installed_version)" = "$newer"
+    check "keeps a changed configuration" grep -q 'EsAuthCacheTTL 60' "$debian$configuration"
+    check "leaves the module enabled" enabled rust_esauth
+    check "is what httpd works with now" eventually not loaded ' (deleted)'
+    check "and is loaded" eventually loaded '$'
+    prove_set_up
+    remove_and_purge
+}
+
 try_nginx() {
     apache2ctl stop
     follow "$root/docs/nginx.md" debian "${root_command[@]}"
@@ -227,14 +275,23 @@ test_rpm() { # FILE
         grep -q '^/usr/share/man/man1/esauth-verify.1.gz$' <(rpm -qlp "$1" 2>/dev/null)
     check "rpm: it is installed" in_rpm_root -i "$1"
     check "rpm: as it was made" in_rpm_root --verify --nodeps mod_rust_esauth
-    check "rpm: the module that was built" cmp "$red_hat$modules/mod_rust_esauth.so" "$build_folder/release/package/mod_rust_esauth.so"
-    check "rpm: is loaded from there" grep -qx 'LoadModule rust_esauth_module modules/mod_rust_esauth.so' "$red_hat$configuration"
+    check "rpm: the module lists its crates" \
+        grep -qF .dep-v0 <(readelf --wide --sections "$red_hat$modules/mod_rust_esauth.so")
+    check "rpm: the licences of its crates are there" test -s "$red_hat/usr/share/licenses/mod_rust_esauth/THIRD-PARTY-NOTICES"
+    check "rpm: it is not loaded unasked" grep -qx '#LoadModule rust_esauth_module modules/mod_rust_esauth.so' "$red_hat$configuration"
     say 'EsAuthCacheTTL 60' >>"$red_hat$configuration"
     check "rpm: an upgrade" in_rpm_root -U "$("$root/scripts/package.sh" rpm "$newer")"
     check "rpm: keeps a changed configuration" grep -q 'EsAuthCacheTTL 60' "$red_hat$configuration"
     check "rpm: it is removed" in_rpm_root -e mod_rust_esauth
     check_not "rpm: nothing of it is left but the changed configuration, put aside" \
         grep -v '10-rust_esauth.conf.rpmsave$' <(find "$red_hat" ! -type d -iname '*esauth*')
+    [ -f "$scratch/previous/previous.rpm" ] || return 0
+    check "rpm: the previous release is installed" in_rpm_root -i "$scratch/previous/previous.rpm"
+    sed -i 's/^#LoadModule/LoadModule/' "$red_hat$configuration"
+    say 'EsAuthCacheTTL 60' >>"$red_hat$configuration"
+    check "rpm: an upgrade from it" in_rpm_root -U "$build_folder"/rpm/RPMS/*/*.rpm
+    check "rpm: keeps the module loaded" grep -q '^LoadModule rust_esauth_module' "$red_hat$configuration"
+    check "rpm: it is removed" in_rpm_root -e mod_rust_esauth
 }
 
 # Without dependencies, which are not available here.
@@ -263,6 +320,8 @@ outside() {
     # Nothing is mounted below it when this runs: the mounts disappeared with their namespace.
     trap 'rm -rf --one-file-system "$scratch"' EXIT
     debian=$scratch/debian red_hat=$scratch/red_hat
+    mkdir "$scratch/previous"
+    make_previous
     rpm=$("$root/scripts/package.sh" rpm)
     # The next rpm overwrites it.
     cp "$rpm" "$scratch/"

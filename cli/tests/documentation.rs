@@ -3,7 +3,7 @@
 //!
 //! | block | run |
 //! |---|---|
-//! | `sh`, `text` with names of systems | one after the other, by scripts/package_test.sh, on such a system (see scripts/follow.sh); those of docs/secured-back-ends.md by tests/e2e/secured_page.sh |
+//! | `sh`, `text` with names of systems | one after the other, by scripts/package_test.sh, on such a system (see scripts/follow.sh); those of docs/secured-back-ends.md by tests/e2e/secured_page.sh, `sh tarball` by scripts/dist_test.sh |
 //! | `sh make` | by .ci/run or a person; here the targets are compared with the Makefile |
 //! | `sh esauth`, `sh control`, `text control`, `console`, `json …` | here, against a running server |
 //! | `apache`, `text configtest` | here, by `httpd -t`; `2.4` or `2.2` behind it: on that one only |
@@ -114,7 +114,8 @@ fn blocks_with(language: &str, mark: &str) -> Vec<Block> {
 #[test]
 fn every_block_is_run() {
     let script = |name: &str| fs::read_to_string(workspace().join(name)).unwrap();
-    let script = script("scripts/package_test.sh") + &script("tests/e2e/secured_page.sh");
+    let scripts = ["scripts/package_test.sh", "scripts/dist_test.sh", "tests/e2e/secured_page.sh"];
+    let script = scripts.map(script).concat();
     for block in blocks() {
         let marks: Vec<_> = block.marks.iter().map(String::as_str).collect();
         let is_followed = |system: &&str| {
