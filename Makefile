@@ -60,7 +60,8 @@ test-nginx: deps ## Run the nginx module's tests on nginx 1.28, too, built from 
 	    NGINX_SOURCE=$$source cargo build --profile test-programs --quiet -p esauth_nginx && \
 	    NGINX_SOURCE=$$source cargo test --profile test-programs --quiet -p esauth_nginx
 
-soak: deps all ## Run the long tests: generated configurations (SOAK=count, default 2000; ESAUTH_SEED=…), hostile clients, rewrites, memory
+soak: deps all ## Run the long tests: crates' rules, generated configurations (SOAK=count, default 2000; ESAUTH_SEED=…), hostile clients, rewrites, memory
+	@scripts/deny.sh --install && scripts/deny.sh
 	@ESAUTH_CONFIGURATIONS=$(or $(SOAK),2000) ESAUTH_SEED=$${ESAUTH_SEED:-$$(date +%s)} \
 	    cargo test --profile test-programs --quiet --test differential whatever_the_configuration -- --nocapture
 	@ESAUTH_HALF_OPEN=10000 ESAUTH_HOSTILE=50000 cargo test --profile test-programs --quiet --test hostile
