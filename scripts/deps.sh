@@ -24,6 +24,8 @@ all mod_http2 apache2-bin mod_http2
 all htpasswd apache2-utils httpd-tools
 all htdbm apache2-utils httpd-tools
 all nginx nginx nginx
+all redis-server redis-server redis
+all redis-cli redis-tools redis
 all curl curl curl
 all openssl openssl openssl
 all unzip unzip unzip

@@ -10,6 +10,7 @@ use esauth_engine::verification::{Settings, Unprotected};
 use crate::authn::{basic, provider};
 #[cfg(httpd = "2.4")]
 use crate::authn::{challenge, fake};
+use crate::authz::limits;
 #[cfg(httpd = "2.2")]
 use crate::authz::v22 as authz;
 #[cfg(httpd = "2.4")]
@@ -60,7 +61,7 @@ use crate::metrics::{prometheus, status};
 use crate::roles::gate;
 #[cfg(httpd = "2.4")]
 use crate::state::outcomes::guard_request;
-use crate::state::{files, outcomes, verdicts};
+use crate::state::{files, fleet, outcomes, verdicts};
 
 /// Registers all hooks.
 pub(crate) fn register() {
@@ -75,6 +76,7 @@ pub(crate) fn register() {
         ap_hook_child_init(Some(raw::<OnServer>(child_init)), null(), null(), middle);
 
         register_access_hooks();
+        generation::hook_before_authorization(limits::check_limit);
         #[cfg(httpd = "2.4")]
         {
             register_filter();
@@ -184,6 +186,12 @@ extern "C" fn post_config<'p>(
     guard(HTTP_INTERNAL_SERVER_ERROR as c_int, || {
         let (Some(main), Some(pool)) = (main, pool) else { return OK as c_int };
         let Some(process) = process_pool(main) else { return OK as c_int };
+        let fleet = ServerConfig::of(main).fleet;
+        if !fleet.addresses.is_empty() && fleet.key_file.is_none() {
+            let text = b"rust_esauth: EsAuthFleet needs EsAuthFleetKey: 'esauth fleet-key FILE' makes a key";
+            log_server(here!(), Level::Error, 0, Some(main), pool, &[text]);
+            return HTTP_INTERNAL_SERVER_ERROR as c_int;
+        }
         if !is_rehearsal(main) {
             let config = ServerConfig::of(main);
             let settings = Settings { workers: workers(), ..config.settings };
@@ -308,7 +316,11 @@ extern "C" fn child_init<'p>(pool: Option<Pool<'p>>, main: Option<&'p server_rec
         #[cfg(httpd = "2.4")]
         late::send_all_with(pool);
         match verdicts::open() {
-            Ok(()) => files::start(ServerConfig::of(main).htaccess_file_limit),
+            Ok(()) => {
+                let config = ServerConfig::of(main);
+                files::start(config.htaccess_file_limit);
+                fleet::start(pool, &config);
+            }
             Err(error) => {
                 verdicts::forget();
                 let what = b"rust_esauth: cannot open the shared cache, every login is refused: ";

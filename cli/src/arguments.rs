@@ -50,6 +50,8 @@ pub(crate) enum Command {
     Unlock(UnlockOptions),
     #[command(after_help = ANSWERED)]
     Forget(ForgetOptions),
+    #[command(after_help = CHANGED)]
+    FleetKey(FleetKeyOptions),
 }
 
 /// Finds faults in password, group and roles files.
@@ -331,6 +333,13 @@ pub(crate) struct ControlSocket {
     /// /run/httpd/rust_esauth.sock and /usr/local/apache2/logs/rust_esauth.sock.
     #[arg(long, value_name = "PATH")]
     pub(crate) socket: Option<PathBuf>,
+}
+
+/// Makes a key for the servers that share verdicts over Redis or Valkey (EsAuthFleetKey).
+#[derive(Args)]
+pub(crate) struct FleetKeyOptions {
+    /// The file to create. One that is there is not changed.
+    pub(crate) file: PathBuf,
 }
 
 /// How to reach a server.

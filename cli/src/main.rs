@@ -6,6 +6,7 @@ mod check;
 mod control;
 mod explain;
 mod finding;
+mod fleet_key;
 mod passwd;
 mod server;
 mod status;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         Command::Lockouts(options) => control::lockouts(&options),
         Command::Unlock(options) => control::unlock(&options),
         Command::Forget(options) => control::forget(&options),
+        Command::FleetKey(options) => fleet_key::run(&options),
         Command::Passwd(options) => passwd::run(&options),
         Command::Verify(options) => verify::run(&options),
         Command::Status(options) => status::run(&options),

@@ -24,6 +24,7 @@ mod program;
 #[path = "verify/front.rs"]
 mod front;
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -355,7 +356,10 @@ fn commands_of_esauth_do_what_they_say() {
     let (users, groups) = (file("elasticsearch.users"), file("elasticsearch.groups"));
     let passphrase = folder.write("passphrase", "not one of the common ones");
     let (tls_port, plain_port) = (server.tls_port(), server.plain_port().to_string());
+    // A key is never replaced.
+    let keys = Cell::new(0);
     let on_this_machine = |word: &str| match word {
+        "/etc/apache2/elasticsearch.fleet-key" => file(&format!("key-{}", keys.replace(keys.get() + 1))),
         "users" | "/etc/apache2/elasticsearch.users" => users.clone(),
         "groups" | "/etc/apache2/elasticsearch.groups" => groups.clone(),
         "http://localhost:8081/esauth-metrics" => format!("http://localhost:{plain_port}/esauth-metrics"),

@@ -13,6 +13,12 @@ pub(crate) fn monotonic_milliseconds() -> u64 {
     u64::try_from(now.tv_sec).unwrap_or(0) * 1000 + u64::try_from(now.tv_nsec).unwrap_or(0) / 1_000_000
 }
 
+/// The same clock, which ticks every few milliseconds.
+pub(crate) fn monotonic_nanoseconds() -> u64 {
+    let now = clock_gettime(ClockId::MonotonicCoarse);
+    u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
+}
+
 /// Unix time, for what people wrote down as a date.
 pub(crate) fn wall_seconds() -> u64 {
     clock_gettime(ClockId::RealtimeCoarse).tv_sec.try_into().unwrap_or(0)

@@ -20,6 +20,8 @@ pub enum Outcome {
     NotInGroup,
     /// The user was authenticated, but another requirement was not met.
     OtherRequirement,
+    /// The user was authenticated, but makes more requests than the user's limit.
+    RateLimited,
     /// It was refused without a verdict, after too many failures.
     LockedOut,
     /// The hash queue was full.
@@ -30,7 +32,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// All of them, in order.
-    pub const ALL: [Outcome; 10] = [
+    pub const ALL: [Outcome; 11] = [
         Outcome::Granted,
         Outcome::WrongPassword,
         Outcome::UnknownUser,
@@ -38,6 +40,7 @@ impl Outcome {
         Outcome::OtherScheme,
         Outcome::NotInGroup,
         Outcome::OtherRequirement,
+        Outcome::RateLimited,
         Outcome::LockedOut,
         Outcome::QueueFull,
         Outcome::Error,
@@ -59,6 +62,7 @@ impl Outcome {
             Outcome::OtherScheme => c"other_scheme",
             Outcome::NotInGroup => c"not_in_group",
             Outcome::OtherRequirement => c"other_requirement",
+            Outcome::RateLimited => c"rate_limited",
             Outcome::LockedOut => c"locked_out",
             Outcome::QueueFull => c"queue_full",
             Outcome::Error => c"error",

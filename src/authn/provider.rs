@@ -6,8 +6,6 @@ use std::ffi::{CStr, c_char};
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use esauth_engine::verification::{Credential, Lockout, Scope, Verdict};
 use esauth_engine::{Moment, Passwords, Snapshot};
@@ -21,12 +19,12 @@ use crate::httpd::bindings::{
 use crate::httpd::generation::tag;
 #[cfg(httpd = "2.4")]
 use crate::httpd::late;
-use crate::httpd::log::{Level, log_request};
+use crate::httpd::log::{Level, Seldom, log_request};
 use crate::httpd::provider::authn_provider_of;
 use crate::httpd::request::Request;
 use crate::httpd::text::Text;
 use crate::state::outcomes::{self, Outcome, guard_request};
-use crate::state::{files, verdicts};
+use crate::state::{files, fleet, verdicts};
 
 /// The functions that httpd calls; the same under both names.
 ///
@@ -126,9 +124,8 @@ const TO_OTHERS: &Refusals = &Refusals { overloaded: b"500", locked_out: b"500" 
 
 /// Logs that a request was refused because the hash queue is full: once a second, or a flood would fill the log's disk.
 pub(crate) fn log_overload(request: Request<'_>, answered: &Refusals) {
-    static LAST: AtomicU64 = AtomicU64::new(0);
-    let second = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-    if LAST.swap(second, Ordering::Relaxed) == second {
+    static LAST: Seldom = Seldom::new();
+    if !LAST.is_due(1) {
         return;
     }
     log_request!(
@@ -193,7 +190,7 @@ pub(crate) fn judge(
         user: user.to_bytes(),
         file: config.user_file.unwrap_or(c"").to_bytes(),
     };
-    let judgement = cache.judge(&credential);
+    let judgement = cache.judge_among(&credential, fleet::peers());
     if let Some(duration) = judgement.hashed_for {
         outcomes::note_hash(request, duration);
         let duration = duration.as_micros().to_string();

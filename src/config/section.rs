@@ -11,6 +11,7 @@ use crate::config::backend::Backend;
 #[cfg(httpd = "2.2")]
 use crate::config::backend::refuse_in_22;
 use crate::config::files::name_file;
+use crate::config::limit::Limit;
 #[cfg(httpd = "2.4")]
 use crate::config::server::number;
 use crate::httpd::bindings::{authn_provider, command_rec};
@@ -38,6 +39,8 @@ pub(crate) struct DirConfig<'p> {
     /// `EsAuthRolesBodyLimit`, in bytes.
     roles_body_limit: Option<usize>,
     pub(crate) backend: Backend<'p>,
+    /// `EsAuthLimit`, in the order written.
+    pub(crate) limits: &'p [Limit<'p>],
     /// Whether `AuthGroupFile` is in a .htaccess file.
     groups_of_htaccess: bool,
     /// `EsAuthCharset`.
@@ -170,6 +173,7 @@ unsafe impl Configuration for DirConfig<'static> {
             reports_roles: inner.reports_roles.or(outer.reports_roles),
             roles_body_limit: inner.roles_body_limit.or(outer.roles_body_limit),
             backend: Backend::merge(outer.backend, inner.backend),
+            limits: if inner.limits.is_empty() { outer.limits } else { inner.limits },
             providers: if inner.providers.is_empty() { outer.providers } else { inner.providers },
             authoritative: inner.authoritative.or(outer.authoritative),
             names_charset: inner.names_charset.or(outer.names_charset),
@@ -197,6 +201,7 @@ unsafe impl Configuration for DirConfig<'static> {
             reports_roles: None,
             roles_body_limit: None,
             backend: Backend::default(),
+            limits: if inner.limits.is_empty() { outer.limits } else { inner.limits },
             groups_authoritative: groups.groups_authoritative,
             providers: basic.providers,
             authoritative: basic.authoritative,
@@ -219,6 +224,7 @@ impl DirConfig<'_> {
             && !roles
             && !own
             && self.backend.is_empty()
+            && self.limits.is_empty()
             && self.providers.is_empty()
             && self.authoritative.is_none()
             && !others
@@ -271,6 +277,11 @@ pub(crate) const COMMANDS: &[command_rec] = &[
         c"EsAuthBackendUser",
         |command, config, value| config.backend.set_user(command, value),
         c"how the back end is told the user's name: Off, RunAs (Elasticsearch) or Proxy (OpenSearch's proxy authentication)",
+    )),
+    command::anywhere_but_htaccess(command::arguments::<Section>(
+        c"EsAuthLimit",
+        add_limit,
+        c"requests of a user in so many seconds, such as 100/60, or Off; for 'user NAME ...' or 'group NAME ...' only those",
     )),
     command::word::<Section>(c"EsAuthCharset", set_charset, c"character set named in the challenge: UTF-8, or Off"),
     command::of_file_info(command::word::<Section>(
@@ -371,6 +382,16 @@ fn add_provider<'p>(command: Command<'p>, config: &mut DirConfig<'p>, name: &'p 
         return command.refuse(&[b"The '", text, b"' Authn provider doesn't support Basic Authentication"]);
     }
     config.providers = command.pool().list(&[config.providers, &[Listed { name, provider }]].concat());
+    Ok(())
+}
+
+/// `EsAuthLimit …`, appended to the section's list.
+fn add_limit<'p>(command: Command<'p>, config: &mut DirConfig<'p>, arguments: &'p CStr) -> Answer<'p> {
+    let limit = Limit::parse(command, arguments)?;
+    if limit.is_everybodys() && config.limits.iter().any(Limit::is_everybodys) {
+        return command.refuse(&[b"EsAuthLimit: the section has another one that names neither users nor groups"]);
+    }
+    config.limits = command.pool().list(&[config.limits, &[limit]].concat());
     Ok(())
 }
 

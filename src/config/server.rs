@@ -6,6 +6,7 @@ use std::thread;
 
 use esauth_engine::verification::{AddressRange, FileKind, MaxFailures, Settings};
 
+use crate::config::fleet::{Fleet, absolute};
 use crate::httpd::bindings::{command_rec, server_rec};
 use crate::httpd::command::{self, Answer, Command, Refusal};
 use crate::httpd::configuration::{self, Configuration, Owner};
@@ -39,6 +40,7 @@ pub(crate) struct ServerConfig<'p> {
     pub(crate) control: Option<Place<'p>>,
     /// `EsAuthExempt`: clients whose failures are not counted.
     pub(crate) exempt: &'p [AddressRange],
+    pub(crate) fleet: Fleet<'p>,
     /// The files named by sections of this server, last one first.
     named: Option<&'p NamedFile<'p>>,
 }
@@ -106,7 +108,14 @@ unsafe impl Configuration for ServerConfig<'static> {
         // As many simultaneous hashes as processors.
         let slots = thread::available_parallelism().map_or(1, usize::from);
         let settings = Settings { entries: DEFAULT_ENTRIES, ttl: DEFAULT_TTL, slots, workers: 1, max_failures: None };
-        ServerConfig { settings, htaccess_file_limit: DEFAULT_FILE_LIMIT, control: None, exempt: &[], named: None }
+        ServerConfig {
+            settings,
+            htaccess_file_limit: DEFAULT_FILE_LIMIT,
+            control: None,
+            exempt: &[],
+            fleet: Fleet::default(),
+            named: None,
+        }
     }
 
     fn merge<'p>(_outer: &Self::In<'p>, _inner: &Self::In<'p>) -> Option<ServerConfig<'p>> {
@@ -165,6 +174,35 @@ pub(crate) const COMMANDS: &[command_rec] = &[
             Ok(())
         },
         c"size limit of password and group files named by .htaccess, in bytes; default: 16777216",
+    ),
+    command::each_word::<Server>(
+        c"EsAuthFleet",
+        |command, config, text| config.fleet.add_address(command, text),
+        c"servers of Redis or Valkey, each tried in turn, such as redis://host:6379, rediss://host or unix:/path",
+    ),
+    command::word::<Server>(
+        c"EsAuthFleetKey",
+        |command, config, path| {
+            config.fleet.key_file = Some(absolute(command, path)?);
+            Ok(())
+        },
+        c"file of the key that all servers of the fleet have, made by 'esauth fleet-key'",
+    ),
+    command::word::<Server>(
+        c"EsAuthFleetCredentials",
+        |command, config, path| {
+            config.fleet.credentials_file = Some(absolute(command, path)?);
+            Ok(())
+        },
+        c"file of what the servers of EsAuthFleet ask for, a line user:password or :password",
+    ),
+    command::word::<Server>(
+        c"EsAuthFleetCA",
+        |command, config, path| {
+            config.fleet.authorities_file = Some(absolute(command, path)?);
+            Ok(())
+        },
+        c"file of the certificates (PEM) to trust for rediss://; default: the system's",
     ),
 ];
 
@@ -241,7 +279,7 @@ fn refuse<'p, T>(command: Command<'p>, value: &CStr, allowed: &str) -> Result<T,
 }
 
 /// `text` as a number from `least` to `most`: digits only.
-fn whole_number(text: &str, least: usize, most: usize) -> Option<usize> {
+pub(crate) fn whole_number(text: &str, least: usize, most: usize) -> Option<usize> {
     let number = text.parse().ok().filter(|number| (least..=most).contains(number))?;
     text.bytes().all(|byte| byte.is_ascii_digit()).then_some(number)
 }

@@ -9,7 +9,7 @@ use std::mem::{transmute, transmute_copy};
 use std::ptr::{NonNull, null};
 
 use crate::httpd::bindings::{
-    self, ACCESS_CONF, ESAUTH_GLOBAL_ONLY, FLAG, ITERATE, OR_AUTHCFG, OR_FILEINFO, RSRC_CONF, TAKE1, TAKE12,
+    self, ACCESS_CONF, ESAUTH_GLOBAL_ONLY, FLAG, ITERATE, OR_AUTHCFG, OR_FILEINFO, RAW_ARGS, RSRC_CONF, TAKE1, TAKE12,
     ap_check_cmd_context, cmd_func, cmd_how, cmd_parms, command_rec, server_rec,
 };
 use crate::httpd::boundary::guard;
@@ -88,7 +88,7 @@ impl<'p> Command<'p> {
 }
 
 /// The result of a directive's function.
-pub(crate) type Answer<'p> = Result<(), Refusal<'p>>;
+pub(crate) type Answer<'p, T = ()> = Result<T, Refusal<'p>>;
 
 /// The function of a directive with On or Off.
 pub(crate) type SetFlag<C> = for<'p> fn(Command<'p>, &mut <C as Configuration>::In<'p>, bool) -> Answer<'p>;
@@ -117,6 +117,15 @@ pub(crate) const fn each_word<C: Configuration>(
     help: &'static CStr,
 ) -> command_rec {
     row::<C>(name, Function { take1: call_with_word::<C> }, ITERATE, set as *mut c_void, help)
+}
+
+/// `NAME ARGUMENTS`, with everything behind the name in one text.
+pub(crate) const fn arguments<C: Configuration>(
+    name: &'static CStr,
+    set: SetWord<C>,
+    help: &'static CStr,
+) -> command_rec {
+    row::<C>(name, Function { take1: call_with_word::<C> }, RAW_ARGS, set as *mut c_void, help)
 }
 
 /// `NAME WORD [WORD]`
@@ -197,7 +206,7 @@ unsafe extern "C" fn call_with_flag<C: Configuration>(
 
 /// # Safety
 ///
-/// As for [`call_with_flag`], for [`word`] and [`each_word`].
+/// As for [`call_with_flag`], for [`word`], [`each_word`] and [`arguments`].
 unsafe extern "C" fn call_with_word<'p, C: Configuration>(
     command: Option<Command<'p>>,
     section: *mut c_void,

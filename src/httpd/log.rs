@@ -3,8 +3,10 @@
 //! Lines of the stock modules are reproduced with their `AH` numbers, since fail2ban and alerts match them. Our own
 //! lines have no number and say what to do.
 
-use std::ffi::{CStr, c_int};
+use std::ffi::{CStr, CString, c_int};
 use std::ptr::null;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::httpd::bindings::{self, apr_status_t, esauth_log_server, server_rec};
 use crate::httpd::module;
@@ -30,6 +32,21 @@ impl Level {
             Level::Debug => bindings::ESAUTH_DEBUG,
         };
         raw as c_int
+    }
+}
+
+/// The time of a line that must not fill the log's disk, in each child.
+pub(crate) struct Seldom(AtomicU64);
+
+impl Seldom {
+    pub(crate) const fn new() -> Seldom {
+        Seldom(AtomicU64::new(0))
+    }
+
+    /// True once in each period of so many seconds.
+    pub(crate) fn is_due(&self, seconds: u64) -> bool {
+        let period = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs() / seconds.max(1));
+        self.0.swap(period, Ordering::Relaxed) != period
     }
 }
 
@@ -87,4 +104,14 @@ pub(crate) fn log_server(
             message.as_ptr(),
         );
     }
+}
+
+/// The same for any thread, to the main server's log. A NUL in a part ends the line.
+pub(crate) fn log_process(location: Location, level: Level, parts: &[&[u8]]) {
+    let mut text = parts.concat();
+    text.truncate(text.iter().position(|&byte| byte == 0).unwrap_or(text.len()));
+    let Ok(message) = CString::new(text) else { return };
+    let (file, line) = (location.file.as_ptr(), location.line);
+    // SAFETY: C strings that outlive the call; without a server the main log is meant, to which any thread may write.
+    unsafe { esauth_log_server(file, line, module::index(), level.raw(), 0, null(), message.as_ptr()) };
 }

@@ -14,6 +14,8 @@ use crate::httpd::request::Request;
 pub(crate) struct PerRequest {
     /// How far authentication has come. 0: not begun.
     pub(crate) progress: Cell<usize>,
+    /// Whether the request counts towards its user's limit.
+    pub(crate) is_counted: Cell<bool>,
     /// Whether mod_proxy's hook is called by one of this module's functions.
     #[cfg(httpd = "2.4")]
     pub(crate) is_being_sent: Cell<bool>,

@@ -172,25 +172,34 @@ impl<'r> Request<'r> {
 
     /// Answers with this status and body in place of whatever else the answer would be, and drops what is still to come of
     /// the request's own body.
-    #[cfg(httpd = "2.4")]
     pub(crate) fn answer(self, status: u16, content_type: &'static CStr, body: &[u8]) {
         self.set_status(status);
         // SAFETY: a live request, whose answer has not begun.
-        unsafe { bindings::esauth_discard_body(self.as_ptr()) }
+        #[cfg(httpd = "2.4")]
+        unsafe {
+            bindings::esauth_discard_body(self.as_ptr());
+        }
+        // SAFETY: as above. What it returns, the connection will show.
+        #[cfg(httpd = "2.2")]
+        unsafe {
+            bindings::ap_discard_request_body(self.as_ptr());
+        }
         self.set_content_length(body.len());
         self.set_content_type(content_type);
         self.write(body);
     }
 
-    #[cfg(httpd = "2.4")]
+    /// In 2.2 the status line stays: httpd knows none for some statuses.
     pub(crate) fn set_status(self, status: u16) {
         self.change(|request| {
             request.status = c_int::from(status);
-            request.status_line = std::ptr::null();
+            #[cfg(httpd = "2.4")]
+            {
+                request.status_line = std::ptr::null();
+            }
         });
     }
 
-    #[cfg(httpd = "2.4")]
     pub(crate) fn set_content_length(self, bytes: usize) {
         // SAFETY: httpd's function on a live request.
         unsafe { bindings::ap_set_content_length(self.as_ptr(), bytes as _) }

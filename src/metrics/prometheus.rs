@@ -2,12 +2,8 @@
 
 use std::ffi::c_int;
 
-#[cfg(httpd = "2.4")]
-use esauth_engine::exposition::Page;
-use esauth_engine::exposition::{self, CONTENT_TYPE, Host};
-#[cfg(httpd = "2.4")]
-use esauth_engine::verification::Counters;
-use esauth_engine::verification::{FileKind, Verifier};
+use esauth_engine::exposition::{self, CONTENT_TYPE, Host, Page};
+use esauth_engine::verification::{Counters, FileKind, Verifier};
 
 use crate::config::files::file_directive;
 use crate::config::section::{self, DirConfig, METRICS_HANDLER};
@@ -19,7 +15,7 @@ use crate::httpd::request::Request;
 #[cfg(httpd = "2.4")]
 use crate::roles::audit::{self, CLASSES, VERDICTS};
 use crate::state::outcomes::guard_request;
-use crate::state::verdicts;
+use crate::state::{fleet, verdicts};
 
 /// The content handler; DECLINED leaves the request to other modules.
 pub(crate) extern "C" fn handler(request: Option<Request<'_>>) -> c_int {
@@ -61,10 +57,25 @@ fn page(cache: &Verifier) -> String {
         file_directives: &FileKind::ALL.map(|kind| (kind, file_directive(kind))),
         files: &files,
     };
-    exposition::page(cache, &host, |_page| {
+    exposition::page(cache, &host, |page| {
         #[cfg(httpd = "2.4")]
-        roles(_page, cache.counters());
+        roles(page, cache.counters());
+        shared(page, cache.counters());
     })
+}
+
+/// What is shared with other servers, by EsAuthFleet.
+fn shared(page: &mut Page, counters: &Counters) {
+    page.metric("fleet_reachable", "gauge", "0 while the servers of EsAuthFleet cannot be used, or its files; else 1.");
+    page.sample(&[], u8::from(fleet::is_reachable(counters)));
+    page.metric("fleet_lookups_total", "counter", "Credentials not remembered here, by what EsAuthFleet knew of them.");
+    for (result, label) in fleet::LOOKUP_RESULTS {
+        page.sample(&[("result", label)], fleet::lookups(counters, result));
+    }
+    page.metric("fleet_entries_total", "counter", "Credentials verified here, by whether EsAuthFleet took them.");
+    for (was_left, label) in [(true, "taken"), (false, "lost")] {
+        page.sample(&[("result", label)], fleet::told(counters, was_left));
+    }
 }
 
 /// Requests in sections with `EsAuthRoles`.

@@ -50,6 +50,19 @@ pub(crate) fn note(request: Request<'_>, outcome: Outcome) {
     }
 }
 
+/// Notes that the user, whom any module has authenticated, makes too many requests.
+pub(crate) fn note_rate_limited(request: Request<'_>) {
+    if Initial::of(request).0.progress().outcome().is_none() {
+        return note(request, Outcome::RateLimited);
+    }
+    note_unmet(request, Outcome::RateLimited);
+}
+
+/// True for the first call for a request of the client's, wherever it was redirected.
+pub(crate) fn is_first_count(request: Request<'_>) -> bool {
+    !data(Initial::of(request).0.0).is_counted.replace(true)
+}
+
 /// Notes an unmet requirement; it counts if no other requirement is met either.
 pub(crate) fn note_unmet(request: Request<'_>, outcome: Outcome) {
     note_authorization(request, |progress| progress.unmet(outcome));

@@ -181,6 +181,14 @@ pub(crate) fn run_user() -> (String, String) {
     found.unwrap_or_else(|| panic!("none of the users {candidates:?} exists to run httpd as"))
 }
 
+/// Makes the user of the children the owner of a file, if they run as another user than this test.
+pub(crate) fn give_to_run_user(path: &Path) {
+    if is_root() {
+        let (user, group) = user_ids(&run_user().0);
+        std::os::unix::fs::chown(path, Some(user), Some(group)).unwrap();
+    }
+}
+
 /// The numbers of a user and of the user's group.
 pub(crate) fn user_ids(name: &str) -> (u32, u32) {
     let wanted = CString::new(name).unwrap();

@@ -16,4 +16,5 @@ pub(crate) mod log;
 pub(crate) mod md5;
 pub(crate) mod memcheck;
 pub(crate) mod process;
+pub(crate) mod redis;
 pub(crate) mod scratch;

@@ -25,7 +25,7 @@ pub(crate) const CRATES: &[Crate] = &[
         folder: "cli/src",
         layers: &[
             &["main"],
-            &["check", "control", "explain", "passwd", "status", "verify"],
+            &["check", "control", "explain", "fleet_key", "passwd", "status", "verify"],
             &["arguments", "server"],
             &["finding", "terminal", "text"],
         ],
@@ -44,6 +44,10 @@ pub(crate) const CRATES: &[Crate] = &[
     Crate {
         folder: "nginx/src",
         layers: &[&["lib"], &["access", "metrics", "outcomes"], &["worker"], &["verdicts"], &["config"], &["nginx"]],
+    },
+    Crate {
+        folder: "fleet/src",
+        layers: &[&["lib"], &["worker"], &["link"], &["socket"], &["address", "entry"], &["key"]],
     },
     Crate {
         folder: "roles/src",

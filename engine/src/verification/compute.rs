@@ -5,6 +5,8 @@ use std::{io, thread};
 
 use rustix::process::setpriority_process;
 
+use super::digest::{KEY_BYTES, whole_digest};
+use super::peers::Peers;
 use crate::hash;
 use crate::threads::without_signals;
 
@@ -55,14 +57,46 @@ pub(super) fn first(stored: &[u8]) -> &[u8] {
 
 /// The result of hashing.
 pub(super) struct Computed {
-    /// The number, from 0, of the stored hash that was made from the password; `None` if none was.
+    /// The number, from 0, of the stored hash that was made from the password; `None` if none was. If the peers knew, 0.
     pub(super) matching: Option<usize>,
-    pub(super) took: Duration,
+    /// `None`: the peers knew that the password is right, and nothing was hashed.
+    pub(super) took: Option<Duration>,
+}
+
+/// Asks the peers about a credential, then hashes as [`hash`] does, and tells them a right password.
+pub(super) fn ask_or_hash(
+    credential: &Credential<'_>,
+    peers: Option<&dyn Peers>,
+    gives_way: bool,
+) -> io::Result<Computed> {
+    let Credential { password, stored, padding, known, .. } = *credential;
+    let Some(peers) = peers else { return hash(password, stored, padding, gives_way) };
+    let name = name(peers, credential);
+    if peers.know(&name) && known {
+        return Ok(Computed { matching: Some(0), took: None });
+    }
+    let computed = hash(password, stored, padding, gives_way)?;
+    if computed.matching.is_some() && known {
+        peers.tell(&name);
+    }
+    Ok(computed)
+}
+
+/// The name of a credential among `peers`: a keyed digest of all stored hashes and the password, so a user whose line has
+/// changed has another. Who asks, and from where, is no part of it.
+fn name(peers: &dyn Peers, credential: &Credential<'_>) -> [u8; KEY_BYTES] {
+    let Credential { stored, password, .. } = *credential;
+    if credential.known {
+        whole_digest(peers.key(), [stored, password])
+    } else {
+        // Asked for, so that it takes as long as for a known user, and never told.
+        whole_digest(peers.key(), [stored, password, b"unknown"])
+    }
 }
 
 /// Hashes a password as each stored hash was made, and as the padding was if there is only one. Fails if that could not
 /// be computed. A hash that gives way leaves the processor alone for a while if the password is wrong.
-pub(super) fn hash(password: &[u8], stored: &[u8], padding: Option<&[u8]>, gives_way: bool) -> io::Result<Computed> {
+fn hash(password: &[u8], stored: &[u8], padding: Option<&[u8]>, gives_way: bool) -> io::Result<Computed> {
     let began = Instant::now();
     let compute = || hash_now(password, stored, padding);
     let matching = if gives_way { giving_way(compute) } else { compute() }?;
@@ -70,7 +104,7 @@ pub(super) fn hash(password: &[u8], stored: &[u8], padding: Option<&[u8]>, gives
     if gives_way && matching.is_none() {
         thread::sleep((took * 2).min(LONGEST_REST));
     }
-    Ok(Computed { matching, took })
+    Ok(Computed { matching, took: Some(took) })
 }
 
 fn hash_now(password: &[u8], stored: &[u8], padding: Option<&[u8]>) -> io::Result<Option<usize>> {

@@ -22,6 +22,8 @@ pub(super) struct Keys {
     pub(super) verdicts: [u8; KEY_BYTES],
     /// For [`keyed_number`].
     pub(super) numbers: [u8; KEY_BYTES],
+    /// For users whose requests are counted.
+    pub(super) rates: [u8; KEY_BYTES],
     /// For the memory of a connection: SipHash takes no longer key.
     pub(super) recall: [u8; 16],
 }
@@ -35,6 +37,7 @@ impl Keys {
         Keys {
             verdicts: key("rust_esauth 2026-11-28 verdicts"),
             numbers: key("rust_esauth 2026-11-28 numbers"),
+            rates: key("rust_esauth 2026-11-29 rates"),
             recall,
         }
     }
@@ -56,37 +59,15 @@ impl Digest {
     ///
     /// The copy of the password is not wiped by itself but with the stack, which is faster.
     pub(super) fn of<const N: usize>(key: &[u8; KEY_BYTES], parts: [&[u8]; N]) -> Digest {
-        if parts.iter().map(|part| part.len() + 8).sum::<usize>() <= SHORT {
-            let digest = Digest::of_short(key, parts);
+        if is_short(parts) {
+            let digest = Digest::from(hash_short(key, parts));
             wipe_stack::<STACK_FOR_SHORT>();
             digest
         } else {
-            let digest = Digest::of_long(key, parts);
+            let digest = Digest::from(hash_long(key, parts));
             wipe_stack::<STACK_FOR_LONG>();
             digest
         }
-    }
-
-    #[inline(never)]
-    fn of_short<const N: usize>(key: &[u8; KEY_BYTES], parts: [&[u8]; N]) -> Digest {
-        let mut input = [0; SHORT];
-        let mut end = 0;
-        for (length, part) in with_lengths(parts) {
-            for bytes in [&length[..], part] {
-                input[end..end + bytes.len()].copy_from_slice(bytes);
-                end += bytes.len();
-            }
-        }
-        Digest::from(blake3::keyed_hash(key, &input[..end]))
-    }
-
-    #[inline(never)]
-    fn of_long<const N: usize>(key: &[u8; KEY_BYTES], parts: [&[u8]; N]) -> Digest {
-        let mut hasher = blake3::Hasher::new_keyed(key);
-        for (length, part) in with_lengths(parts) {
-            hasher.update(&length).update(part);
-        }
-        Digest::from(hasher.finalize())
     }
 
     /// A number that the digest's other bits do not depend on: the position in a table.
@@ -105,6 +86,39 @@ impl From<blake3::Hash> for Digest {
     fn from(hash: blake3::Hash) -> Digest {
         Digest([0, 1, 2].map(|index| word(hash.as_bytes(), index)))
     }
+}
+
+/// All 256 bits of such a digest, for a key that outlives this server.
+pub(super) fn whole_digest<const N: usize>(key: &[u8; KEY_BYTES], parts: [&[u8]; N]) -> [u8; KEY_BYTES] {
+    let hash = if is_short(parts) { hash_short(key, parts) } else { hash_long(key, parts) };
+    wipe_stack::<STACK_FOR_LONG>();
+    *hash.as_bytes()
+}
+
+fn is_short<const N: usize>(parts: [&[u8]; N]) -> bool {
+    parts.iter().map(|part| part.len() + 8).sum::<usize>() <= SHORT
+}
+
+#[inline(never)]
+fn hash_short<const N: usize>(key: &[u8; KEY_BYTES], parts: [&[u8]; N]) -> blake3::Hash {
+    let mut input = [0; SHORT];
+    let mut end = 0;
+    for (length, part) in with_lengths(parts) {
+        for bytes in [&length[..], part] {
+            input[end..end + bytes.len()].copy_from_slice(bytes);
+            end += bytes.len();
+        }
+    }
+    blake3::keyed_hash(key, &input[..end])
+}
+
+#[inline(never)]
+fn hash_long<const N: usize>(key: &[u8; KEY_BYTES], parts: [&[u8]; N]) -> blake3::Hash {
+    let mut hasher = blake3::Hasher::new_keyed(key);
+    for (length, part) in with_lengths(parts) {
+        hasher.update(&length).update(part);
+    }
+    hasher.finalize()
 }
 
 fn with_lengths<const N: usize>(parts: [&[u8]; N]) -> [([u8; 8], &[u8]); N] {
@@ -179,9 +193,11 @@ mod tests {
         for length in [32, SHORT - 40, SHORT, 1100] {
             let secret: Vec<u8> = (0..length).map(|index| 0x80 | (index % 101) as u8).collect();
             let parts = [b"hash", &secret[..]];
-            black_box(if length < SHORT { Digest::of_short(&KEY, parts) } else { Digest::of_long(&KEY, parts) });
+            black_box(if length < SHORT { hash_short(&KEY, parts) } else { hash_long(&KEY, parts) });
             assert!(is_below(&secret), "the test sees what is left of {length} bytes");
             black_box(Digest::of(&KEY, parts));
+            assert!(!is_below(&secret), "{length} bytes");
+            black_box(whole_digest(&KEY, parts));
             assert!(!is_below(&secret), "{length} bytes");
         }
     }

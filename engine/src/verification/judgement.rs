@@ -7,6 +7,7 @@ use super::compute::{self, Computed, Credential};
 use super::digest::{Digest, keyed_number};
 use super::lockouts::{Attempt, Lockout, Pair};
 use super::network::{Network, network};
+use super::peers::Peers;
 use super::queue::{Admission, Limits, Queue, Request, Slot};
 use super::verifier::Verifier;
 use crate::clock::{monotonic_milliseconds, monotonic_seconds};
@@ -96,9 +97,14 @@ pub(super) enum Step {
 impl Verifier {
     /// Judges a credential: from memory if it is remembered, else by its hash, after a wait of ten seconds at most.
     pub fn judge(&self, credential: &Credential<'_>) -> Judgement {
+        self.judge_among(credential, None)
+    }
+
+    /// The same, but peers that know the password save its hash.
+    pub fn judge_among(&self, credential: &Credential<'_>, peers: Option<&dyn Peers>) -> Judgement {
         match self.look(credential) {
             Answer::Now(judgement) => judgement,
-            Answer::Later(pending) => pending.judge(),
+            Answer::Later(pending) => pending.judge(peers),
         }
     }
 
@@ -139,7 +145,7 @@ impl Verifier {
         match remembered {
             Some(verdict) => Answer::Now(case.judge_by_memory(verdict)),
             // Needs no slot.
-            None if compute::is_cheap(credential) => Answer::Now(case.judge_now(credential, None)),
+            None if compute::is_cheap(credential) => Answer::Now(case.judge_now(credential, None, None)),
             None => Answer::Later(Pending { credential: *credential, case }),
         }
     }
@@ -231,15 +237,15 @@ impl Verifier {
 }
 
 impl Pending<'_> {
-    /// Waits in this thread for the verdict, and computes the hash in it if nobody else does.
-    pub fn judge(self) -> Judgement {
+    /// Waits in this thread for the verdict, and computes the hash in it if nobody else does and no peer knows.
+    pub fn judge(self, peers: Option<&dyn Peers>) -> Judgement {
         let Pending { credential, case } = self;
         let (request, came) = (case.request(&credential), Instant::now());
         loop {
             let admission = case.queue().admit(&request, case.verifier.limits(), came + LONGEST_WAIT);
             match case.step(admission, came) {
                 Step::Known(judgement) => return judgement,
-                Step::Compute(mut slot) => return case.judge_now(&credential, Some(&mut slot)),
+                Step::Compute(mut slot) => return case.judge_now(&credential, Some(&mut slot), peers),
                 Step::Enter => {}
             }
         }
@@ -295,14 +301,21 @@ impl Case {
         }
     }
 
-    fn judge_now(&self, credential: &Credential<'_>, slot: Option<&mut Slot<'_>>) -> Judgement {
+    /// The slot is held while peers are asked: so the same credential is asked for once, and a flood of guesses asks no
+    /// faster than it is hashed.
+    fn judge_now(
+        &self,
+        credential: &Credential<'_>,
+        slot: Option<&mut Slot<'_>>,
+        peers: Option<&dyn Peers>,
+    ) -> Judgement {
         if let Some(refusal) = self.charge() {
             return refusal;
         }
         let gives_way = slot.as_ref().is_some_and(|slot| slot.gives_way());
-        let Credential { password, stored, padding, .. } = *credential;
-        let computed = compute::hash(password, stored, padding, gives_way);
-        self.conclude(computed, slot)
+        // What is not remembered here is not left with others either.
+        let peers = peers.filter(|_| self.verifier.settings.entries > 0);
+        self.conclude(compute::ask_or_hash(credential, peers, gives_way), slot)
     }
 
     /// Counts the attempt before its hash is computed, or refuses it.
@@ -320,14 +333,16 @@ impl Case {
             return Judgement::from_memory(Verdict::NotComputed);
         };
         let granted = matching.is_some() && self.known;
-        self.verifier.counters().count_hash(self.family, took);
+        if let Some(took) = took {
+            self.verifier.counters().count_hash(self.family, took);
+        }
         self.verifier.remember(&self.digest, granted);
         if let Some(slot) = slot.filter(|_| granted || !self.exempt) {
             slot.settle(granted);
         }
         let lockout = self.attempt.and_then(|attempt| attempt.settle(granted, monotonic_milliseconds()));
         let by_later_hash = granted && matching > Some(0);
-        Judgement { verdict: verdict(granted), hashed_for: Some(took), lockout, by_later_hash }
+        Judgement { verdict: verdict(granted), hashed_for: took, lockout, by_later_hash }
     }
 }
 

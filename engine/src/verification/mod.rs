@@ -3,8 +3,10 @@
 //! A [`Verifier`] is created once, before the children are forked, and shared by all of them (`shared`). It remembers
 //! verdicts by a keyed digest of stored hash and password (`digest`), with separate parts for grants and denials
 //! (`table`), decides which request computes a missing hash (`queue`, `compute`), and refuses clients that failed too
-//! often (`lockouts`). Operators look into that and undo it (`operators`). `judgement` is the way of a credential through all of these; `queued` the same for a host whose
-//! threads must not wait. For a connection that repeats credentials granted a moment ago, even the lookup is skipped
+//! often (`lockouts`). Operators look into that and undo it (`operators`). `judgement` is the way of a credential through
+//! all of these; `queued` the same for a host whose threads must not wait. `peers` is what other servers know. `rates`
+//! counts the requests of users that were let in. For a connection that repeats credentials granted a moment ago, even
+//! the lookup is skipped
 //! (`recall`).
 
 mod compute;
@@ -14,8 +16,10 @@ mod judgement;
 mod lockouts;
 mod network;
 mod operators;
+mod peers;
 mod queue;
 mod queued;
+mod rates;
 mod recall;
 mod robust;
 mod shared;
@@ -29,7 +33,9 @@ pub use judgement::{Answer, Judgement, Pending, Verdict};
 pub use lockouts::{Lockout, MaxFailures, Scope, Unlocked};
 pub use network::AddressRange;
 pub use operators::{Locked, LockedOut, Remembered};
+pub use peers::Peers;
 pub use queued::{Hashed, Queued, Standing, Turn, Work};
+pub use rates::{Rate, Spent};
 pub use recall::{Grant, Presented};
 pub use robust::wait_briefly;
 pub use shared::Unprotected;

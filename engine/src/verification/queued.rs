@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::compute::{self, Computed, Credential};
 use super::judgement::{Case, Judgement, LONGEST_WAIT, Pending, Step};
+use super::peers::Peers;
 use super::queue::{Admission, Polled, Request, Slot};
 use super::verifier::Verifier;
 
@@ -50,6 +51,7 @@ pub struct Work {
     stored: Range<usize>,
     padding: Option<Range<usize>>,
     password: Range<usize>,
+    known: bool,
     gives_way: bool,
 }
 
@@ -114,14 +116,31 @@ impl Work {
             password: stored.len()..after_password,
             padding: padding.map(|_| after_password..text.len()),
             text,
+            known: credential.known,
             gives_way: false,
         }
     }
 
     /// Computes the hash, which takes as long as its cost demands.
     pub fn compute(self) -> Hashed {
+        self.compute_among(None)
+    }
+
+    /// The same, but peers that know the password save its hash.
+    pub fn compute_among(self, peers: Option<&dyn Peers>) -> Hashed {
         let part = |range: &Range<usize>| &self.text[range.clone()];
-        Hashed(compute::hash(part(&self.password), part(&self.stored), self.padding.as_ref().map(part), self.gives_way))
+        let credential = Credential {
+            stored: part(&self.stored),
+            padding: self.padding.as_ref().map(part),
+            password: part(&self.password),
+            known: self.known,
+            client: "",
+            proven: false,
+            exempt: false,
+            user: b"",
+            file: b"",
+        };
+        Hashed(compute::ask_or_hash(&credential, peers, self.gives_way))
     }
 }
 

@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use super::digest::{KEY_BYTES, Keys};
 use super::lockouts::Lockouts;
 use super::queue::Queue;
+use super::rates::Rates;
 use super::table::{Entry, Table, WAYS};
 use crate::counters::Counters;
 use crate::sync::{AtomicU64, Ordering};
@@ -32,6 +33,7 @@ const LAYOUT: u64 = {
         offset_of!(Header, queue),
         offset_of!(Header, lockouts),
         offset_of!(Header, counters),
+        offset_of!(Header, rates),
         size_of::<Entry>(),
         WAYS,
     ];
@@ -76,6 +78,8 @@ struct Header {
     /// Takes no memory until anything is counted: pages never written to are not allocated.
     lockouts: Lockouts,
     counters: Counters,
+    /// As for `lockouts`.
+    rates: Rates,
 }
 
 /// A view of the shared memory, which stays mapped until released.
@@ -121,6 +125,7 @@ impl Shared {
             (&raw mut (*header).keys).write(keys);
             (*header).queue.initialise()?;
             (*header).lockouts.initialise()?;
+            (*header).rates.initialise()?;
             (*header).counters.start();
             (&raw mut (*header).layout).write(LAYOUT);
             let failed = protections.into_iter().filter_map(|(what, result)| Some((what, result.err()?.into())));
@@ -218,6 +223,10 @@ impl Shared {
 
     pub(super) fn lockouts(&self) -> &'static Lockouts {
         &self.header().lockouts
+    }
+
+    pub(super) fn rates(&self) -> &'static Rates {
+        &self.header().rates
     }
 
     pub(super) fn counters(&self) -> &'static Counters {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "what fails while a test is set up fails the test")]
 
+use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
@@ -362,4 +363,99 @@ fn the_same_wrong_password_again_and_again_does_not_lock_out_the_right_one() {
         assert_eq!(verdicts, [denied, denied, denied, locked_out, locked_out]);
         assert_eq!(judge(&cache, &credential("secret")), (Verdict::Granted, true));
     }
+}
+
+/// Peers that know what they are told, and note every question.
+#[derive(Default)]
+struct Others {
+    known: Mutex<Vec<[u8; 32]>>,
+    asked: Mutex<Vec<[u8; 32]>>,
+    /// They know everything, as an enemy's server might claim.
+    know_all: bool,
+}
+
+impl Others {
+    fn counts(&self) -> (usize, usize) {
+        (self.asked.lock().expect("no panic").len(), self.known.lock().expect("no panic").len())
+    }
+}
+
+impl Peers for Others {
+    fn key(&self) -> &[u8; 32] {
+        &[7; 32]
+    }
+
+    fn know(&self, name: &[u8; 32]) -> bool {
+        self.asked.lock().expect("no panic").push(*name);
+        self.know_all || self.known.lock().expect("no panic").contains(name)
+    }
+
+    fn tell(&self, name: &[u8; 32]) {
+        self.known.lock().expect("no panic").push(*name);
+    }
+}
+
+fn judge_among(cache: &Verifier, credential: &Credential<'_>, others: &Others) -> (Verdict, bool) {
+    let judgement = cache.judge_among(credential, Some(others));
+    (judgement.verdict, judgement.hashed_for.is_some())
+}
+
+#[test]
+fn a_password_that_a_peer_has_verified_is_not_hashed_again() {
+    let others = Others::default();
+    // Each with a key of its own, as after a restart.
+    let [here, there] = [cache(64, 3600), cache(64, 3600)];
+    assert_eq!(judge_among(&here, &credential("secret"), &others), (Verdict::Granted, true));
+    assert_eq!(judge_among(&there, &credential("secret"), &others), (Verdict::Granted, false));
+    assert_eq!(others.counts(), (2, 1));
+    // Remembered here by now: nobody is asked.
+    assert_eq!(judge_among(&there, &credential("secret"), &others), (Verdict::Granted, false));
+    assert_eq!(others.counts(), (2, 1));
+    assert_eq!(there.counters().hashes(Family::Bcrypt), 0);
+    let elsewhere = Credential { client: "192.0.2.1", user: b"bob", file: b"/other", ..credential("secret") };
+    let strict = strict(64);
+    assert_eq!(judge_among(&strict, &elsewhere, &others), (Verdict::Granted, false), "the pair of hash and password");
+}
+
+#[test]
+fn peers_are_told_right_passwords_only_and_of_the_line_as_it_is() {
+    let others = Others::default();
+    assert_eq!(judge_among(&cache(64, 3600), &credential("wrong"), &others), (Verdict::Denied, true));
+    assert_eq!(others.counts(), (1, 0));
+    assert_eq!(judge_among(&cache(64, 3600), &credential("secret"), &others), (Verdict::Granted, true));
+    let changed = b"$2y$04$lDjxLFAFWw.lNpSEwdDOYev7znbAPsJ6D.5paj1vO7/7ioWjjjdeG";
+    let changed = Credential { stored: changed, ..credential("secret") };
+    assert_eq!(judge_among(&cache(64, 3600), &changed, &others), (Verdict::Denied, true));
+    let asked = others.asked.lock().expect("no panic");
+    assert!(asked[0] != asked[1] && asked[1] != asked[2] && asked[0] != asked[2]);
+}
+
+#[test]
+fn an_unknown_user_is_asked_about_and_never_granted_whatever_peers_say() {
+    let others = Others { know_all: true, ..Others::default() };
+    let unknown = Credential { known: false, user: b"nobody", ..credential("secret") };
+    assert_eq!(judge_among(&cache(64, 3600), &unknown, &others), (Verdict::Denied, true));
+    assert_eq!(others.counts(), (1, 0));
+    let known = Others::default();
+    assert_eq!(judge_among(&cache(64, 3600), &credential("secret"), &known), (Verdict::Granted, true));
+    assert_ne!(others.asked.lock().expect("no panic")[0], known.asked.lock().expect("no panic")[0]);
+}
+
+#[test]
+fn a_guess_is_counted_before_peers_are_asked() {
+    let (others, cache) = (Others::default(), strict(64));
+    lock_out(&cache, &credential("secret"));
+    assert_eq!(judge_among(&cache, &credential("secret"), &others), (Verdict::LockedOut, false));
+    assert_eq!(others.counts(), (0, 0));
+}
+
+#[test]
+fn a_cache_without_entries_and_cheap_hashes_ask_nobody() {
+    let others = Others { know_all: true, ..Others::default() };
+    assert_eq!(judge_among(&cache(0, 3600), &credential("wrong"), &others), (Verdict::Denied, true));
+    let cheap = Credential { stored: b"{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=", ..credential("wrong") };
+    for cache in [cache(64, 3600), strict(64)] {
+        assert_eq!(judge_among(&cache, &cheap, &others).0, Verdict::Denied);
+    }
+    assert_eq!(others.counts(), (0, 0));
 }

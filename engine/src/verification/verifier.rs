@@ -3,11 +3,12 @@
 use std::io;
 use std::ptr::NonNull;
 
-use super::digest::keyed_number;
+use super::digest::{Digest, keyed_number};
 use super::lockouts::MaxFailures;
+use super::rates::{Rate, Spent};
 use super::shared::{Shared, Unprotected};
 use super::table::Table;
-use crate::clock::monotonic_seconds;
+use crate::clock::{monotonic_nanoseconds, monotonic_seconds};
 use crate::counters::{Counters, FileCounters, FileKind, PartUsage, Usage};
 
 /// Settings of a verifier.
@@ -90,6 +91,14 @@ impl Verifier {
     /// user's hash to compute.
     pub fn decoy(&self, user: &[u8]) -> u64 {
         keyed_number(&self.shared.keys().numbers, user)
+    }
+
+    /// Counts a request of `user`, who was let in by `file` (its path, or nothing), or refuses it. Users of the same name
+    /// in other files, and other rates, are counted separately.
+    pub fn spend(&self, file: &[u8], user: &[u8], rate: Rate) -> Spent {
+        let (requests, seconds) = (rate.requests.to_le_bytes(), rate.seconds.to_le_bytes());
+        let user = Digest::of(&self.shared.keys().rates, [file, user, &requests, &seconds]);
+        self.shared.rates().spend(&user, rate, monotonic_nanoseconds())
     }
 
     /// The server's counters.

@@ -7,7 +7,8 @@ use std::slice;
 use esauth_engine::LineRules;
 
 use crate::httpd::bindings::{
-    self, APR_HOOK_MIDDLE, ap_custom_response, ap_hook_check_user_id, ap_register_provider, ap_requires, require_line,
+    self, APR_HOOK_MIDDLE, APR_HOOK_REALLY_FIRST, ap_custom_response, ap_hook_auth_checker, ap_hook_check_user_id,
+    ap_register_provider, ap_requires, require_line,
 };
 use crate::httpd::hook::{OnRequest, raw};
 use crate::httpd::loaded::is_defined;
@@ -79,6 +80,16 @@ pub(crate) fn run_user() -> (u32, u32) {
 pub(crate) unsafe fn hook_authentication(hook: OnRequest, before: *const *const c_char) {
     // SAFETY: as the caller promises.
     unsafe { ap_hook_check_user_id(Some(raw(hook)), null(), before, APR_HOOK_MIDDLE as c_int) }
+}
+
+/// Registers a hook for authenticated requests, to be called before they are authorized.
+///
+/// # Safety
+///
+/// Hooks may be registered now.
+pub(crate) unsafe fn hook_before_authorization(hook: OnRequest) {
+    // SAFETY: as the caller promises.
+    unsafe { ap_hook_auth_checker(Some(raw(hook)), null(), null(), APR_HOOK_REALLY_FIRST as c_int) }
 }
 
 /// Registers a provider, replacing another of the same name.

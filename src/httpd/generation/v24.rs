@@ -6,8 +6,8 @@ use std::ptr::null;
 use esauth_engine::LineRules;
 
 use crate::httpd::bindings::{
-    self, APR_HOOK_MIDDLE, ap_hook_check_authn, ap_lookup_provider, ap_register_auth_provider, ap_register_provider,
-    ap_state_query,
+    self, APR_HOOK_MIDDLE, APR_HOOK_REALLY_FIRST, ap_hook_check_authn, ap_hook_check_authz, ap_lookup_provider,
+    ap_register_auth_provider, ap_register_provider, ap_state_query,
 };
 use crate::httpd::hook::{OnRequest, raw};
 use crate::httpd::pool::Pool;
@@ -55,6 +55,17 @@ const PER_CONFIGURATION: c_int = bindings::AP_AUTH_INTERNAL_PER_CONF as c_int;
 pub(crate) unsafe fn hook_authentication(hook: OnRequest, before: *const *const c_char) {
     // SAFETY: as the caller promises.
     unsafe { ap_hook_check_authn(Some(raw(hook)), null(), before, APR_HOOK_MIDDLE as c_int, PER_CONFIGURATION) }
+}
+
+/// Registers a hook for authenticated requests, to be called before they are authorized.
+///
+/// # Safety
+///
+/// Hooks may be registered now.
+pub(crate) unsafe fn hook_before_authorization(hook: OnRequest) {
+    let first = APR_HOOK_REALLY_FIRST as c_int;
+    // SAFETY: as the caller promises.
+    unsafe { ap_hook_check_authz(Some(raw(hook)), null(), null(), first, PER_CONFIGURATION) }
 }
 
 /// Registers a provider, replacing another of the same name.
