@@ -12,7 +12,7 @@ $(foreach name,APXS NGINX_SOURCE ES_URL DESTDIR HTTPS_PORT HTTP_PORT ES_PORT ESA
 scripts := $(wildcard scripts/*.sh tests/e2e/*.sh) .ci/run
 
 .DEFAULT_GOAL := all
-.PHONY: all cli nginx deps deps-build can-build demo test test-backends test-nginx soak sanitize msrv models miri fuzz bench bench-instructions lint notices dist deb rpm test-dist test-packages install uninstall clean help
+.PHONY: all cli nginx deps deps-build can-build demo test test-backends test-nginx soak sanitize msrv models miri fuzz bench bench-instructions lint notices dist deb rpm test-dist test-packages test-hardening test-container install uninstall clean help
 
 all: can-build ## Build target/release/librust_esauth.so; installs nothing on this machine
 	@scripts/build.sh module
@@ -134,6 +134,14 @@ test-dist: can-build ## Test the source tarball: packages from it without a netw
 test-packages: deps all cli ## Test both packages and follow the documentation in a clean root (needs root, network, minutes)
 	@scripts/deps.sh packages
 	@scripts/package_test.sh
+
+test-hardening: deps all cli ## Run httpd as a service restricted by packaging/systemd/hardening.conf (needs root and systemd)
+	@scripts/deps.sh packages
+	@scripts/hardening_test.sh
+
+test-container: deps all cli ## Build the image of packaging/container and run it (needs root, network, minutes)
+	@scripts/deps.sh packages
+	@scripts/container_test.sh
 
 install: ## Install mod_rust_esauth.so and its configuration where apxs says (run make first)
 	@scripts/install.sh install

@@ -54,6 +54,9 @@ dist lintian lintian lintian
 dist rpmlint rpmlint rpmlint
 dist debootstrap debootstrap debootstrap
 packages debootstrap debootstrap debootstrap
+packages buildah buildah buildah
+packages systemd-nspawn systemd-container systemd-container
+packages dbus-daemon dbus dbus
 packages ip iproute2 iproute
 TABLE
 }

@@ -4,6 +4,7 @@
 //! | block | run |
 //! |---|---|
 //! | `sh`, `text` with names of systems | one after the other, by scripts/package_test.sh, on such a system (see scripts/follow.sh); those of docs/secured-back-ends.md by tests/e2e/secured_page.sh, `sh tarball` by scripts/dist_test.sh |
+//! | `sh container`, `sh systemd` | nowhere: the files that they install are tried with other paths (see CONTRIBUTING.md) |
 //! | `sh make` | by .ci/run or a person; here the targets are compared with the Makefile |
 //! | `sh esauth`, `sh control`, `text control`, `console`, `json …` | here, against a running server |
 //! | `apache`, `text configtest` | here, by `httpd -t`; `2.4` or `2.2` behind it: on that one only |
@@ -127,6 +128,8 @@ fn every_block_is_run() {
             ("apache", [] | ["2.4"] | ["2.2"]) | ("console", []) => true,
             ("nginx", ["main" | "http" | "server"]) => true,
             ("sh", ["make" | "esauth" | "control"]) => true,
+            // Files that are tried otherwise: CONTRIBUTING.md says how.
+            ("sh", ["container" | "systemd"]) => true,
             ("json", ["esauth-check" | "esauth-lockouts" | "esauth-verify"]) => true,
             ("text", ["configtest" | "control" | "credentials"]) | ("yaml", ["elasticsearch" | "roles"]) => true,
             ("sh" | "text", systems) => !systems.is_empty() && systems.iter().all(is_followed),
