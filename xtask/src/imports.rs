@@ -16,6 +16,8 @@ pub(crate) struct Source {
     pub(crate) module: ModulePath,
     /// Its content.
     pub(crate) tokens: TokenStream,
+    /// True if it has too many lines and gives no reason.
+    pub(crate) is_too_long: bool,
 }
 
 /// An import: one file uses an item of another.

@@ -1,10 +1,15 @@
-//! `layers`: no file imports a file of a higher layer, and no files import each other in a cycle.
+//! `layers`: no file imports a file of a higher layer, no files import each other in a cycle, and none is long without a
+//! reason.
 
 use std::fs;
 use std::path::Path;
 
 use crate::imports::{Import, Source, imports};
 use crate::layers::{CRATES, Crate};
+
+/// A longer file must say why: `//! Longer than 500 lines, because …`.
+const LONG: usize = 500;
+const REASON: &str = "\n//! Longer than 500 lines, because ";
 
 /// Checks all crates; the error has a line for each fault.
 pub(crate) fn check(root: &Path) -> Result<(), String> {
@@ -50,13 +55,14 @@ fn source(name: String, inside: &str, text: &str) -> Result<Source, String> {
     if module.last().is_some_and(|last| last == "mod") || module == ["lib"] || module == ["main"] {
         module.pop();
     }
-    Ok(Source { name, module, tokens })
+    Ok(Source { name, module, tokens, is_too_long: text.lines().count() > LONG && !text.contains(REASON) })
 }
 
 fn faults_of(of: &Crate, sources: &[Source]) -> Vec<String> {
     let imports = imports(sources);
     let mut faults: Vec<String> =
         sources.iter().filter(|source| layer(of, source).is_none()).map(without_layer).collect();
+    faults.extend(sources.iter().filter(|source| source.is_too_long).map(too_long));
     faults.extend(imports.iter().filter_map(|import| upward(of, sources, import)));
     faults.extend(circles(sources, &imports));
     faults
@@ -71,6 +77,10 @@ fn layer(of: &Crate, source: &Source) -> Option<usize> {
 
 fn without_layer(source: &Source) -> String {
     format!("{}: has no layer; add it to xtask/src/layers.rs", source.name)
+}
+
+fn too_long(source: &Source) -> String {
+    format!("{}: has more than {LONG} lines; divide it, or say in its head why not", source.name)
 }
 
 fn upward(of: &Crate, sources: &[Source], import: &Import) -> Option<String> {
@@ -164,6 +174,17 @@ mod tests {
         ]);
         assert_eq!(found.len(), 3, "{found:?}");
         assert_eq!(found[0], "these import each other in a circle:");
+    }
+
+    #[test]
+    fn a_long_file_without_a_reason_is_found() {
+        let long = |head: &str| format!("{head}mod top;\n{}", "\n".repeat(LONG));
+        let of = |text: &str| faults(&[("src/lib.rs", text), ("src/top.rs", "")]);
+        assert_eq!(of(&long("")).len(), 1);
+        assert_eq!(
+            of(&long("//! All of it.\n//! Longer than 500 lines, because it is a table.\n")),
+            Vec::<String>::new()
+        );
     }
 
     #[test]

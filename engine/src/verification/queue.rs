@@ -17,11 +17,13 @@
 //! the next sweep reclaims it. The counts of tickets follow from the tickets, and are recounted after a process was
 //! killed inside the mutex.
 
+mod ticket;
+
 use std::ptr;
 use std::time::{Duration, Instant};
 
-use super::count::Count;
-use super::digest::Digest;
+pub(super) use self::ticket::Request;
+use self::ticket::{ANSWERED, FREE, History, Load, REFUSED, RUNNING, Ticket, Turn, WAITING, are_suspect};
 use super::robust::{Held, RobustMutex, Taken};
 use crate::clock::monotonic_milliseconds;
 use crate::sync::{AtomicU32, AtomicU64, Ordering, wait_while, wake};
@@ -42,22 +44,12 @@ const HISTORIES: usize = if cfg!(loom) {
 } else {
     65_536
 };
-/// Recent wrong passwords that make an account of a network, and a network, a suspect.
-const SUSPECT_ACCOUNT: u64 = 3;
-const SUSPECT_NETWORK: u64 = 16;
 /// Waiting requests that strain the queue, unless suspects fill their part of it with fewer.
 const MANY: usize = 8;
 /// How long a wrong password is recent, in milliseconds.
 const RECENT: u64 = 60_000;
 /// How often waiting requests look for tickets whose holders were killed.
 const SWEEP: Duration = Duration::from_millis(100);
-
-const FREE: u32 = 0;
-const WAITING: u32 = 1;
-const RUNNING: u32 = 2;
-/// Its credential's hash was computed for another ticket.
-const ANSWERED: u32 = 3;
-const REFUSED: u32 = 4;
 
 /// Bounds of running and waiting tickets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,41 +87,6 @@ pub(super) struct Queue {
     turns: AtomicU32,
     histories: [History; HISTORIES],
     tickets: [Ticket; TICKETS],
-}
-
-/// History of a network, or of an account in a network.
-#[repr(C)]
-struct History {
-    /// The queue's clock at its last turn.
-    served: AtomicU64,
-    failures: Count,
-    waiting: AtomicU32,
-    running: AtomicU32,
-}
-
-#[repr(C)]
-struct Ticket {
-    /// Locked by the holder of the ticket.
-    holder: RobustMutex,
-    /// Digest of the credential; zero if verdicts are not shared.
-    digest: [AtomicU64; 3],
-    network: AtomicU64,
-    account: AtomicU64,
-    /// The queue's clock on arrival.
-    came: AtomicU64,
-    /// Also the futex that its holder sleeps on.
-    state: AtomicU32,
-}
-
-/// A request that needs a hash.
-#[derive(Clone, Copy)]
-pub(super) struct Request {
-    /// `None` if nothing is remembered, so that each request computes for itself.
-    pub(super) digest: Option<Digest>,
-    /// A keyed number of the client's network.
-    pub(super) network: u64,
-    /// A keyed number of the user in that network.
-    pub(super) account: u64,
 }
 
 /// The answer to a request.
@@ -184,7 +141,7 @@ impl Queue {
     /// True if many requests wait, and recent wrong passwords make the network or the account of this one a suspect.
     pub(super) fn is_strained_by(&self, request: &Request, limits: Limits) -> bool {
         let many = limits.suspects.min(MANY);
-        Self::are_suspect(self.histories([request.network, request.account]), monotonic_milliseconds())
+        are_suspect(self.histories([request.network, request.account]), monotonic_milliseconds())
             && self.tickets_in(WAITING).take(many).count() == many
     }
 
@@ -258,7 +215,7 @@ impl Queue {
             let next = self
                 .tickets_in(WAITING)
                 .filter(|ticket| !self.runs_for_another(ticket))
-                .map(|ticket| (self.turn(ticket, now), ticket))
+                .map(|ticket| (Turn::of(ticket, self.histories_of(ticket), now), ticket))
                 .filter(|(turn, _)| may_be_suspect || !turn.suspect)
                 .min_by_key(|(turn, _)| *turn);
             let Some((_, ticket)) = next else { return };
@@ -284,7 +241,7 @@ impl Queue {
             let heaviest = self
                 .tickets_in(WAITING)
                 .filter(|ticket| suspects <= limits.suspects || self.is_suspect(ticket, now))
-                .max_by_key(|ticket| self.load(ticket, is_newcomer(ticket), now));
+                .max_by_key(|ticket| Load::of(ticket, self.histories_of(ticket), is_newcomer(ticket), now));
             match heaviest {
                 Some(ticket) if is_newcomer(ticket) => return false,
                 Some(ticket) => {
@@ -295,33 +252,8 @@ impl Queue {
         }
     }
 
-    fn turn(&self, ticket: &Ticket, now: u64) -> Turn {
-        let [network, account] = self.histories_of(ticket);
-        let suspect = self.is_suspect(ticket, now);
-        let came = ticket.came.load(Ordering::Relaxed);
-        Turn {
-            suspect,
-            running: network.running.load(Ordering::Relaxed),
-            network_served: network.served.load(Ordering::Relaxed),
-            account_served: account.served.load(Ordering::Relaxed),
-            order: if suspect { u64::MAX - came } else { came },
-        }
-    }
-
-    fn load(&self, ticket: &Ticket, is_newcomer: bool, now: u64) -> Load {
-        let [network, account] = self.histories_of(ticket).map(|history| history.waiting.load(Ordering::Relaxed));
-        let suspect = self.is_suspect(ticket, now);
-        let came = ticket.came.load(Ordering::Relaxed);
-        Load { suspect, network, account, is_newcomer, order: if suspect { u64::MAX - came } else { came } }
-    }
-
     fn is_suspect(&self, ticket: &Ticket, now: u64) -> bool {
-        Self::are_suspect(self.histories_of(ticket), now)
-    }
-
-    fn are_suspect(histories: [&History; 2], now: u64) -> bool {
-        let [network, account] = histories.map(|history| history.failures.number(now));
-        account >= SUSPECT_ACCOUNT || network >= SUSPECT_NETWORK
+        are_suspect(self.histories_of(ticket), now)
     }
 
     /// True if the hash of the same credential is running.
@@ -457,53 +389,6 @@ impl Queue {
 
     fn tick(&self) -> u64 {
         self.clock.fetch_add(1, Ordering::Relaxed) + 1
-    }
-}
-
-/// Order of turns: the smallest goes first, compared from the first member to the last.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Turn {
-    suspect: bool,
-    /// Running hashes of the network.
-    running: u32,
-    network_served: u64,
-    account_served: u64,
-    order: u64,
-}
-
-/// Order of refusals when there is no room: the largest goes first, compared from the first member to the last.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Load {
-    suspect: bool,
-    /// Waiting tickets of the network, and of the account.
-    network: u32,
-    account: u32,
-    is_newcomer: bool,
-    order: u64,
-}
-
-impl Ticket {
-    fn fill(&self, request: &Request, came: u64) {
-        let digest = request.digest.map_or([0; 3], |digest| digest.0);
-        for (stored, word) in self.digest.iter().zip(digest) {
-            stored.store(word, Ordering::Relaxed);
-        }
-        self.network.store(request.network, Ordering::Relaxed);
-        self.account.store(request.account, Ordering::Relaxed);
-        self.came.store(came, Ordering::Relaxed);
-    }
-
-    fn digest(&self) -> Option<Digest> {
-        let words = [0, 1, 2].map(|index| self.digest[index].load(Ordering::Relaxed));
-        (words != [0; 3]).then_some(Digest(words))
-    }
-
-    fn state(&self) -> u32 {
-        self.state.load(Ordering::Acquire)
-    }
-
-    fn is_held(&self) -> bool {
-        matches!(self.holder.try_lock(), Taken::Busy)
     }
 }
 

@@ -2,6 +2,7 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "what fails while a test is set up fails the test")]
 
+use super::super::digest::Digest;
 use super::super::shared::Shared;
 use super::*;
 
@@ -108,6 +109,7 @@ fn waiters_for_the_same_credential_look_again_when_it_is_done() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri's mutex waits forever")]
 fn where_a_process_was_stopped_inside_the_mutex_requests_are_refused_and_not_held_up() {
     let queue = queue();
     let stopped = queue.lock();
