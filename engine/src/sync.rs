@@ -26,11 +26,29 @@ pub(crate) fn wake(word: &AtomicU32) {
     let _ = rustix::thread::futex::wake(word, rustix::thread::futex::Flags::empty(), 1);
 }
 
-/// Time does not pass in a model: let another thread run.
+/// In a model time does not pass: a thread that is not woken sleeps forever, and loom reports a deadlock.
 #[cfg(loom)]
-pub(crate) fn wait_while(_word: &AtomicU32, _value: u32, _longest: Duration) -> bool {
-    loom::thread::yield_now();
+pub(crate) fn wait_while(word: &AtomicU32, value: u32, _longest: Duration) -> bool {
+    let (mutex, woken) = &*SLEEPERS;
+    // As in the kernel, looking at the word and falling asleep are one step.
+    let guard = mutex.lock();
+    if word.load(Ordering::SeqCst) == value {
+        drop(guard.map(|guard| woken.wait(guard)));
+    }
     true
+}
+
+#[cfg(loom)]
+pub(crate) fn wake(_word: &AtomicU32) {
+    let (mutex, woken) = &*SLEEPERS;
+    let _guard = mutex.lock();
+    woken.notify_all();
+}
+
+#[cfg(loom)]
+loom::lazy_static! {
+    static ref SLEEPERS: (loom::sync::Mutex<()>, loom::sync::Condvar) =
+        (loom::sync::Mutex::new(()), loom::sync::Condvar::new());
 }
 
 #[cfg(miri)]
@@ -45,5 +63,5 @@ pub(crate) fn wait_while(word: &AtomicU32, value: u32, longest: Duration) -> boo
     true
 }
 
-#[cfg(any(loom, miri))]
+#[cfg(miri)]
 pub(crate) fn wake(_word: &AtomicU32) {}

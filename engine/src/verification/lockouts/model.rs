@@ -5,7 +5,9 @@ use loom::thread;
 
 use super::*;
 
+/// The first failure locks out.
 const LIMIT: MaxFailures = MaxFailures { failures: 1, seconds: 10 };
+const NOW: u64 = 1000;
 
 fn lockouts() -> Lockouts {
     let entry = || Entry {
@@ -32,28 +34,61 @@ fn lockouts() -> Lockouts {
     }
 }
 
-#[test]
-fn of_two_guesses_at_once_one_is_hashed_and_later_ones_are_refused() {
+#[derive(Clone, Copy)]
+enum Hashed {
+    Right,
+    Wrong,
+    NotComputed,
+}
+
+/// Whether the password of this number was hashed, with this result.
+fn is_hashed(lockouts: &Lockouts, number: u64, result: Hashed) -> bool {
+    let attempt = Attempt {
+        lockouts,
+        limit: LIMIT,
+        pair: Pair { network: 7, user: 7, account: 7 },
+        credential: Digest([number; 3]),
+    };
+    if attempt.refusal(NOW).is_some() || attempt.charge(NOW).is_some() {
+        return false;
+    }
+    match result {
+        Hashed::NotComputed => attempt.withdraw(NOW),
+        Hashed::Right => assert!(attempt.settle(true, NOW).is_none()),
+        Hashed::Wrong => assert!(attempt.settle(false, NOW).is_some(), "the lockout that begins"),
+    }
+    true
+}
+
+/// Makes attempts with passwords 1 and 2 at once. Returns whether each was hashed, and whether another wrong one is
+/// hashed afterwards.
+fn check(results: [Hashed; 2], expected: fn([bool; 2], bool) -> bool) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
-    builder.check(|| {
+    builder.check(move || {
         let lockouts = Arc::new(lockouts());
-        let guess = |lockouts: &Lockouts, number: u64| {
-            let credential = Digest([number; 3]);
-            let attempt =
-                Attempt { lockouts, limit: LIMIT, pair: Pair { network: 7, user: 7, account: 7 }, credential };
-            let hashed = attempt.refusal(1000).is_none() && attempt.charge(1000).is_none();
-            if hashed {
-                attempt.settle(false, 1000);
-            }
-            usize::from(hashed)
-        };
-        let threads = [1, 2].map(|number| {
+        let threads = [(1, results[0]), (2, results[1])].map(|(number, result)| {
             let lockouts = Arc::clone(&lockouts);
-            thread::spawn(move || guess(&lockouts, number))
+            thread::spawn(move || is_hashed(&lockouts, number, result))
         });
-        let hashed: usize = threads.into_iter().map(|thread| thread.join().unwrap_or(9)).sum();
-        assert_eq!((hashed, guess(&lockouts, 3)), (1, 0));
-        assert!(lockouts.are_any(1000));
+        let hashed = threads.map(|thread| thread.join().expect("the model has failed"));
+        let is_open = is_hashed(&lockouts, 3, Hashed::Wrong);
+        assert!(expected(hashed, is_open), "{hashed:?}, then {is_open}");
+        assert!(lockouts.are_any(NOW));
     });
+}
+
+#[test]
+fn of_two_guesses_at_once_one_is_hashed_and_later_ones_are_refused() {
+    check([Hashed::Wrong; 2], |hashed, is_open| hashed[0] != hashed[1] && !is_open);
+}
+
+#[test]
+fn beside_a_right_password_a_wrong_one_that_was_hashed_locks_out() {
+    check([Hashed::Right, Hashed::Wrong], |hashed, is_open| hashed != [false; 2] && is_open != hashed[1]);
+}
+
+#[test]
+fn a_charge_taken_back_locks_nobody_out_and_forgives_no_other() {
+    check([Hashed::NotComputed, Hashed::Wrong], |hashed, is_open| hashed != [false; 2] && is_open != hashed[1]);
 }
