@@ -2,6 +2,8 @@
 //!
 //! Directives that the stock modules define, too, have their contexts and help texts; httpd calls every module that
 //! defines a directive.
+//!
+//! Longer than 500 lines, because the values, their merge, the table and the functions of its rows must agree.
 
 use std::ffi::CStr;
 
