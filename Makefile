@@ -17,7 +17,7 @@ scripts := $(wildcard scripts/*.sh tests/e2e/*.sh) .ci/run
 all: can-build ## Build target/release/librust_esauth.so; installs nothing on this machine
 	@scripts/build.sh module
 
-cli: can-build ## Build target/release/esauth, and its completions and manual pages in target/esauth/
+cli: can-build ## Build target/release/esauth, and its completions and all manual pages in target/esauth/
 	@scripts/build.sh program
 
 nginx: ## Build the nginx module, target/release/libngx_http_esauth_module.so; installs nothing on this machine
@@ -104,11 +104,12 @@ bench-instructions: all ## Count the instructions of a verdict and of a request 
 	@scripts/deps.sh ci
 	@scripts/bench_instructions.sh $(if $(RECORD),--record)
 
-lint: can-build ## Check formatting, lints, import order (xtask/src/layers.rs), the crates and their notices; warnings are errors
+lint: can-build ## Check formatting, lints, import order (xtask/src/layers.rs), manual pages, the crates and their notices; warnings are errors
 	@cargo fmt --all --check
 	@cargo fmt --manifest-path fuzz/Cargo.toml --check
 	@cargo clippy --quiet --workspace --all-targets -- -D warnings
 	@cargo run --quiet -p xtask -- layers
+	@scripts/manual.sh
 	@cargo run --quiet -p xtask -- notices --check
 	@scripts/deny.sh
 	@if command -v shellcheck >/dev/null; then shellcheck -x -P scripts $(scripts); else echo "shellcheck is not installed; scripts are not checked"; fi
@@ -143,7 +144,7 @@ test-container: deps all cli ## Build the image of packaging/container and run i
 	@scripts/deps.sh packages
 	@scripts/container_test.sh
 
-install: ## Install mod_rust_esauth.so and its configuration where apxs says (run make first)
+install: ## Install mod_rust_esauth.so, its configuration and its manual pages where apxs says (run make and make cli first)
 	@scripts/install.sh install
 
 uninstall: ## Remove the files that install put there

@@ -9,6 +9,7 @@ destdir=${DESTDIR:-}
 apxs=$(find_apxs) || exit 1
 libexecdir=$("$apxs" -q LIBEXECDIR)
 sysconfdir=$("$apxs" -q SYSCONFDIR)
+mandir=$("$apxs" -q MANDIR 2>/dev/null || echo /usr/local/share/man)
 file=mod_rust_esauth.so
 load_line="LoadModule rust_esauth_module $libexecdir/$file"
 load_pattern='^[[:space:]]*LoadModule[[:space:]]\+rust_esauth_module[[:space:]]'
@@ -52,6 +53,8 @@ install_all() {
     need_module
     install -D -m 644 "$module" "$destdir$libexecdir/$file"
     say "installed $destdir$libexecdir/$file"
+    each_page install_page
+    [ -d "$build_folder/esauth" ] || say "no manual pages; make cli makes them, and make install then installs them"
     case $(layout) in
         debian)
             local available=$destdir$sysconfdir/mods-available
@@ -77,6 +80,21 @@ install_all() {
             ;;
     esac
 }
+
+# The manual pages of the module and its files; those of esauth belong to it.
+each_page() { # COMMAND...
+    local page
+    for page in "$build_folder"/esauth/*.[58]; do
+        if [ -f "$page" ]; then "$@" "$page" "$destdir$mandir/man${page##*.}/$(basename "$page")"; fi
+    done
+}
+
+install_page() { # PAGE PLACE
+    install -D -m 644 "$1" "$2"
+    say "installed $2"
+}
+
+remove_page() { remove "$2"; } # PAGE PLACE
 
 # Inserts the line after that of mod_authz_groupfile, whose position counts in httpd 2.2, else after the last LoadModule
 # line outside of sections (one in an <IfModule> does not always take effect), else at the top: it must come before the
@@ -122,6 +140,7 @@ uninstall_all() {
             ;;
     esac
     remove "$destdir$libexecdir/$file"
+    each_page remove_page
     say "next: restart httpd; sections with AuthType Basic need mod_auth_basic, mod_authn_file and mod_authz_groupfile again"
 }
 

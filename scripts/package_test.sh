@@ -143,6 +143,7 @@ install_as_documented() {
     check "the module is enabled" enabled rust_esauth
     check "esauth runs" in_root esauth --version
     check "and has its manual and completions" in_root ls /usr/share/man/man1/esauth.1.gz \
+        /usr/share/man/man5/esauth-files.5.gz /usr/share/man/man8/mod_rust_esauth.8.gz \
         /usr/share/bash-completion/completions/esauth /usr/share/zsh/vendor-completions/_esauth \
         /usr/share/fish/vendor_completions.d/esauth.fish
     check "configtest passes" apache2ctl configtest
@@ -273,6 +274,7 @@ test_rpm() { # FILE
         grep -q '/examples/apache/elasticsearch-users-2.4.conf$' <(rpm -qp --docfiles "$1" 2>/dev/null)
     check "rpm: there is esauth, with its manual" \
         grep -q '^/usr/share/man/man1/esauth-verify.1.gz$' <(rpm -qlp "$1" 2>/dev/null)
+    check "rpm: and the module's manual" grep -q '^/usr/share/man/man8/mod_rust_esauth.8.gz$' <(rpm -qlp "$1" 2>/dev/null)
     check "rpm: it is installed" in_rpm_root -i "$1"
     check "rpm: as it was made" in_rpm_root --verify --nodeps mod_rust_esauth
     check "rpm: the module lists its crates" \

@@ -18,6 +18,16 @@ fn place(folder: &Path, name: &str) -> PathBuf {
     folder.join(apxs_says(name).trim_start_matches('/'))
 }
 
+/// The manual pages that `make cli` has written, with their places in the test's folder; none if only the module was built.
+fn pages(folder: &Path) -> Vec<(Vec<u8>, PathBuf)> {
+    let built = workspace().join("target/esauth");
+    let pages = [("mod_rust_esauth", 8), ("esauth-files", 5)].map(|(name, number)| {
+        let page = fs::read(built.join(format!("{name}.{number}"))).ok()?;
+        Some((page, place(folder, "MANDIR").join(format!("man{number}/{name}.{number}"))))
+    });
+    pages.into_iter().flatten().collect()
+}
+
 fn run(action: &str, folder: &Path) -> String {
     let mut command = Command::new(workspace().join("scripts/install.sh"));
     let output = command.arg(action).env("DESTDIR", folder).env("ESAUTH_MODULE", module_under_test()).output().unwrap();
@@ -51,6 +61,9 @@ fn the_module_and_its_load_line_are_installed_and_removed_again() {
     for _ in 0..2 {
         run("install", folder.path());
         assert_eq!(fs::read(modules.join("mod_rust_esauth.so")).unwrap(), fs::read(module_under_test()).unwrap());
+        for (page, place) in pages(folder.path()) {
+            assert_eq!(fs::read(place).unwrap(), page);
+        }
         if is_debian {
             let available = configuration.join("mods-available");
             assert!(fs::read_to_string(available.join("rust_esauth.load")).unwrap().lines().any(|line| line == load));

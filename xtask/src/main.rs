@@ -4,6 +4,7 @@ mod contents;
 mod crates;
 mod imports;
 mod layers;
+mod manual;
 mod notices;
 mod order;
 mod pages;

@@ -1,4 +1,5 @@
-//! `pages`: completions and manual pages of `esauth`, from the definition of its arguments.
+//! `pages`: completions and manual pages of `esauth`, from the definition of its arguments, and those of the module and its files,
+//! from the documentation.
 
 use std::path::Path;
 use std::{fs, io};
@@ -7,8 +8,10 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 
 use crate::arguments::Arguments;
+use crate::manual::PAGES;
 
-/// Writes all of them into `folder`: `esauth.bash`, `_esauth` (zsh), `esauth.fish`, `esauth.1` and a page for each command.
+/// Writes all of them into `folder`: `esauth.bash`, `_esauth` (zsh), `esauth.fish`, `esauth.1` and a page for each command,
+/// `mod_rust_esauth.8` and `esauth-files.5`.
 pub(crate) fn write(folder: &Path) -> Result<(), String> {
     write_all(folder).map_err(|error| format!("{}: {error}", folder.display()))
 }
@@ -19,7 +22,8 @@ fn write_all(folder: &Path) -> io::Result<()> {
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
         clap_complete::generate_to(shell, &mut command, "esauth", folder)?;
     }
-    clap_mangen::generate_to(command, folder)
+    clap_mangen::generate_to(command, folder)?;
+    PAGES.iter().try_for_each(|page| fs::write(folder.join(format!("{}.{}", page.name, page.section)), page.roff()))
 }
 
 #[cfg(test)]
