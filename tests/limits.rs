@@ -164,7 +164,8 @@ fn while_a_users_groups_are_unknown_the_lowest_limit_counts() {
 
     let server = start(limits);
     assert_eq!(passing(&server, "/file.txt", "carol", 7), 3);
-    assert_eq!(server.lines_with("EsAuthLimit names groups, but the section has no AuthGroupFile"), 1);
+    // One in each child.
+    assert!((1..=3).contains(&server.lines_with("EsAuthLimit names groups, but the section has no AuthGroupFile")));
 }
 
 #[test]
