@@ -200,7 +200,7 @@ mod tests {
             plain,
             "3 lockouts\n\
              \x20 al\\u{1b}[2Jice\\xff  192.0.2.1  4 min 12 s left  10 wrong passwords\n\
-             \x20 bob…                 192.0.2.1       58 s left  one wrong password 10 times; others may log in\n\
+             \x20 bob…                192.0.2.1       58 s left  one wrong password 10 times; others may log in\n\
              \x20 and 1 older ones, whose names are no longer kept\n"
         );
         assert_eq!(list(&[]), "nobody is locked out\n");
