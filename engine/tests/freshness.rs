@@ -124,19 +124,33 @@ fn a_file_that_is_missing_for_a_blink_fails_no_look() {
     let folder = Folder::new();
     let (users, away) = (folder.write("users", "alice:one\n"), folder.path("away"));
     let source = source(&users);
-    thread::scope(|scope| {
+    let (failed, longest) = thread::scope(|scope| {
         let editor = scope.spawn(|| {
+            let mut longest = Duration::ZERO;
             for _ in 0..20 {
+                let began = Instant::now();
                 fs::rename(&users, &away).unwrap();
                 thread::sleep(Duration::from_millis(2));
                 fs::rename(&away, &users).unwrap();
+                longest = longest.max(began.elapsed());
                 thread::sleep(Duration::from_millis(2));
             }
+            longest
         });
+        let mut failed = 0;
         while !editor.is_finished() {
-            assert_eq!(hash_of(&source, "alice").as_deref(), Some("one"));
+            match source.current().snapshot {
+                Ok(file) => assert_eq!(file.stored_hash(b"alice"), Some(&b"one"[..])),
+                Err(_) => failed += 1,
+            }
         }
+        (failed, editor.join().unwrap())
     });
+    // On a busy machine it may be missing for longer than a blink.
+    assert!(
+        failed == 0 || longest >= Duration::from_millis(20),
+        "{failed} looks failed; missing for {longest:?} at most"
+    );
 }
 
 #[test]
