@@ -330,7 +330,7 @@ outside() {
     test_rpm "$scratch/${rpm##*/}"
     deb=$("$root/scripts/package.sh" deb)
     make_clean_root
-    backend_archive elasticsearch-7 "$scratch" >/dev/null
+    maven_file "$(backend_artifact elasticsearch-7)" '60 to 100 MB' "$scratch" >/dev/null
     # The place of the pages' ./mod_rust_esauth-*.rpm and ./libapache2-mod-rust-esauth_*.deb.
     cp -a "$debian" "$red_hat"
     cp "$scratch/${rpm##*/}" "$red_hat/root/"
