@@ -252,7 +252,7 @@ fn no_forged_moved_or_outdated_entry_lets_anybody_in() {
     assert_eq!(status(&server, "alice", "secret"), 200);
     wait_until("it is left with the fleet", || redis.entries().len() == 1);
     // The name that a wrong password has: from a server's question, with a genuine value of another name.
-    let watched = watch(&redis, || assert_eq!(status(&server, "alice", "wrong"), 401));
+    let watched = watch(&redis, "", || assert_eq!(status(&server, "alice", "wrong"), 401));
     let asked = watched.iter().find_map(|line| line.split('"').find(|word| word.len() == 10 + 64)).unwrap().to_owned();
     assert_ne!(asked, name);
     for command in [["COPY", &name, &asked, "REPLACE"], ["SET", &asked, "OK", "XX"], ["SET", &asked, "1", "XX"]] {
@@ -266,11 +266,11 @@ fn no_forged_moved_or_outdated_entry_lets_anybody_in() {
     }
 }
 
-/// The commands that the server gets meanwhile.
-fn watch(redis: &Redis, act: impl FnOnce()) -> Vec<String> {
+/// The commands that the server gets meanwhile. `login`: what it wants first, or nothing.
+fn watch(redis: &Redis, login: &str, act: impl FnOnce()) -> Vec<String> {
     let mut monitor = TcpStream::connect((Ipv4Addr::LOCALHOST, redis.port())).unwrap();
     monitor.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
-    monitor.write_all(b"MONITOR\r\n").unwrap();
+    monitor.write_all(format!("{login}MONITOR\r\n").as_bytes()).unwrap();
     sleep(Duration::from_millis(100));
     act();
     let (mut seen, mut buffer) = (Vec::new(), [0; 4096]);
@@ -288,7 +288,7 @@ fn redis_sees_no_name_no_address_and_no_password() {
     let redis = Redis::start_with(Kind::Redis, &["--requirepass", "open sesame"]);
     let url = redis.url();
     let server = Front { credentials: Some(":open sesame\n"), ..Front::of(&url) }.start();
-    let seen = watch_as(&redis, "open sesame", || {
+    let seen = watch(&redis, "AUTH \"open sesame\"\r\n", || {
         assert_eq!(status(&server, "alice", "secret"), 200);
         assert_eq!(status(&server, "user1", "geheim"), 401);
         sleep(Duration::from_millis(200));
@@ -298,22 +298,6 @@ fn redis_sees_no_name_no_address_and_no_password() {
     for word in ["alice", "user1", "secret", "geheim", "127.0.0.9", HASH, "Ub9qVQIdR5j2PmraY4inw"] {
         assert!(!text.contains(word), "{word}: {text}");
     }
-}
-
-fn watch_as(redis: &Redis, password: &str, act: impl FnOnce()) -> Vec<String> {
-    let mut monitor = TcpStream::connect((Ipv4Addr::LOCALHOST, redis.port())).unwrap();
-    monitor.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
-    monitor.write_all(format!("AUTH \"{password}\"\r\nMONITOR\r\n").as_bytes()).unwrap();
-    sleep(Duration::from_millis(100));
-    act();
-    let (mut seen, mut buffer) = (Vec::new(), [0; 4096]);
-    while let Ok(read) = monitor.read(&mut buffer) {
-        seen.extend_from_slice(&buffer[..read]);
-        if read == 0 {
-            break;
-        }
-    }
-    String::from_utf8_lossy(&seen).lines().map(str::to_owned).collect()
 }
 
 /// A right password is let in, and a wrong one refused, although Redis is of no use.
@@ -510,7 +494,7 @@ fn remembered_credentials_ask_nobody() {
     let server = Front::of(&url).start();
     assert_eq!(status(&server, "alice", "secret"), 200);
     wait_until("it is left with the fleet", || redis.entries().len() == 1);
-    let seen = watch(&redis, || {
+    let seen = watch(&redis, "", || {
         for _ in 0..50 {
             assert_eq!(status(&server, "alice", "secret"), 200);
         }

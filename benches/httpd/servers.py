@@ -87,6 +87,11 @@ class Server:
             self.process.stop()
             self.process = None
 
+    def log(self):
+        """The server's log since its first start, of httpd and nginx."""
+        with open(os.path.join(self.folder, "error.log"), errors="replace") as text:
+            return text.read()
+
     def url(self, case):
         """The URL of a request."""
         return f"http://127.0.0.1:{self.port}/{case}/hello.txt"
@@ -189,11 +194,6 @@ class Ours(Httpd):
     def load_modules(self):
         return super().load_modules() + f'LoadModule rust_esauth_module "{self.site.module}"\n'
 
-    def log(self):
-        """The server's log since its first start."""
-        with open(os.path.join(self.folder, "error.log"), errors="replace") as text:
-            return text.read()
-
 
 class OursLockout(Ours):
     """The same with lockouts for guessers."""
@@ -285,11 +285,6 @@ class NginxOurs(Nginx):
             raise Unavailable("the module is not built (make nginx)")
         self.load = f"load_module {site.nginx_module};\n"
         super().__init__(site)
-
-    def log(self):
-        """The server's log since its first start."""
-        with open(os.path.join(self.folder, "error.log"), errors="replace") as text:
-            return text.read()
 
 
 class NginxOursLockout(NginxOurs):

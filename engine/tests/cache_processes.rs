@@ -10,10 +10,13 @@
     reason = "a failure must end the test, with its reason"
 )]
 
+mod credential;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use credential::credential;
 use esauth_engine::verification::{Credential, Judgement, MaxFailures, Settings, Verdict, Verifier};
 
 /// Of "secret", cost 10: some 50 ms.
@@ -70,18 +73,9 @@ fn cache(slots: usize) -> Verifier {
     Verifier::create(Settings { entries: 4096, ttl: 600, slots, workers: 256, max_failures: None }).unwrap().0
 }
 
-fn credential<'a>(stored: &'a [u8], password: &'a [u8], client: &'a str) -> Credential<'a> {
-    Credential {
-        stored,
-        padding: None,
-        password,
-        known: true,
-        proven: false,
-        exempt: false,
-        client,
-        user: b"alice",
-        file: b"/users",
-    }
+/// Of a client.
+fn credential_from<'a>(stored: &'a [u8], password: &'a [u8], client: &'a str) -> Credential<'a> {
+    Credential { client, ..credential(stored, password) }
 }
 
 /// A child process that runs `body` and exits with status 0, or 1 if it panicked.
@@ -124,7 +118,7 @@ fn count(counter: &AtomicU64, judgement: &Judgement) {
 
 /// One request with the slow hash, whose verdict is known; counts the hash if it computes one.
 fn expect(cache: &Verifier, password: &[u8], verdict: Verdict, hashes: &AtomicU64) {
-    let judgement = cache.judge(&credential(SLOW, password, "192.0.2.1"));
+    let judgement = cache.judge(&credential(SLOW, password));
     assert_eq!(judgement.verdict, verdict);
     count(hashes, &judgement);
 }
@@ -151,7 +145,7 @@ fn killed_leader() {
     let (cache, counters) = (cache(2), shared_counters());
     let leader = child(|| {
         counters.0[1].store(1, Ordering::Relaxed);
-        cache.judge(&credential(SLOW, b"secret", "192.0.2.1"));
+        cache.judge(&credential(SLOW, b"secret"));
     });
     while counters.0[1].load(Ordering::Relaxed) == 0 {
         thread::yield_now();
@@ -189,7 +183,7 @@ fn random_kills() {
                     _ if user % 2 == 0 => (passwords[user].clone(), Verdict::Granted),
                     _ => (passwords[user].clone(), Verdict::Denied),
                 };
-                let verdict = cache.judge(&credential(stored, password.as_bytes(), &client)).verdict;
+                let verdict = cache.judge(&credential_from(stored, password.as_bytes(), &client)).verdict;
                 assert_eq!(verdict, truth, "{password}");
             }
         }
@@ -226,7 +220,7 @@ fn random_kills() {
     let began = Instant::now();
     for n in 0..100 {
         let password = format!("new {n}");
-        let judgement = cache.judge(&credential(FAST, password.as_bytes(), "192.0.2.2"));
+        let judgement = cache.judge(&credential_from(FAST, password.as_bytes(), "192.0.2.2"));
         assert_eq!(judgement.verdict, Verdict::Denied);
     }
     // Not a measurement: a stuck request waits for half a minute.
@@ -245,7 +239,7 @@ fn slots_and_bounds() {
                     for n in 0..40 {
                         scope.spawn(move || {
                             let password = format!("{process} {n}");
-                            let judgement = cache.judge(&credential(MEDIUM, password.as_bytes(), "192.0.2.1"));
+                            let judgement = cache.judge(&credential(MEDIUM, password.as_bytes()));
                             let time = judgement.hashed_for.unwrap_or_default().as_micros() as u64;
                             hashing.fetch_add(time, Ordering::Relaxed);
                             let counter = if judgement.verdict == Verdict::Overloaded { overloaded } else { answered };
@@ -279,7 +273,7 @@ fn guessers(
                     scope.spawn(move || {
                         for attempt in 0..10_000 {
                             let password = format!("{process} {n} {attempt}");
-                            let judgement = cache.judge(&credential(SLOW, password.as_bytes(), client));
+                            let judgement = cache.judge(&credential_from(SLOW, password.as_bytes(), client));
                             count(guesses, &judgement);
                             if judgement.verdict == Verdict::Overloaded {
                                 thread::sleep(Duration::from_millis(1));
@@ -314,7 +308,7 @@ fn beside_guessers(cache: Verifier, clients: &[&'static str], connections: usize
 fn fairness() {
     let cache = cache(2);
     let meanwhile = beside_guessers(cache, &["192.0.2.3"], 64, || {
-        let remembered = cache.judge(&credential(SLOW, b"secret", "192.0.2.4"));
+        let remembered = cache.judge(&credential_from(SLOW, b"secret", "192.0.2.4"));
         assert_eq!(remembered.verdict, Verdict::Granted);
     });
     // In one queue with them it would be 62.
@@ -324,7 +318,7 @@ fn fairness() {
 fn fairness_between_accounts() {
     let cache = cache(2);
     let meanwhile = beside_guessers(cache, &["192.0.2.3"], 64, || {
-        let neighbour = Credential { user: b"bob", ..credential(SLOW, b"secret", "192.0.2.3") };
+        let neighbour = Credential { user: b"bob", ..credential_from(SLOW, b"secret", "192.0.2.3") };
         assert_eq!(cache.judge(&neighbour).verdict, Verdict::Granted);
     });
     assert!(meanwhile <= 8, "{meanwhile} guesses went before the neighbour");
@@ -335,7 +329,7 @@ fn two_networks() {
     beside_guessers(cache, &["192.0.2.3", "192.0.2.5"], 132, || {
         for number in 0..20 {
             let stored = bcrypt::hash_with_salt("secret", 8, [number; 16]).unwrap().to_string();
-            let login = credential(stored.as_bytes(), b"secret", "192.0.2.4");
+            let login = credential_from(stored.as_bytes(), b"secret", "192.0.2.4");
             assert_eq!(cache.judge(&login).verdict, Verdict::Granted, "{number}");
         }
     });
@@ -344,7 +338,7 @@ fn two_networks() {
 fn all_slots_without_a_cache() {
     let settings = Settings { entries: 0, ttl: 600, slots: 2, workers: 64, max_failures: None };
     let cache = Verifier::create(settings).unwrap().0;
-    let judge = || assert_eq!(cache.judge(&credential(SLOW, b"secret", "192.0.2.1")).verdict, Verdict::Granted);
+    let judge = || assert_eq!(cache.judge(&credential(SLOW, b"secret")).verdict, Verdict::Granted);
     let most = thread::scope(|scope| {
         let threads: Vec<_> = (0..8).map(|_| scope.spawn(judge)).collect();
         let mut most = 0;
@@ -362,7 +356,7 @@ fn failing_hash() {
     let limits = Some(MaxFailures { failures: 3, seconds: 60 });
     let settings = Settings { entries: 64, ttl: 600, slots: 2, workers: 64, max_failures: limits };
     let cache = Verifier::create(settings).unwrap().0;
-    let verdict = || cache.judge(&credential(YESCRYPT, b"secret", "192.0.2.1")).verdict;
+    let verdict = || cache.judge(&credential(YESCRYPT, b"secret")).verdict;
     let without_memory = child(|| {
         // SAFETY: a limit of this process.
         unsafe {
@@ -383,7 +377,7 @@ fn strict(entries: usize) -> Verifier {
 
 /// The answer to a user's client about a password.
 fn told(cache: &Verifier, stored: &[u8], password: &str, user: &str) -> Judgement {
-    let credential = credential(stored, password.as_bytes(), "192.0.2.1");
+    let credential = credential(stored, password.as_bytes());
     cache.judge(&Credential { user: user.as_bytes(), ..credential })
 }
 

@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what fails while a test is set up fails the test")]
 
+mod credential;
+
 use std::sync::mpsc;
 use std::thread::{self, ScopedJoinHandle};
 
+use credential::credential;
 use esauth_engine::verification::{
     Answer, Credential, Hashed, Judgement, MaxFailures, Queued, Settings, Standing, Turn, Verdict, Verifier, Work,
 };
@@ -18,20 +21,6 @@ const OTHER: &[u8] = b"$2y$04$lDjxLFAFWw.lNpSEwdDOYev7znbAPsJ6D.5paj1vO7/7ioWjjj
 
 fn cache(max_failures: Option<MaxFailures>) -> Verifier {
     Verifier::create(Settings { entries: 4096, ttl: 600, slots: 2, workers: 256, max_failures }).unwrap().0
-}
-
-fn credential<'a>(stored: &'a [u8], password: &'a [u8]) -> Credential<'a> {
-    Credential {
-        stored,
-        padding: None,
-        password,
-        known: true,
-        proven: false,
-        exempt: false,
-        client: "192.0.2.1",
-        user: b"alice",
-        file: b"/users",
-    }
 }
 
 /// A loop that computes each hash in a thread of its own, and learns of turns from another one.
