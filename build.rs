@@ -6,6 +6,11 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, exit};
 
+#[path = "build/bindings.rs"]
+mod bindings;
+
+use bindings::Items;
+
 /// The items of httpd and APR that `src/` uses, so that the bindings stay readable and build fast.
 const FUNCTIONS: &[&str] = &[
     "ap_auth_name",
@@ -114,7 +119,7 @@ const CONSTANTS: &[&str] = &[
 ];
 
 fn main() {
-    for input in ["build.rs", "apache"] {
+    for input in ["build.rs", "build", "apache"] {
         println!("cargo::rerun-if-changed={input}");
     }
     println!("cargo::rerun-if-env-changed=APXS");
@@ -130,7 +135,10 @@ fn main() {
     let generation = generation(&httpd);
     println!("cargo::rustc-cfg=httpd=\"{generation}\"");
     compile_shim(&flags);
-    generate_bindings(&flags);
+    let items = Items { functions: FUNCTIONS, types: TYPES, variables: CONSTANTS };
+    if let Err(why) = bindings::generate("apache/wrapper.h", &flags, &items, "httpd") {
+        missing(&why);
+    }
 }
 
 /// The apxs of the httpd to build for.
@@ -223,46 +231,9 @@ fn generation(include_folder: &Path) -> &'static str {
 }
 
 fn compile_shim(flags: &[String]) {
-    let mut build = cc::Build::new();
-    for flag in flags {
-        build.flag(flag);
-    }
-    if let Err(error) =
-        build.files(["apache/shim.c", "apache/proxied.c", "apache/late.c"]).warnings(true).try_compile("esauth_shim")
-    {
+    let files = ["apache/shim.c", "apache/proxied.c", "apache/late.c"];
+    if let Err(error) = bindings::c_build(flags).files(files).warnings(true).try_compile("esauth_shim") {
         missing(&format!("apache/*.c do not compile: {error}"));
-    }
-}
-
-fn generate_bindings(flags: &[String]) {
-    let mut builder = bindgen::Builder::default()
-        .header("apache/wrapper.h")
-        .clang_args(flags)
-        .layout_tests(false)
-        .generate_comments(false)
-        .derive_debug(false)
-        .prepend_enum_name(false)
-        .merge_extern_blocks(true)
-        .rust_edition(bindgen::RustEdition::Edition2024);
-    for name in FUNCTIONS {
-        builder = builder.allowlist_function(name);
-    }
-    for name in TYPES {
-        builder = builder.allowlist_type(name);
-    }
-    for name in CONSTANTS {
-        builder = builder.allowlist_var(name);
-    }
-    // A missing libclang makes bindgen panic; its message is caught here and explained.
-    let generated = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| builder.generate()));
-    let bindings = match generated {
-        Ok(Ok(bindings)) => bindings,
-        Ok(Err(error)) => missing(&format!("the bindings to httpd's headers cannot be generated: {error}")),
-        Err(_) => missing("libclang, which bindgen reads C headers with, cannot be loaded"),
-    };
-    let Some(folder) = env::var_os("OUT_DIR") else { missing("OUT_DIR is not set: build.rs is for cargo to run") };
-    if let Err(error) = bindings.write_to_file(Path::new(&folder).join("bindings.rs")) {
-        missing(&format!("the bindings cannot be written: {error}"));
     }
 }
 

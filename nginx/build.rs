@@ -10,6 +10,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, exit};
 
+#[path = "../build/bindings.rs"]
+mod bindings;
+
+use bindings::Items;
+
 /// Where nginx-dev puts the sources.
 const DEBIAN: &str = "/usr/share/nginx/src";
 
@@ -85,7 +90,7 @@ const VARIABLES: &[&str] = &[
 ];
 
 fn main() {
-    for input in ["build.rs", "wrapper.h", "shim.c", "shim.h"] {
+    for input in ["build.rs", "../build", "wrapper.h", "shim.c", "shim.h"] {
         println!("cargo::rerun-if-changed={input}");
     }
     println!("cargo::rerun-if-env-changed=NGINX_SOURCE");
@@ -100,7 +105,10 @@ fn main() {
     println!("cargo::rustc-cfg=nginx");
     let flags: Vec<String> = INCLUDES.iter().map(|folder| format!("-I{}", source.join(folder).display())).collect();
     compile_shim(&flags);
-    generate_bindings(&flags);
+    let items = Items { functions: FUNCTIONS, types: TYPES, variables: VARIABLES };
+    if let Err(why) = bindings::generate("wrapper.h", &flags, &items, "nginx") {
+        missing(&why);
+    }
 }
 
 fn configured(source: PathBuf) -> PathBuf {
@@ -146,52 +154,15 @@ fn run<S: AsRef<OsStr>>(program: &str, arguments: impl IntoIterator<Item = S>, f
 }
 
 fn out_folder() -> PathBuf {
-    match env::var_os("OUT_DIR") {
-        Some(folder) => folder.into(),
-        None => missing("OUT_DIR is not set: build.rs is for cargo to run"),
-    }
+    bindings::out_folder().unwrap_or_else(|why| missing(&why))
 }
 
 fn compile_shim(flags: &[String]) {
-    let mut build = cc::Build::new();
-    for flag in flags {
-        build.flag(flag);
-    }
     // nginx's own headers have unused parameters.
+    let mut build = bindings::c_build(flags);
     build.flag("-Wno-unused-parameter");
     if let Err(error) = build.file("shim.c").warnings(true).try_compile("esauth_nginx_shim") {
         missing(&format!("shim.c does not compile: {error}"));
-    }
-}
-
-fn generate_bindings(flags: &[String]) {
-    let mut builder = bindgen::Builder::default()
-        .header("wrapper.h")
-        .clang_args(flags)
-        .layout_tests(false)
-        .generate_comments(false)
-        .derive_debug(false)
-        .prepend_enum_name(false)
-        .merge_extern_blocks(true)
-        .rust_edition(bindgen::RustEdition::Edition2024);
-    for name in FUNCTIONS {
-        builder = builder.allowlist_function(name);
-    }
-    for name in TYPES {
-        builder = builder.allowlist_type(name);
-    }
-    for name in VARIABLES {
-        builder = builder.allowlist_var(name);
-    }
-    // A missing libclang makes bindgen panic; its message is caught here and explained.
-    let generated = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| builder.generate()));
-    let bindings = match generated {
-        Ok(Ok(bindings)) => bindings,
-        Ok(Err(error)) => missing(&format!("the bindings to nginx's headers cannot be generated: {error}")),
-        Err(_) => missing("libclang, which bindgen reads C headers with, cannot be loaded"),
-    };
-    if let Err(error) = bindings.write_to_file(out_folder().join("bindings.rs")) {
-        missing(&format!("the bindings cannot be written: {error}"));
     }
 }
 
