@@ -20,13 +20,16 @@ pub mod exposition;
 mod files;
 pub mod hash;
 mod outcome;
+mod random;
 mod sync;
 pub mod threads;
 pub mod verification;
 mod wipe;
 
+pub use clock::Seldom;
 pub use files::{
     Accepted, Credentials, CredentialsFault, CredentialsFile, FileEvent, Groups, LineRules, Listed, Listing,
     Memberships, Moment, Parse, Passwords, ReadError, Reading, Rotation, Snapshot, Source, Watcher, advice_on_watching,
 };
+pub use random::fill_with_random;
 pub use wipe::wipe_registers;

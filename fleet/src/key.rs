@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io;
 
-use rustix::rand::{GetRandomFlags, getrandom};
+use esauth_engine::fill_with_random;
 use zeroize::{Zeroize, Zeroizing};
 
 const BYTES: usize = 32;
@@ -41,11 +41,7 @@ impl Key {
     /// The content of a new key's file. Fails if there are no random numbers.
     pub fn make() -> io::Result<Zeroizing<String>> {
         let mut random = Zeroizing::new([0; BYTES]);
-        let mut rest = &mut random[..];
-        while !rest.is_empty() {
-            let filled = getrandom(&mut *rest, GetRandomFlags::empty())?;
-            rest = &mut rest[filled..];
-        }
+        fill_with_random(&mut *random)?;
         Ok(Key::content(&random))
     }
 

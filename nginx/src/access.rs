@@ -3,13 +3,11 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use esauth_engine::verification::{
     Answer, Credential, FileKind, Judgement, Lockout, Outcome, Scope, Verdict, Verifier,
 };
-use esauth_engine::{Accepted, Groups, Moment, Passwords, ReadError, Snapshot};
+use esauth_engine::{Accepted, Groups, Moment, Passwords, ReadError, Seldom, Snapshot};
 
 use crate::config::file_directive;
 use crate::config::location::{LocationConfig, Value, Who};
@@ -148,19 +146,11 @@ impl<'r> Case<'r> {
     where
         'r: 'c,
     {
-        let user = self.request.user();
-        // An unknown user must take as long as a wrong password.
-        let stored = accepted.map(|accepted| accepted.stored).or_else(|| passwords.decoy(verifier.decoy(user)))?;
         Some(Credential {
-            stored,
-            padding: passwords.second_decoy(|| verifier.decoy(user)),
             password: until_nul(self.request.password()),
-            known: accepted.is_some(),
             client: std::str::from_utf8(self.request.client()).unwrap_or(""),
-            proven: false,
-            exempt: false,
-            user,
             file: path,
+            ..verifier.credential(passwords, accepted, self.request.user())?
         })
     }
 
@@ -267,9 +257,8 @@ impl<'r> Case<'r> {
 
     /// Logs that the queue for hashes is full: once a second, or a flood would fill the log's disk.
     fn log_overload(&self) {
-        static LAST: AtomicU64 = AtomicU64::new(0);
-        let second = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-        if LAST.swap(second, Ordering::Relaxed) != second {
+        static LAST: Seldom = Seldom::new();
+        if LAST.is_due(1) {
             let text = b"esauth: the queue for password hashes is full, answered with 503; unless these are guesses, \
                          lower the cost of the hashes";
             self.write(Level::Warning, 0, &[text]);

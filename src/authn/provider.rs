@@ -8,7 +8,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use esauth_engine::verification::{Credential, Lockout, Scope, Verdict};
-use esauth_engine::{Moment, Passwords, Snapshot};
+use esauth_engine::{Moment, Passwords, Seldom, Snapshot};
 
 #[cfg(httpd = "2.4")]
 use crate::authn::connection_cache;
@@ -19,7 +19,7 @@ use crate::httpd::bindings::{
 use crate::httpd::generation::tag;
 #[cfg(httpd = "2.4")]
 use crate::httpd::late;
-use crate::httpd::log::{Level, Seldom, log_request};
+use crate::httpd::log::{Level, log_request};
 use crate::httpd::provider::authn_provider_of;
 use crate::httpd::request::Request;
 use crate::httpd::text::Text;
@@ -168,27 +168,19 @@ pub(crate) fn judge(
     let accepted = file.accepted(user.to_bytes());
     // Without the cache, nothing would limit guessing.
     let Some(cache) = verdicts::verifier() else { return AuthnStatus::Error };
-    let hash = match accepted {
-        Some(accepted) => accepted.stored,
-        // If others may know the user, its absence here is no secret, and no failure is counted.
-        None if !has_only_ours(config) || !config.authoritative() => return AuthnStatus::UserNotFound,
-        // An unknown user must take as long as a wrong password.
-        None => match file.decoy(cache.decoy(user.to_bytes())) {
-            Some(hash) => hash,
-            None => return AuthnStatus::UserNotFound,
-        },
-    };
+    // If others may know the user, its absence here is no secret, and no failure is counted.
+    if accepted.is_none() && (!has_only_ours(config) || !config.authoritative()) {
+        return AuthnStatus::UserNotFound;
+    }
+    let Some(of_file) = cache.credential(file, accepted, user.to_bytes()) else { return AuthnStatus::UserNotFound };
     let client = request.client_address().to_str().unwrap_or("");
     let credential = Credential {
-        stored: hash,
-        padding: file.second_decoy(|| cache.decoy(user.to_bytes())),
         password: password.to_bytes(),
-        known: accepted.is_some(),
         client,
         proven,
         exempt: verdicts::is_exempt(client),
-        user: user.to_bytes(),
         file: config.user_file.unwrap_or(c"").to_bytes(),
+        ..of_file
     };
     let judgement = cache.judge_among(&credential, fleet::peers());
     if let Some(duration) = judgement.hashed_for {

@@ -2,13 +2,14 @@
 
 use std::ffi::{CStr, c_int};
 
+use esauth_engine::Seldom;
 use esauth_engine::verification::{Rate, Spent};
 
 use crate::config::limit::{Limit, Whose};
 use crate::config::section::DirConfig;
 use crate::httpd::bindings::{DECLINED, DONE, HTTP_INTERNAL_SERVER_ERROR};
 use crate::httpd::generation::too_many_requests;
-use crate::httpd::log::{Level, Seldom, log_request};
+use crate::httpd::log::{Level, log_request};
 use crate::httpd::request::Request;
 use crate::state::outcomes::{self, guard_request};
 use crate::state::{answer, files, verdicts};

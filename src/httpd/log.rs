@@ -5,8 +5,6 @@
 
 use std::ffi::{CStr, CString, c_int};
 use std::ptr::null;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::httpd::bindings::{self, apr_status_t, esauth_log_server, server_rec};
 use crate::httpd::module;
@@ -32,21 +30,6 @@ impl Level {
             Level::Debug => bindings::ESAUTH_DEBUG,
         };
         raw as c_int
-    }
-}
-
-/// The time of a line that must not fill the log's disk, in each child.
-pub(crate) struct Seldom(AtomicU64);
-
-impl Seldom {
-    pub(crate) const fn new() -> Seldom {
-        Seldom(AtomicU64::new(0))
-    }
-
-    /// True once in each period of so many seconds.
-    pub(crate) fn is_due(&self, seconds: u64) -> bool {
-        let period = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs() / seconds.max(1));
-        self.0.swap(period, Ordering::Relaxed) != period
     }
 }
 

@@ -16,8 +16,7 @@ mod sha1;
 use std::hint::black_box;
 use std::io;
 
-use rustix::rand::{GetRandomFlags, getrandom};
-
+use crate::random::fill_with_random;
 use crate::wipe::wipe_stack;
 
 pub use description::{Description, describe};
@@ -51,8 +50,7 @@ pub fn try_verify(password: &[u8], stored: &[u8]) -> io::Result<bool> {
 /// no random numbers.
 pub fn make(password: &[u8], cost: u32) -> io::Result<String> {
     let mut salt = [0; 16];
-    // Fewer than 256 bytes come at once and whole, unless the system call fails.
-    getrandom(&mut salt, GetRandomFlags::empty())?;
+    fill_with_random(&mut salt)?;
     let stored = make_slow(password, cost, salt);
     wipe_stack::<32_768>();
     Ok(stored)

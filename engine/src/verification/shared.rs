@@ -11,7 +11,6 @@ use std::ptr::{NonNull, null_mut};
 use std::slice;
 
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mlock, mmap_anonymous, mprotect, munmap};
-use rustix::rand::{GetRandomFlags, getrandom};
 use zeroize::Zeroizing;
 
 use super::digest::{KEY_BYTES, Keys};
@@ -20,6 +19,7 @@ use super::queue::Queue;
 use super::rates::Rates;
 use super::table::{Entry, Table, WAYS};
 use crate::counters::Counters;
+use crate::random::fill_with_random;
 use crate::sync::{AtomicU64, Ordering};
 
 /// Identifies the layout of the memory, so that a library replaced while httpd runs does not read the memory of another
@@ -264,12 +264,4 @@ fn bucket_counts(entries: usize) -> (usize, usize) {
 fn size_of_memory(grants: usize, denials: usize) -> Option<usize> {
     let buckets = grants.checked_add(denials)?;
     buckets.checked_mul(size_of::<[Entry; WAYS]>())?.checked_add(size_of::<Header>())
-}
-
-fn fill_with_random(mut buffer: &mut [u8]) -> io::Result<()> {
-    while !buffer.is_empty() {
-        let filled = getrandom(&mut *buffer, GetRandomFlags::empty())?;
-        buffer = &mut buffer[filled..];
-    }
-    Ok(())
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::ptr::NonNull;
 
+use super::compute::Credential;
 use super::digest::{Digest, keyed_number};
 use super::lockouts::MaxFailures;
 use super::rates::{Rate, Spent};
@@ -10,6 +11,7 @@ use super::shared::{Shared, Unprotected};
 use super::table::Table;
 use crate::clock::{monotonic_nanoseconds, monotonic_seconds};
 use crate::counters::{Counters, FileCounters, FileKind, PartUsage, Usage};
+use crate::files::{Accepted, Passwords};
 
 /// Settings of a verifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,10 +89,27 @@ impl Verifier {
         self.shared.address()
     }
 
-    /// A number for an unknown user's name, always the same one and unpredictable for outsiders: it selects the other
-    /// user's hash to compute.
-    pub fn decoy(&self, user: &[u8]) -> u64 {
-        keyed_number(&self.shared.keys().numbers, user)
+    /// What a file makes of `user`, whose hashes are `accepted`: for an unknown one, a hash that takes the same time. The
+    /// password, the client and the file's path are left to be filled in. `None`: the file has no hash, so no user to hide.
+    pub fn credential<'a>(
+        &self,
+        file: &'a Passwords,
+        accepted: Option<Accepted<'a>>,
+        user: &'a [u8],
+    ) -> Option<Credential<'a>> {
+        // Always the same and unpredictable for outsiders: it selects whose hash stands for this user's.
+        let number = || keyed_number(&self.shared.keys().numbers, user);
+        Some(Credential {
+            stored: accepted.map(|accepted| accepted.stored).or_else(|| file.decoy(number()))?,
+            padding: file.second_decoy(number),
+            password: b"",
+            known: accepted.is_some(),
+            client: "",
+            proven: false,
+            exempt: false,
+            user,
+            file: b"",
+        })
     }
 
     /// Counts a request of `user`, who was let in by `file` (its path, or nothing), or refuses it. Users of the same name
