@@ -41,8 +41,8 @@ pub(super) fn rewrite(path: &Path, create: bool, edit: impl Fn(&[u8]) -> Result<
             Ok(Some(mut edit)) => {
                 if is_new {
                     edit.notes.push(
-                        "this is a new file, with mode 640. httpd must be able to read it: chgrp www-data (Debian) or \
-                         chgrp apache (Red Hat)"
+                        "this is a new file, with mode 640. The server must be able to read it: chgrp www-data (Debian), \
+                         chgrp apache or nginx (Red Hat)"
                             .to_owned(),
                     );
                 }

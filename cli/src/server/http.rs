@@ -2,6 +2,7 @@
 //!
 //! A request is sent exactly as given: no client library normalizes its path or refuses its method.
 
+use std::cell::Cell;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 use rustls::pki_types::CertificateDer;
 use zeroize::Zeroizing;
 
+use super::front::Front;
 use super::secrets::Credentials;
 use super::target::Target;
 use super::tls::{self, Asked, Dialler};
@@ -31,6 +33,8 @@ pub(crate) struct Client<'a> {
     pub(crate) origin: String,
     /// The path of the URL, with a `/` at its end.
     pub(crate) path: String,
+    /// The kind of server, once an answer has said it.
+    front: Cell<Option<Front>>,
 }
 
 /// A request.
@@ -73,6 +77,11 @@ impl Answer {
         same.map(|(_, value)| value.as_str())
     }
 
+    /// The kind of server that sent it, if it says so.
+    pub(crate) fn front(&self) -> Option<Front> {
+        Front::named(self.values("Server").next()?)
+    }
+
     /// Where a redirect leads.
     pub(crate) fn location(&self) -> Option<&str> {
         self.values("Location").next()
@@ -93,6 +102,7 @@ impl<'a> Client<'a> {
             timeout: dialler.timeout,
             origin: target.origin.clone(),
             path: target.path.clone(),
+            front: Cell::new(None),
         }
     }
 
@@ -100,12 +110,17 @@ impl<'a> Client<'a> {
     pub(crate) fn plain(host: &str, address: SocketAddr, timeout: Duration) -> Self {
         let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
         let origin = format!("http://{host}:{}", address.port());
-        Client { address, encryption: None, timeout, origin, path: "/".to_owned() }
+        Client { address, encryption: None, timeout, origin, path: "/".to_owned(), front: Cell::new(None) }
     }
 
     /// Whether the server asked for a client certificate.
     pub(crate) fn certificate_asked_for(&self) -> Asked {
         self.encryption.as_ref().map_or(Asked::No, |(dialler, ..)| dialler.certificate_asked_for())
+    }
+
+    /// The kind of server, by its first answer that says it.
+    pub(crate) fn front(&self) -> Option<Front> {
+        self.front.get()
     }
 
     /// The answer to GET for a path of the server.
@@ -115,10 +130,12 @@ impl<'a> Client<'a> {
 
     /// The answer to a request. Redirects are not followed.
     pub(crate) fn ask(&self, request: Request<'_>) -> Result<Answer, String> {
-        self.exchange(request).map_err(|error| match error.kind() {
+        let answer = self.exchange(request).map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => "no answer in time".to_owned(),
             _ => error.to_string(),
-        })
+        })?;
+        self.front.set(self.front.get().or_else(|| answer.front()));
+        Ok(answer)
     }
 
     fn exchange(&self, request: Request<'_>) -> io::Result<Answer> {

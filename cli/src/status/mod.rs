@@ -10,6 +10,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::arguments::StatusOptions;
+use crate::server::front::Advice;
 use crate::server::http::Client;
 use crate::server::secrets::Credentials;
 use crate::server::target::Target;
@@ -88,16 +89,24 @@ impl<'a> Server<'a> {
         let advice = match answer.status {
             200 => match Page::parse(&String::from_utf8_lossy(&answer.body)) {
                 Some(page) => return Ok(page),
-                None => {
+                None => Advice::each(
                     "is not the page of SetHandler rust-esauth-metrics; where ProxyPass / sends everything to the back \
-                         end, ProxyPass /esauth-metrics ! must stand in front of it"
-                }
+                     end, ProxyPass /esauth-metrics ! must stand in front of it",
+                    "is not the page of esauth_metrics: which location has it?",
+                ),
             },
-            401 => "asks for a user: name one with --user",
-            403 => "is not for this address: see the Require in its Location",
-            404 => "is not there: which Location has SetHandler rust-esauth-metrics?",
-            _ => "does not show the page",
+            401 => "asks for a user: name one with --user".into(),
+            403 => Advice::each(
+                "is not for this address: see the Require in its Location",
+                "is not for this address: see allow and deny in its location",
+            ),
+            404 => Advice::each(
+                "is not there: which Location has SetHandler rust-esauth-metrics?",
+                "is not there: which location has esauth_metrics?",
+            ),
+            _ => "does not show the page".into(),
         };
+        let advice = advice.to(answer.front().unwrap_or_default());
         Err(format!("{}: status {}: {advice}", place(), answer.status))
     }
 }

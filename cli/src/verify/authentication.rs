@@ -3,6 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::report::{Check, Id, Report};
+use crate::server::front::Advice;
 use crate::server::http::{Answer, Client, Request};
 use crate::server::secrets::Credentials;
 use crate::server::tls::Asked;
@@ -51,8 +52,12 @@ pub(super) fn check(client: &Client<'_>, passwords: &Passwords<'_>, report: &mut
     report.add(options(client));
 }
 
-const LOADED: &str = "Is rust_esauth (or auth_basic) loaded, and does a Require stand in the section that applies here? \
-                      One inside <LimitExcept OPTIONS> leaves only OPTIONS open.";
+const LOADED: Advice = Advice::each(
+    "Is rust_esauth (or auth_basic) loaded, and does a Require stand in the section that applies here? One inside \
+     <LimitExcept OPTIONS> leaves only OPTIONS open.",
+    "Does an esauth (or auth_basic) apply to the location of this path? One inside limit_except OPTIONS leaves only OPTIONS \
+     open. return and rewrite answer before anybody is asked.",
+);
 
 fn without_credentials(client: &Client<'_>) -> Check {
     let id = Id::NoCredentials;
@@ -66,12 +71,16 @@ fn without_credentials(client: &Client<'_>) -> Check {
             None => Check::failed(
                 id,
                 "401, but no realm: clients are not asked for a password",
-                "Something takes WWW-Authenticate: Basic out of the answer (Header unset, a proxy in between), or AuthType \
-                 is another one.",
+                Advice::each(
+                    "Something takes WWW-Authenticate: Basic out of the answer (Header unset, a proxy in between), or \
+                     AuthType is another one.",
+                    "Something takes WWW-Authenticate: Basic out of the answer (a proxy in between), or the answer is the \
+                     back end's, and neither esauth nor auth_basic applies here.",
+                ),
             ),
         },
         200..=299 => Check::failed(id, format!("{}: anyone is admitted", answer.status), LOADED),
-        _ => unexpected(id, &answer),
+        _ => unexpected(id, client, &answer),
     }
 }
 
@@ -93,7 +102,7 @@ fn wrong_password(client: &Client<'_>, user: Option<&Credentials>) -> Check {
             401 => Check::passed(id, format!("401 for {name}")),
             429 => Check::passed(id, format!("429 for {name}: too many failures from here")),
             200..=299 => Check::failed(id, format!("{}: {name} is admitted with any password", answer.status), LOADED),
-            _ => unexpected(id, &answer),
+            _ => unexpected(id, client, &answer),
         },
         Err(error) => no_answer(id, client, &error),
     }
@@ -116,20 +125,30 @@ fn right_password(client: &Client<'_>, user: &Credentials) -> Check {
             Check::failed(
                 id,
                 "401 with another realm than without credentials: it is the back end's own",
-                "The back end asks for a user of its own: name a credential for it in EsAuthBackendCredentials.",
+                Advice::each(
+                    "The back end asks for a user of its own: name a credential for it in EsAuthBackendCredentials.",
+                    "The back end asks for a user of its own: send it one with proxy_set_header Authorization \"ApiKey …\".",
+                ),
             )
         }
         401 => Check::failed(
             id,
             format!("401: {} is refused", user.name),
-            "httpd's error log says why: AH01617 (wrong password), AH01618 (no such user), AH01666 or AH01667 (not in the \
-             group). esauth check looks at the files.",
+            Advice::each(
+                "httpd's error log says why: AH01617 (wrong password), AH01618 (no such user), AH01666 or AH01667 (not in \
+                 the group). esauth check looks at the files.",
+                "nginx's error log says why: the password does not match, the user was not found, or is not among those \
+                 that esauth_require names. esauth check looks at the files.",
+            ),
         ),
         403 => Check::failed(
             id,
             format!("403: {} is known, but not admitted", user.name),
-            "Is the user in the required group, and has a line in the file of EsAuthBackendCredentials, if there is one? httpd's \
-             error log says which.",
+            Advice::each(
+                "Is the user in the required group, and has a line in the file of EsAuthBackendCredentials, if there is \
+                 one? httpd's error log says which.",
+                REFUSED_BY_NGINX,
+            ),
         ),
         429 => Check::failed(id, "429: too many failures from this address", "Wait, and try again."),
         // A server with nothing at / may still have a cluster.
@@ -138,10 +157,13 @@ fn right_password(client: &Client<'_>, user: &Credentials) -> Check {
             None => Check::failed(
                 id,
                 format!("{}, and not Elasticsearch's answer", answer.status),
-                "Is ProxyPass in this virtual host, with Elasticsearch's address?",
+                Advice::each(
+                    "Is ProxyPass in this virtual host, with Elasticsearch's address?",
+                    "Is proxy_pass in this location, with Elasticsearch's address?",
+                ),
             ),
         },
-        _ => unexpected(id, &answer),
+        _ => unexpected(id, client, &answer),
     }
 }
 
@@ -175,9 +197,13 @@ fn refused_outsider(client: &Client<'_>, outsider: &Credentials) -> Check {
             200..=299 => Check::failed(
                 id,
                 format!("{}: {} is admitted", answer.status, outsider.name),
-                "Is it Require group, not Require valid-user, that applies, and is the user really outside the group?",
+                Advice::each(
+                    "Is it Require group, not Require valid-user, that applies, and is the user really outside the group?",
+                    "Is it esauth_require group, not esauth_require valid-user, that applies (auth_basic has no groups), \
+                     and is the user really outside the group?",
+                ),
             ),
-            _ => unexpected(id, &answer),
+            _ => unexpected(id, client, &answer),
         },
         Err(error) => no_answer(id, client, &error),
     }
@@ -190,10 +216,13 @@ fn options(client: &Client<'_>) -> Check {
             401 | 403 | 407 => Check::failed(
                 id,
                 format!("{}: browsers' preflight requests are refused", answer.status),
-                "Require must stand inside <LimitExcept OPTIONS> and nowhere else: an empty <LimitExcept OPTIONS> opens \
-                 nothing.",
+                Advice::each(
+                    "Require must stand inside <LimitExcept OPTIONS> and nowhere else: an empty <LimitExcept OPTIONS> \
+                     opens nothing.",
+                    "esauth (or auth_basic) must stand inside limit_except OPTIONS, and nowhere around it.",
+                ),
             ),
-            500.. => unexpected(id, &answer),
+            500.. => unexpected(id, client, &answer),
             status => Check::passed(id, format!("{status} without credentials")),
         },
         Err(error) => no_answer(id, client, &error),
@@ -201,8 +230,15 @@ fn options(client: &Client<'_>) -> Check {
 }
 
 /// Advice if a server ends the connection, or refuses, because it wants a certificate.
-const ASKED_BUT_NONE_GIVEN: &str = "The server asks for a certificate of the client (SSLVerifyClient): name one with \
-                                    --cert FILE, and its key with --key FILE.";
+const ASKED_BUT_NONE_GIVEN: Advice = Advice::each(
+    "The server asks for a certificate of the client (SSLVerifyClient): name one with --cert FILE, and its key with --key \
+     FILE.",
+    "The server asks for a certificate of the client (ssl_verify_client): name one with --cert FILE, and its key with --key \
+     FILE.",
+);
+
+const REFUSED_BY_NGINX: &str = "Something other than the password refuses: a deny for this address, or the password file is \
+                                missing. nginx's error log says which.";
 
 fn no_answer(id: Id, client: &Client<'_>, error: &str) -> Check {
     let advice = match client.certificate_asked_for() {
@@ -210,34 +246,47 @@ fn no_answer(id: Id, client: &Client<'_>, error: &str) -> Check {
         Asked::AndGiven => {
             "The server asked for a certificate, got the one of --cert, and may have refused it: is it from a CA that \
              SSLCACertificateFile names, made for clients, and valid today? httpd's error log says why."
+                .into()
         }
-        Asked::No => "Is it an HTTP server, and is --timeout long enough?",
+        Asked::No => "Is it an HTTP server, and is --timeout long enough?".into(),
     };
     Check::failed(id, format!("no answer: {error}"), advice)
 }
 
 /// Explains an unexpected status.
-fn unexpected(id: Id, answer: &Answer) -> Check {
+fn unexpected(id: Id, client: &Client<'_>, answer: &Answer) -> Check {
     let advice = match answer.status {
-        500 => {
+        // nginx answers so where httpd ends the connection.
+        400 if client.certificate_asked_for() == Asked::ButNoneGiven => ASKED_BUT_NONE_GIVEN,
+        400 if client.certificate_asked_for() == Asked::AndGiven => Advice::each(
+            "httpd's error log says more.",
+            "nginx may have refused the certificate of --cert: is it from a CA that ssl_client_certificate names, made for \
+             clients, and valid today? nginx's error log says why, at level info.",
+        ),
+        500 => Advice::each(
             "httpd's error log says why: AH01615 (no AuthName), AH01619 (no AuthUserFile), AH01620 (the password file \
-                cannot be opened), or a file of EsAuthRoles or EsAuthBackendCredentials that cannot be used."
-        }
-        403 => {
+             cannot be opened), or a file of EsAuthRoles or EsAuthBackendCredentials that cannot be used.",
+            "nginx's error log says why: no esauth_user_file is set here, or the password or the group file cannot be read.",
+        ),
+        403 => Advice::each(
             "Something other than the password refuses: a Require that leaves out this address, or SSLVerifyClient in a \
-                <Location>, which demands a certificate that cannot be shown from here. httpd's error log says which."
-        }
-        502 | 504 => {
+             <Location>, which demands a certificate that cannot be shown from here. httpd's error log says which.",
+            REFUSED_BY_NGINX,
+        ),
+        502 | 504 => Advice::each(
             "httpd does not reach the back end (does Elasticsearch run where ProxyPass says, with a certificate that \
-                SSLProxyCACertificateFile trusts?), or the back end refuses its credential (EsAuthBackendCredentials): \
-                httpd's error log says which."
-        }
-        503 => {
-            "Either the back end does not answer (does Elasticsearch run where ProxyPass says?), or the queue for \
-                password hashes is full: httpd's error log says which."
-        }
-        300..=399 => "This address redirects; verify the one that it redirects to.",
-        _ => "httpd's error log says more.",
+             SSLProxyCACertificateFile trusts?), or the back end refuses its credential (EsAuthBackendCredentials): httpd's \
+             error log says which.",
+            "nginx does not reach the back end: does Elasticsearch run where proxy_pass says, with a certificate that \
+             proxy_ssl_trusted_certificate trusts? nginx's error log says which.",
+        ),
+        503 => Advice::each(
+            "Either the back end does not answer (does Elasticsearch run where ProxyPass says?), or the queue for password \
+             hashes is full: httpd's error log says which.",
+            "Either the queue for password hashes is full, or limit_req or limit_conn refuses: nginx's error log says which.",
+        ),
+        300..=399 => "This address redirects; verify the one that it redirects to.".into(),
+        _ => "The server's error log says more.".into(),
     };
     let to = answer.location().map_or_else(String::new, |to| format!(" to {}", printable(to.as_bytes())));
     Check::failed(id, format!("{}{to}", answer.status), advice)

@@ -12,6 +12,7 @@ use x509_cert::der::Decode;
 
 use super::hello::{self, Old};
 use super::report::{Check, Id, Report};
+use crate::server::front::Advice;
 use crate::server::target::Target;
 use crate::server::tls::{Asked, Dialler, Trust};
 use crate::terminal::count;
@@ -186,7 +187,7 @@ fn check_name(leaf: &CertificateDer<'_>, host: &str) -> Check {
 }
 
 fn check_validity(facts: &Facts, now: Duration, min_days: u32) -> Check {
-    let advice = "Renew it, and reload httpd: it reads certificates only when it starts or is reloaded.";
+    let advice = "Renew it, and reload the server: it reads certificates only when it starts or is reloaded.";
     let ends = &facts.ends;
     if now < facts.not_before {
         return Check::failed(Id::Validity, "not valid yet", "Are the clocks right, here and where it was issued?");
@@ -219,13 +220,13 @@ fn check_versions(target: &Target, address: SocketAddr, dialler: &Dialler, repor
             offered.push(name);
         }
     }
-    let advice = "SSLProtocol -all +TLSv1.2 +TLSv1.3";
+    let advice = Advice::each("SSLProtocol -all +TLSv1.2 +TLSv1.3", "ssl_protocols TLSv1.2 TLSv1.3;");
     let found = format!("offered: {}", if offered.is_empty() { "none".to_owned() } else { offered.join(", ") });
     report.add(if has_old {
         Check::failed(Id::Versions, format!("{found}; 1.0 and 1.1 are broken"), advice)
     } else if offered.is_empty() {
         let advice =
-            "Does this port use TLS (SSLEngine On), and does it have a certificate? Try: openssl s_client -connect";
+            "Does this port use TLS (SSLEngine On, listen … ssl), and does it have a certificate? Try: openssl s_client -connect";
         Check::failed(Id::Versions, found, advice)
     } else if unknown.is_empty() {
         Check::passed(Id::Versions, found)

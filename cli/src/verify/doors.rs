@@ -6,6 +6,7 @@
 
 use super::authentication::unguessable;
 use super::report::{Check, Id, Report};
+use crate::server::front::Advice;
 use crate::server::http::{Answer, Client, Request};
 use crate::terminal::count;
 
@@ -97,8 +98,12 @@ fn is_from_elasticsearch(answer: &Answer) -> bool {
     answer.values("X-elastic-product").next().is_some() || answer.values("Content-Type").any(is_json)
 }
 
-const SHUT: &str = "Put Require where it holds for every method (<LimitExcept OPTIONS>, never <Limit GET POST>) and for every \
-                    path (<Location /> or <Proxy *>), in each virtual host that leads to the back end; ProxyRequests Off.";
+const SHUT: Advice = Advice::each(
+    "Put Require where it holds for every method (<LimitExcept OPTIONS>, never <Limit GET POST>) and for every path \
+     (<Location /> or <Proxy *>), in each virtual host that leads to the back end; ProxyRequests Off.",
+    "Put esauth (or auth_basic) where it holds for every method (limit_except OPTIONS, no other method beside it) and in \
+     every location of every server that leads to the back end.",
+);
 
 fn judge(id: Id, what: &str, tried: Vec<Way>) -> Check {
     let open: Vec<_> =

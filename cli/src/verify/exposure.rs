@@ -1,4 +1,4 @@
-//! Ways around httpd's authentication.
+//! Ways around the server's authentication.
 
 use std::net::{IpAddr, SocketAddr, SocketAddrV6, TcpStream, ToSocketAddrs};
 use std::path::Path;
@@ -9,6 +9,7 @@ use esauth_engine::{LineRules, Listing};
 
 use super::authentication::Passwords;
 use super::report::{Check, Id, Report};
+use crate::server::front::Advice;
 use crate::server::http::Client;
 use crate::server::target::Target;
 use crate::terminal::count;
@@ -38,8 +39,11 @@ pub(super) fn check_plain_http(
                 report.add(Check::failed(
                     Id::PlainHttp,
                     format!("{} on {address}, unencrypted: passwords sent there can be read on the way", answer.status),
-                    "Let the port answer with nothing but Redirect permanent / https://…, or have it listen on 127.0.0.1 \
-                     only.",
+                    Advice::each(
+                        "Let the port answer with nothing but Redirect permanent / https://…, or have it listen on \
+                         127.0.0.1 only.",
+                        "Let the port answer with nothing but return 301 https://…, or have it listen on 127.0.0.1 only.",
+                    ),
                 ));
                 return;
             }
@@ -55,7 +59,7 @@ pub(super) fn check_plain_http(
     report.add(Check::passed(Id::PlainHttp, found));
 }
 
-/// Only httpd may get answers from the back end.
+/// Only the server may get answers from the back end.
 pub(super) fn check_backend(backend: Option<&str>, timeout: Duration, report: &mut Report) -> Result<(), String> {
     let Some(backend) = backend else {
         report.add(Check::skipped(Id::Backend, "name its address with --backend"));
@@ -76,9 +80,12 @@ pub(super) fn check_backend(backend: Option<&str>, timeout: Duration, report: &m
         if !matches!(answer.status, 401 | 403) {
             report.add(Check::failed(
                 Id::Backend,
-                format!("{} on {address}, without credentials: anyone who reaches it bypasses httpd", answer.status),
+                format!(
+                    "{} on {address}, without credentials: anyone who reaches it bypasses authentication",
+                    answer.status
+                ),
                 "Bind Elasticsearch to the loopback address (network.host: 127.0.0.1, http.host), or let the firewall \
-                 admit httpd's machine only.",
+                 admit this server only.",
             ));
             return Ok(());
         }
@@ -131,7 +138,12 @@ pub(super) fn check_auth_user_file(
                 report.add(Check::failed(
                     id,
                     format!("{}{place} shows the hashes to {}", client.origin, who(credentials.is_some())),
-                    "Move the password file out of every DocumentRoot, change AuthUserFile, and have all passwords changed.",
+                    Advice::each(
+                        "Move the password file out of every DocumentRoot, change AuthUserFile, and have all passwords \
+                         changed.",
+                        "Move the password file out of every root and alias, change esauth_user_file (or \
+                         auth_basic_user_file), and have all passwords changed.",
+                    ),
                 ));
                 return;
             }

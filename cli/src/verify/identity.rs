@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::authentication::Passwords;
 use super::report::{Check, Id, Report};
+use crate::server::front::Advice;
 use crate::server::http::{Answer, Client, Request};
 use crate::server::secrets::Credentials;
 use crate::text::printable;
@@ -75,11 +76,11 @@ impl Asked {
         })
     }
 
-    /// httpd stops reading Basic's base64 at a character that is none; Elasticsearch refuses it. So this header is right for
-    /// httpd, and wrong for a back end that it reaches.
+    /// httpd and nginx stop reading Basic's base64 at a `=`; Elasticsearch refuses what is behind it. So this header is right for
+    /// the server, and wrong for a back end that it reaches.
     fn password(&self, client: &Client<'_>, user: &Credentials) -> Check {
         let id = Id::Identity;
-        let request = Request { credentials: Some(user), behind: "!", ..Request::new("GET", &self.path) };
+        let request = Request { credentials: Some(user), behind: "=!", ..Request::new("GET", &self.path) };
         match client.ask(request) {
             Ok(answer) if Identity::read(&answer).as_ref() == Some(&self.identity) => Check::passed(
                 id,
@@ -88,7 +89,10 @@ impl Asked {
             Ok(_) => Check::failed(
                 id,
                 format!("the password of {} reaches the back end, where it is {}'s", user.name, self.identity),
-                "Name the back end's own credential: EsAuthBackendCredentials PATH.",
+                Advice::each(
+                    "Name the back end's own credential: EsAuthBackendCredentials PATH.",
+                    "Send the back end's own credential: proxy_set_header Authorization \"ApiKey …\".",
+                ),
             ),
             Err(error) => Check::failed(id, format!("no answer: {error}"), ""),
         }
@@ -109,8 +113,11 @@ impl Asked {
                     return Check::failed(
                         id,
                         format!("a client's \"{name}\" {effect}"),
-                        "Such headers must not reach the back end: EsAuthBackendCredentials or EsAuthBackendUser take them \
-                         away, RequestHeader unset does so for one name at a time.",
+                        Advice::each(
+                            "Such headers must not reach the back end: EsAuthBackendCredentials or EsAuthBackendUser take \
+                             them away, RequestHeader unset does so for one name at a time.",
+                            "Such headers must not reach the back end: proxy_set_header NAME \"\" takes one away.",
+                        ),
                     );
                 }
                 Err(error) => return Check::failed(id, format!("no answer to a request with \"{name}\": {error}"), ""),

@@ -11,6 +11,7 @@ mod report;
 use std::process::ExitCode;
 
 use crate::arguments::VerifyOptions;
+use crate::server::front::Advice;
 use crate::server::http::Client;
 use crate::server::secrets::Credentials;
 use crate::server::target::Target;
@@ -32,8 +33,7 @@ pub(crate) fn run(options: &VerifyOptions) -> Result<ExitCode, String> {
     let address = match target.reach(timeout) {
         Ok(address) => address,
         Err(why) => {
-            let advice =
-                "Does the name exist in DNS, does httpd run and listen there, does the firewall let this machine in?";
+            let advice = "Does the name exist in DNS, does a server run and listen there, does the firewall let this machine in?";
             report.add(Check::failed(Id::Connection, why, advice));
             return report.print(options.json);
         }
@@ -48,7 +48,10 @@ pub(crate) fn run(options: &VerifyOptions) -> Result<ExitCode, String> {
             false => Check::failed(
                 Id::Encryption,
                 "none: passwords can be read on the way",
-                "Serve it over TLS (SSLEngine On), and verify its https:// address.",
+                Advice::each(
+                    "Serve it over TLS (SSLEngine On), and verify its https:// address.",
+                    "Serve it over TLS (listen 443 ssl), and verify its https:// address.",
+                ),
             ),
         });
         certificate::Judged { leaf: None, is_trusted: is_local, can_talk: true }
@@ -65,6 +68,9 @@ pub(crate) fn run(options: &VerifyOptions) -> Result<ExitCode, String> {
         doors::check(&client, options.backend.as_deref(), &mut report);
         identity::check(&client, &passwords, &mut report);
         exposure::check_auth_user_file(&client, options.auth_user_file.as_deref(), &passwords, &mut report);
+        if let Some(front) = client.front() {
+            report.speak_of(front);
+        }
     } else {
         report.skip_rest("no connection to send requests on");
     }

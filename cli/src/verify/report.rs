@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
+use crate::server::front::{Advice, Front};
 use crate::terminal::{self, bad, faint, good, strong};
 
 /// The checks. Their names are part of the interface.
@@ -119,22 +120,28 @@ pub(super) struct Check {
     result: State,
     /// The observation, or the reason for skipping.
     pub(super) found: String,
-    /// The advice.
-    #[serde(skip_serializing_if = "str::is_empty")]
-    advice: &'static str,
+    #[serde(skip)]
+    advice: Advice,
+    /// The advice, once it is known for which server.
+    #[serde(rename = "advice", skip_serializing_if = "str::is_empty")]
+    text: &'static str,
 }
 
 impl Check {
-    pub(super) fn passed(id: Id, found: impl Into<String>) -> Self {
-        Check { id, result: State::Passed, found: found.into(), advice: "" }
+    fn new(id: Id, result: State, found: String, advice: Advice) -> Self {
+        Check { id, result, found, advice, text: "" }
     }
 
-    pub(super) fn failed(id: Id, found: impl Into<String>, advice: &'static str) -> Self {
-        Check { id, result: State::Failed, found: found.into(), advice }
+    pub(super) fn passed(id: Id, found: impl Into<String>) -> Self {
+        Check::new(id, State::Passed, found.into(), Advice::NONE)
+    }
+
+    pub(super) fn failed(id: Id, found: impl Into<String>, advice: impl Into<Advice>) -> Self {
+        Check::new(id, State::Failed, found.into(), advice.into())
     }
 
     pub(super) fn skipped(id: Id, why: impl Into<String>) -> Self {
-        Check { id, result: State::Skipped, found: why.into(), advice: "" }
+        Check::new(id, State::Skipped, why.into(), Advice::NONE)
     }
 
     pub(super) fn has_failed(&self) -> bool {
@@ -147,11 +154,18 @@ pub(super) struct Report {
     url: String,
     passed: bool,
     checks: Vec<Check>,
+    #[serde(skip)]
+    front: Front,
 }
 
 impl Report {
     pub(super) fn new(url: &str) -> Self {
-        Report { url: url.to_owned(), passed: true, checks: Vec::new() }
+        Report { url: url.to_owned(), passed: true, checks: Vec::new(), front: Front::default() }
+    }
+
+    /// Gives advice for this server from now on.
+    pub(super) fn speak_of(&mut self, front: Front) {
+        self.front = front;
     }
 
     pub(super) fn add(&mut self, check: Check) {
@@ -178,6 +192,7 @@ impl Report {
     pub(super) fn print(mut self, json: bool) -> Result<ExitCode, String> {
         let place = |check: &Check| Id::ALL.iter().position(|&id| id == check.id);
         self.checks.sort_by_key(place);
+        self.checks.iter_mut().for_each(|check| check.text = check.advice.to(self.front));
         if json {
             terminal::print_json(&self)?;
         } else {
@@ -203,7 +218,7 @@ impl Report {
                 State::Failed => writeln!(text, "  {} {title} {}", bad("✗"), check.found)?,
                 State::Skipped => writeln!(text, "  {} {}", faint("–"), faint(format!("{title} {}", check.found)))?,
             }
-            for line in wrapped(check.advice) {
+            for line in wrapped(check.text) {
                 writeln!(text, "    {:<16} {line}", "")?;
             }
         }
