@@ -4,10 +4,11 @@
 #   NGINX_SOURCE=/path   the configured sources of the nginx to build for (default: those of Debian's package nginx-dev)
 #   ES_URL=http://…      your own Elasticsearch for demo and tests (default: fetch and start one)
 #   HTTPS_PORT, HTTP_PORT, ES_PORT   ports of demo and tests (default: free ones)
+#   SERVER=nginx         the demo with nginx (default: httpd)
 #   DESTDIR=/path        prefix of every path for install and uninstall
 
 # Export only variables that are set: programs distinguish an empty variable from an absent one.
-$(foreach name,APXS NGINX_SOURCE ES_URL DESTDIR HTTPS_PORT HTTP_PORT ES_PORT ESAUTH_MODULE,$(if $($(name)),$(eval export $(name))))
+$(foreach name,APXS NGINX_SOURCE ES_URL SERVER DESTDIR HTTPS_PORT HTTP_PORT ES_PORT ESAUTH_MODULE,$(if $($(name)),$(eval export $(name))))
 
 scripts := $(wildcard scripts/*.sh tests/e2e/*.sh) .ci/run
 
@@ -33,7 +34,7 @@ deps-build: ## Install what building needs
 can-build:
 	@scripts/deps.sh build --check
 
-demo: deps all cli ## Run a real Elasticsearch behind httpd with TLS and prove each promise (DEMO=once: stop after the proofs)
+demo: deps $(if $(filter nginx,$(SERVER)),nginx,all) cli ## Run a real Elasticsearch behind httpd or nginx (SERVER=nginx) with TLS and prove each promise (DEMO=once: stop after the proofs)
 	@scripts/demo.sh $(DEMO)
 
 test: deps all cli ## Run unit, integration and end-to-end tests
@@ -55,10 +56,12 @@ test-backends: deps all cli ## Run the end-to-end tests on Elasticsearch 8 and 9
 	    env -u ES_URL scripts/e2e.sh $$kind roles || exit; \
 	done
 
-test-nginx: deps ## Run the nginx module's tests on nginx 1.28, too, built from the sources on crates.io
-	@source=$$(scripts/nginx_source.sh) && \
-	    NGINX_SOURCE=$$source cargo build --profile test-programs --quiet -p esauth_nginx && \
-	    NGINX_SOURCE=$$source cargo test --profile test-programs --quiet -p esauth_nginx
+test-nginx: deps nginx cli ## Test the nginx module end to end, on the installed nginx and on 1.28, built from the sources on crates.io
+	@scripts/e2e.sh elasticsearch-8 nginx
+	@source=$$(scripts/nginx_source.sh) && export NGINX_SOURCE=$$source && \
+	    cargo build --profile test-programs --quiet -p esauth_nginx && \
+	    cargo test --profile test-programs --quiet -p esauth_nginx && \
+	    ESAUTH_NGINX_MODULE=$$PWD/target/test-programs/libngx_http_esauth_module.so scripts/e2e.sh elasticsearch-9 nginx
 
 soak: deps all ## Run the long tests: crates' rules, generated configurations (SOAK=count, default 2000; ESAUTH_SEED=…), hostile clients, rewrites, memory
 	@scripts/deny.sh --install && scripts/deny.sh
@@ -69,6 +72,7 @@ soak: deps all ## Run the long tests: crates' rules, generated configurations (S
 	@ESAUTH_KILLS=500 cargo test --profile test-programs --quiet --test cache survives
 	@ESAUTH_REQUESTS=10000000 cargo test --profile test-programs --quiet --test memory flat -- --nocapture
 	@ESAUTH_BULK_MB=1024 cargo test --profile test-programs --quiet --test roles of_any_size -- --nocapture
+	@$(MAKE) --no-print-directory test-nginx
 	@cargo build --profile test-programs --quiet -p esauth_nginx
 	@ESAUTH_NGINX_CONFIGURATIONS=400 ESAUTH_NGINX_HOSTILE=5000 ESAUTH_KILLS=500 ESAUTH_RELOADS=100 ESAUTH_REWRITES=1000 ESAUTH_SEED=$${ESAUTH_SEED:-$$(date +%s)} \
 	    cargo test --profile test-programs --quiet -p esauth_nginx -- --nocapture

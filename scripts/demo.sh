@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A live demonstration: a real Elasticsearch behind httpd with TLS, users and a group, and the proof of each promise with
-# the command to repeat it.
+# A live demonstration: a real Elasticsearch behind httpd, or nginx if SERVER=nginx is set, with TLS, users and a group, and
+# the proof of each promise with the command to repeat it.
 #
 #   scripts/demo.sh         stays up until Ctrl-C
 #   scripts/demo.sh once    stops after the proofs; the exit status tells whether all held
@@ -8,6 +8,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/backend.sh"
 . "$(dirname "$0")/front.sh"
+. "$(dirname "$0")/nginx.sh"
 . "$(dirname "$0")/proofs.sh"
 
 # Not "folder": a trap sees the local variables of the function it interrupts.
@@ -48,9 +49,17 @@ main() {
         '' | once) ;;
         *) die "DEMO=$1: the only value is 'once', which stops after the proofs" ;;
     esac
-    front_check
+    local server=${SERVER:-httpd}
+    case $server in
+        httpd) front_check ;;
+        nginx) nginx_check esauth ;;
+        *) die "SERVER=$server: the values are 'httpd', which is the default, and 'nginx'" ;;
+    esac
     backend_start "$(backend_newest)" "$scratch/backend"
-    front_start groups "$scratch/front"
+    case $server in
+        httpd) front_start groups "$scratch/front" ;;
+        nginx) nginx_start esauth "$scratch/front" ;;
+    esac
     trust=(${front_certificate:+--cacert "$front_certificate"})
     say
     prove_all
@@ -58,7 +67,10 @@ main() {
     say
     verify
     say
-    if [ "$front_generation" = 2.4 ]; then
+    # nginx has no roles.
+    local others='may only search'
+    if [ "$server" = nginx ]; then others='is not in the group'; fi
+    if [ "$server" = httpd ] && [ "$front_generation" = 2.4 ]; then
         front_stop
         front_start roles "$scratch/roles"
         trust=(${front_certificate:+--cacert "$front_certificate"})
@@ -66,13 +78,13 @@ main() {
         say
     fi
     if [ "$failures" -gt 0 ]; then
-        say "$failures of the proofs failed; httpd's log:"
+        say "$failures of the proofs failed; the log of $server:"
         cat "$scratch"/*/logs/error
         exit 1
     fi
     say "All proofs held. The metrics are at $metrics_url; esauth status shows them."
     if [ "${1:-}" = once ]; then return; fi
-    say "Elasticsearch is at $front_url (without TLS at $plain_url): alice/secret is admitted, bob/geheim may only search."
+    say "Elasticsearch is at $front_url (without TLS at $plain_url): alice/secret is admitted, bob/geheim $others."
     say "Ctrl-C stops everything and removes $scratch."
     # `wait` instead of `sleep`: it ends at once on a signal, and when either server dies.
     wait -n "$front_pid" ${backend_pid:+"$backend_pid"} || true

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # End-to-end tests: the official clients and curl, over TLS, through httpd with this module, to a real back end.
 #
-#   scripts/e2e.sh elasticsearch-7|elasticsearch-8|elasticsearch-9|opensearch-2|opensearch-3 [secured|roles]
+#   scripts/e2e.sh elasticsearch-7|elasticsearch-8|elasticsearch-9|opensearch-2|opensearch-3 [secured|roles|nginx]
 #
 # secured: the back end's own security is on, with TLS, as after installation.
 # roles: only the suites with EsAuthRoles, and each attempt on another's index is shown to work without it.
+# nginx: through nginx with the module of make nginx, instead of httpd.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/backend.sh"
@@ -110,13 +111,16 @@ describe_front() { # USER:PASSWORD REFUSED-USER:PASSWORD...
 
 # All suites, through the virtual hosts of one kind, as a user that they admit.
 run_suites() { # VARIANT USER:PASSWORD REFUSED-USER:PASSWORD...
-    local variant=$1
-    front_start "$variant" "$scratch/$variant"
+    front_start "$1" "$scratch/$1"
     describe_front "${@:2}"
-    run_suite "$kind, $variant: curl" bash "$root/tests/e2e/curl.sh"
-    run_suite "$kind, $variant: $(python_client)" "$clients/python/bin/python" "$root/tests/e2e/client.py"
-    run_suite "$kind, $variant: $(javascript_client)" node "$root/tests/e2e/client.js"
+    run_clients "$1"
     front_stop
+}
+
+run_clients() { # NAME
+    run_suite "$kind, $1: curl" bash "$root/tests/e2e/curl.sh"
+    run_suite "$kind, $1: $(python_client)" "$clients/python/bin/python" "$root/tests/e2e/client.py"
+    run_suite "$kind, $1: $(javascript_client)" node "$root/tests/e2e/client.js"
 }
 
 # A back end that has users of its own, none of which is ours.
@@ -184,11 +188,26 @@ run_nginx() { # USER:PASSWORD REFUSED-USER:PASSWORD...
         say "skipped nginx: its configuration needs a back end at http://HOST:PORT"
         return
     fi
-    nginx_start "$scratch/nginx"
+    nginx_start users "$scratch/nginx"
     describe_front "$@"
     run_suite "$kind, nginx: curl" bash "$root/tests/e2e/curl.sh"
+    run_verify nginx
+    front_stop
+}
+
+run_verify() { # NAME
     export ESAUTH_PROGRAM=$esauth ESAUTH_BACKEND=${backend_url#http://}
-    run_suite "$kind, nginx: esauth verify" bash "$root/tests/e2e/verify.sh"
+    run_suite "$kind, $1: esauth verify" bash "$root/tests/e2e/verify.sh"
+}
+
+# nginx with the module.
+run_nginx_module() { # USER:PASSWORD REFUSED-USER:PASSWORD...
+    local name
+    name="nginx $("$(nginx_program)" -v 2>&1 | sed 's|.*nginx/||') with the module"
+    nginx_start esauth "$scratch/esauth"
+    describe_front "$@"
+    run_clients "$name"
+    run_verify "$name"
     front_stop
 }
 
@@ -199,8 +218,12 @@ main() {
         say "skipped the tests on opensearch-3 with its own security on: Maven has that plug-in for OpenSearch 2 only"
         return
     fi
-    front_check
-    nginx_check
+    if [ "$part" = nginx ]; then
+        nginx_check esauth
+    else
+        front_check
+        nginx_check users
+    fi
     need_commands python3 node npm
     [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 18 ] \
         || die "node is $(node --version); the JavaScript clients need 18 or later"
@@ -213,6 +236,7 @@ main() {
             run_secured alice:secret alice:wrong mallory:secret
             run_browser alice:secret
             ;;
+        nginx) run_nginx_module alice:secret alice:wrong mallory:secret bob:geheim ;;
         roles) ESAUTH_LONG=yes ESAUTH_SUITE_TIMEOUT=1800 run_roles ;;
     esac
     if [ "$failed" -gt 0 ]; then tail -n 20 "$scratch"/*/logs/error; fi

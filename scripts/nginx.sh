@@ -1,16 +1,35 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # what is set here front.sh uses, and the other way round
-# A real nginx with the shipped configuration in front of $backend_url. Sourced after front.sh, and stopped by its
+# A real nginx with a shipped configuration in front of $backend_url. Sourced after front.sh, and stopped by its
 # front_stop: it replaces httpd, with the same users and variables.
 #
-#   nginx_check            reports missing dependencies, before anything slow is started
-#   nginx_start FOLDER
+#   nginx_check VARIANT           reports missing dependencies, before anything slow is started
+#   nginx_start VARIANT FOLDER    starts it with the configuration for "users" (stock nginx) or "esauth" (the module)
+#
+# The module is $ESAUTH_NGINX_MODULE, else the product of make nginx; the nginx is that of $NGINX_SOURCE, else the installed one.
 
-nginx_check() { PATH=$PATH:/usr/sbin need_commands nginx htpasswd openssl curl; }
+nginx_module=${ESAUTH_NGINX_MODULE:-$build_folder/release/libngx_http_esauth_module.so}
 
-nginx_start() { # FOLDER
-    local variant=users folder=$1 port plain_port nginx
-    nginx=$(PATH=$PATH:/usr/sbin command -v nginx)
+nginx_program() {
+    if [ -n "${NGINX_SOURCE:-}" ]; then
+        say "$NGINX_SOURCE/objs/nginx"
+    else
+        PATH=$PATH:/usr/sbin command -v nginx
+    fi
+}
+
+nginx_check() { # VARIANT
+    need_commands htpasswd openssl curl
+    nginx_program >/dev/null || die "nginx is missing; run 'make deps'"
+    [ "$1" = users ] || [ -f "$nginx_module" ] || die "$nginx_module is missing; run 'make nginx'"
+}
+
+nginx_start() { # VARIANT FOLDER
+    local variant=$1 folder=$2 port plain_port metrics_port nginx
+    [[ $backend_url =~ ^http://[^/]+$ ]] || die "nginx's configuration needs a back end at http://HOST:PORT"
+    nginx=$(nginx_program)
+    metrics_port=$(free_port) || exit 1
+    metrics_url=http://127.0.0.1:$metrics_port/esauth-metrics
     port=$(port_or_free HTTPS_PORT "${HTTPS_PORT:-}") || exit 1
     plain_port=$(port_or_free HTTP_PORT "${HTTP_PORT:-}") || exit 1
     mkdir -p "$folder/logs"
@@ -29,16 +48,20 @@ nginx_start() { # FOLDER
 
 # The shipped configuration, with this run's paths and ports.
 nginx_site() {
+    local shipped=("$root/nginx/elasticsearch-$variant.conf")
+    [ "$variant" = users ] || shipped+=("$root/nginx/elasticsearch-metrics.conf")
     sed -e "s|listen 443 |listen 127.0.0.1:$port |" -e "s|127.0.0.1:8080|127.0.0.1:$plain_port|" \
         -e "s|127.0.0.1:9200|${backend_url#http://}|" \
         -e "s|/etc/ssl/certs/ssl-cert-snakeoil.pem|$folder/certificate.pem|" \
         -e "s|/etc/ssl/private/ssl-cert-snakeoil.key|$folder/key.pem|" \
-        -e "s|/etc/nginx/elasticsearch.users|$folder/users|" "$root/nginx/elasticsearch-users.conf"
+        -e "s|127.0.0.1:8081|127.0.0.1:$metrics_port|" \
+        -e "s|/etc/nginx/elasticsearch\.|$folder/|" "${shipped[@]}"
 }
 
 nginx_configuration() {
     local what
     if [ "$(id -u)" -eq 0 ]; then say "user nobody $(id -gn nobody);"; fi
+    if [ "$variant" != users ]; then say "load_module \"$nginx_module\";"; fi
     cat <<CONF
 daemon off;
 pid "$folder/pid";

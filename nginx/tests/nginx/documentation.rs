@@ -60,7 +60,7 @@ fn the_configurations_are_accepted() {
         seen += 1;
     }
     assert!(seen >= 3, "{seen} configurations are few");
-    for file in ["elasticsearch-esauth.conf", "elasticsearch-users.conf"] {
+    for file in ["elasticsearch-esauth.conf", "elasticsearch-users.conf", "elasticsearch-metrics.conf"] {
         assert_is_accepted(&fs::read_to_string(workspace().join("nginx").join(file)).unwrap(), file);
     }
 }
