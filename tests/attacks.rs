@@ -112,7 +112,10 @@ fn a_denial_of_one_unknown_name_does_not_tell_another_from_a_user() {
             assert_eq!((status(&server, &name, "one password"), server.hashes(&name)), (401, 1), "{name}");
             assert_eq!((status(&server, &name, "one password"), server.hashes(&name)), (401, 1), "{name}");
         }
-        assert_eq!((status(&server, "user1", "one password"), server.hashes("user1")), (401, 1));
+        // Also of users who have the same line.
+        for name in ["user1", "user2", "user3"] {
+            assert_eq!((status(&server, name, "one password"), server.hashes(name)), (401, 1), "{name}");
+        }
     }
 }
 
@@ -147,7 +150,7 @@ fn more_guessers_than_workers_stop_neither_open_pages_nor_known_clients() {
 }
 
 #[test]
-fn a_guesser_beside_many_others_gets_each_whole_refusal_a_second_late_on_a_connection_that_ends() {
+fn a_guesser_beside_many_others_gets_each_whole_refusal_late_on_a_connection_that_ends() {
     let mpm = Mpm::usual();
     if mpm == Mpm::Prefork || Installation::get().is_22() {
         return;
@@ -171,7 +174,7 @@ fn a_guesser_beside_many_others_gets_each_whole_refusal_a_second_late_on_a_conne
         assert!(answer.body.ends_with(b"</body></html>\n"), "{answer:?}");
     }
     // Without the delay there are hundreds; there may be fewer, for lack of a worker.
-    assert!((1..=5).contains(&refusals.len()), "{} in 4 seconds", refusals.len());
+    assert!((1..=3).contains(&refusals.len()), "{} in 4 seconds", refusals.len());
 }
 
 #[test]

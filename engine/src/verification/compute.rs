@@ -13,7 +13,7 @@ use crate::threads::without_signals;
 /// Low priority: against one thread of normal priority, a hash gets a tenth of a processor, so it ends within seconds
 /// under any load.
 const NICE: i32 = 10;
-/// After a suspect's wrong password, its slot stays empty for twice as long as the hash took, up to this. A processor that
+/// After a suspect's wrong password, its slot stays empty for four times as long as the hash took, up to this. A processor that
 /// hashes without end slows its neighbours, whatever the priorities.
 const LONGEST_REST: Duration = Duration::from_millis(400);
 
@@ -82,15 +82,15 @@ pub(super) fn ask_or_hash(
     Ok(computed)
 }
 
-/// The name of a credential among `peers`: a keyed digest of all stored hashes and the password, so a user whose line has
-/// changed has another. Who asks, and from where, is no part of it.
+/// The name of a credential among `peers`: a keyed digest of all stored hashes, the password and the user, so a user whose
+/// line has changed has another. The client's address is no part of it.
 fn name(peers: &dyn Peers, credential: &Credential<'_>) -> [u8; KEY_BYTES] {
-    let Credential { stored, password, .. } = *credential;
+    let Credential { stored, password, user, .. } = *credential;
     if credential.known {
-        whole_digest(peers.key(), [stored, password])
+        whole_digest(peers.key(), [stored, password, user])
     } else {
         // Asked for, so that it takes as long as for a known user, and never told.
-        whole_digest(peers.key(), [stored, password, b"unknown"])
+        whole_digest(peers.key(), [stored, password, user, b"unknown"])
     }
 }
 
@@ -102,7 +102,7 @@ fn hash(password: &[u8], stored: &[u8], padding: Option<&[u8]>, gives_way: bool)
     let matching = if gives_way { giving_way(compute) } else { compute() }?;
     let took = began.elapsed();
     if gives_way && matching.is_none() {
-        thread::sleep((took * 2).min(LONGEST_REST));
+        thread::sleep((took * 4).min(LONGEST_REST));
     }
     Ok(Computed { matching, took: Some(took) })
 }

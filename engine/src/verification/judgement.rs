@@ -190,7 +190,9 @@ impl Verifier {
             return Digest::of(key, [stored, password, &network(client), user, b"unknown"]);
         }
         match self.settings.max_failures {
-            None => Digest::of(key, [stored, password]),
+            // With the user, although the verdict does not depend on it: of users whose lines have one hash, each password
+            // would be known to be wrong as soon as one of them was asked, and no unknown user's would.
+            None => Digest::of(key, [stored, password, user]),
             // Only a grant to this user from here passes during a lockout. Otherwise a locked-out client could go on
             // guessing, and faster than before, the password of a login from elsewhere.
             Some(_) => Digest::of(key, [stored, password, &network(client), user]),

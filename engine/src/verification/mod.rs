@@ -1,7 +1,7 @@
 //! Verification: one password hash per credential for the whole server.
 //!
 //! A [`Verifier`] is created once, before the children are forked, and shared by all of them (`shared`). It remembers
-//! verdicts by a keyed digest of stored hash and password (`digest`), with separate parts for grants and denials
+//! verdicts by a keyed digest of stored hash, password and user (`digest`), with separate parts for grants and denials
 //! (`table`), decides which request computes a missing hash (`queue`, `compute`), and refuses clients that failed too
 //! often (`lockouts`). Operators look into that and undo it (`operators`). `judgement` is the way of a credential through
 //! all of these; `queued` the same for a host whose threads must not wait. `peers` is what other servers know. `rates`

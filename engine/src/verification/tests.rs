@@ -51,6 +51,17 @@ fn each_credential_is_hashed_once_whether_right_or_wrong() {
 }
 
 #[test]
+fn a_password_of_one_user_is_hashed_again_for_another_with_the_same_line() {
+    let cache = cache(64, 3600);
+    for password in ["secret", "wrong"] {
+        let (_, hashed) = judge(&cache, &credential(password));
+        assert!(hashed);
+        let (_, hashed) = judge(&cache, &Credential { user: b"bob", ..credential(password) });
+        assert!(hashed, "else its speed would tell that bob exists");
+    }
+}
+
+#[test]
 fn another_stored_hash_is_another_credential() {
     let cache = cache(64, 3600);
     assert_eq!(judge(&cache, &credential("secret")), (Verdict::Granted, true));
@@ -412,9 +423,9 @@ fn a_password_that_a_peer_has_verified_is_not_hashed_again() {
     assert_eq!(judge_among(&there, &credential("secret"), &others), (Verdict::Granted, false));
     assert_eq!(others.counts(), (2, 1));
     assert_eq!(there.counters().hashes(Family::Bcrypt), 0);
-    let elsewhere = Credential { client: "192.0.2.1", user: b"bob", file: b"/other", ..credential("secret") };
+    let elsewhere = Credential { client: "192.0.2.1", file: b"/other", ..credential("secret") };
     let strict = strict(64);
-    assert_eq!(judge_among(&strict, &elsewhere, &others), (Verdict::Granted, false), "the pair of hash and password");
+    assert_eq!(judge_among(&strict, &elsewhere, &others), (Verdict::Granted, false), "user, hash and password count");
 }
 
 #[test]
