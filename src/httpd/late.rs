@@ -1,4 +1,4 @@
-//! Answers that are sent a second late, with no worker waiting: the bytes and the socket are handed to one thread of the child,
+//! Answers that are sent two seconds late, with no worker waiting: the bytes and the socket are handed to one thread of the child,
 //! which ends the connection.
 
 use std::collections::VecDeque;
@@ -19,7 +19,7 @@ use crate::httpd::request::Request;
 
 /// How late an answer is sent; and how long the socket then stays open for a client that is still sending: closing it at once
 /// would take the answer from the client.
-const DELAY: Duration = Duration::from_secs(1);
+const DELAY: Duration = Duration::from_secs(2);
 /// Most sockets kept; more answers are sent at once.
 const MOST: usize = 2048;
 

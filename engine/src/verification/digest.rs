@@ -1,7 +1,7 @@
 //! The keyed digest that the cache remembers instead of a credential.
 //!
-//! BLAKE3 in keyed mode over the stored hash, the password and the user, each preceded by its length, so that no two pairs give
-//! the same input. (If clients can be locked out, the client's network and the user are further parts.) Without the
+//! BLAKE3 in keyed mode over the stored hash, the password and the user, each preceded by its length, so that no two
+//! credentials give the same input. (If clients can be locked out, the client's network is a further part.) Without the
 //! key, which exists only in the memory shared by the children, a digest reveals nothing about the password and cannot
 //! be searched for it. The stored hash is part of the input: when a user's line changes, the old verdicts can no longer
 //! be found.

@@ -6,8 +6,7 @@
 //! often (`lockouts`). Operators look into that and undo it (`operators`). `judgement` is the way of a credential through
 //! all of these; `queued` the same for a host whose threads must not wait. `peers` is what other servers know. `rates`
 //! counts the requests of users that were let in. For a connection that repeats credentials granted a moment ago, even
-//! the lookup is skipped
-//! (`recall`).
+//! the lookup is skipped (`recall`).
 
 mod compute;
 mod count;
