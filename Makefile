@@ -63,7 +63,7 @@ test-nginx: deps nginx cli ## Test the nginx module end to end, on the installed
 	    cargo test --profile test-programs --quiet -p esauth_nginx && \
 	    ESAUTH_NGINX_MODULE=$$PWD/target/test-programs/libngx_http_esauth_module.so scripts/e2e.sh elasticsearch-9 nginx
 
-soak: deps all ## Run the long tests: crates' rules, generated configurations (SOAK=count, default 2000; ESAUTH_SEED=…), hostile clients, rewrites, memory
+soak: deps all ## Run the long tests: crates' rules, generated configurations (SOAK=count, default 2000; ESAUTH_SEED=…), hostile clients, rewrites, memory; msrv, test-dist and test-packages
 	@scripts/deny.sh --install && scripts/deny.sh
 	@$(MAKE) --no-print-directory models
 	@ESAUTH_CONFIGURATIONS=$(or $(SOAK),2000) ESAUTH_SEED=$${ESAUTH_SEED:-$$(date +%s)} \
@@ -80,7 +80,7 @@ soak: deps all ## Run the long tests: crates' rules, generated configurations (S
 	@for kind in elasticsearch-7 elasticsearch-8 elasticsearch-9; do \
 	    env -u ES_URL ESAUTH_ROLES_FILES=500 ESAUTH_REQUESTS=400 ESAUTH_SEED=$${ESAUTH_SEED:-$$(date +%s)} scripts/oracle.sh $$kind || exit; \
 	done
-
+	@$(MAKE) --no-print-directory msrv test-dist test-packages
 
 sanitize: deps all ## Run the integration tests with the servers under Valgrind (SANITIZE="cache parity": only these)
 	@scripts/deps.sh ci

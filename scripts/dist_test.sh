@@ -38,7 +38,7 @@ same_tarballs() {
     make_tarball "$scratch/one"
     make_tarball "$scratch/a second one"
     cmp "$tarball" "$scratch/a second one/${tarball##*/}" || die "the tarballs of two folders differ"
-    passed "two clones make the same tarball, of $(stat --format=%s "$tarball") bytes"
+    passed "two clones make the same tarball: $(cd "$scratch/one" && sha256sum "${tarball##*/}")"
 }
 
 # Sources and packages of Debian, in FOLDER.
@@ -51,6 +51,7 @@ build_debian() { # FOLDER
 same_packages() {
     local file
     build_debian "$scratch/here"
+    sources=$scratch/here/rust_esauth-$version
     build_debian "$scratch/some/where/else"
     for file in "$scratch/here/$package"*.deb "$scratch/here/$package"*.dsc; do
         cmp "$file" "$scratch/some/where/else/${file##*/}" || die "${file##*/}: two folders give different bytes"
@@ -65,28 +66,53 @@ has_no_lintian_error() {
     passed "lintian: $(grep -c '^E:' "$scratch/lintian" || true) errors, $(grep -c '^W:' "$scratch/lintian" || true) warnings"
 }
 
+# Texts and pages that packages must have, byte by byte as in the sources; Debian's tools compress some.
+has_its_texts() { # FOLDER DOCUMENTATION LICENCES
+    local page staged=("$sources"/debian/staged/man/*)
+    same_text "$sources/packaging/THIRD-PARTY-NOTICES" "$3/THIRD-PARTY-NOTICES"
+    same_text "$sources/packaging/systemd/hardening.conf" "$2/examples/systemd/hardening.conf"
+    same_text "$sources/README.md" "$2/README.md"
+    same_text "$sources/SECURITY.md" "$2/SECURITY.md"
+    for page in "${staged[@]}"; do same_text "$page" "$1/usr/share/man/man${page##*.}/${page##*/}"; done
+    passed "licences, notices, documentation and ${#staged[@]} manual pages are in ${1##*/}"
+}
+
+same_text() { # SOURCE INSTALLED
+    local installed=$2
+    if ! [ -e "$installed" ]; then installed+=.gz; fi
+    [ -e "$installed" ] || die "the package lacks ${2#"$scratch"}"
+    cmp "$1" <(gunzip -fc "$installed") || die "the package's ${2#"$scratch"} is another one"
+}
+
 # What auditors read: the list in both files, by a reader of cargo auditable's authors, and the notices.
 is_auditable() {
-    local file unpacked=$scratch/unpacked documentation
+    local file unpacked=$scratch/deb documentation
     dpkg-deb -x "$(ls "$scratch/here/${package}_$version"-*_*.deb)" "$unpacked"
     documentation=$unpacked/usr/share/doc/$package
+    has_its_texts "$unpacked" "$documentation" "$documentation"
+    same_text "$sources/debian/copyright" "$documentation/copyright"
+    same_text "$sources/CHANGELOG.md" "$documentation/changelog"
     logged "installing a reader of CycloneDX" sh -c "python3 -m venv '$scratch/venv' && '$scratch/venv/bin/pip' install 'cyclonedx-python-lib[json-validation]==11.12.0'"
     cargo_tool rust-audit-info 0.5.4
     for file in "$unpacked/usr/lib/apache2/modules/mod_rust_esauth.so" "$unpacked/usr/bin/esauth"; do
         rust-audit-info "$file" >"$scratch/list"
         "$scratch/venv/bin/python" "$root/scripts/audit_list.py" "$scratch/list" "$documentation/sbom/${file##*/}.cdx.json"
     done
-    cmp "$root/packaging/THIRD-PARTY-NOTICES" <(gunzip -fc "$documentation"/THIRD-PARTY-NOTICES*) || die "the package lacks the notices"
-    passed "both files contain the list of their crates, equal to their bills of materials; the notices are there"
+    passed "both files contain the list of their crates, equal to their bills of materials"
 }
 
 build_red_hat() {
+    local unpacked=$scratch/rpm_contents
     logged "building the rpm" "${alone[@]}" rpmbuild -ta --nodeps --define "_topdir $scratch/rpm" --define '_libdir /usr/lib64' \
         --define '_build_id_links none' "$tarball"
     rpmlint --config "$root/packaging/rpmlint.toml" "$scratch"/rpm/{RPMS/*,SRPMS}/*.rpm >"$scratch/rpmlint" 2>&1 \
         || { cat "$scratch/rpmlint"; die "rpmlint finds errors"; }
-    tail -n 1 "$scratch/rpmlint"
-    passed "rpmbuild works without a network, and rpmlint finds no error"
+    passed "rpmbuild works without a network; rpmlint: $(tail -n 1 "$scratch/rpmlint")"
+    mkdir "$unpacked"
+    rpm2archive - <"$(ls "$scratch"/rpm/RPMS/*/*.rpm)" | tar -xz -C "$unpacked"
+    has_its_texts "$unpacked" "$unpacked/usr/share/doc/mod_rust_esauth" "$unpacked/usr/share/licenses/mod_rust_esauth"
+    same_text "$sources/LICENSE" "$unpacked/usr/share/licenses/mod_rust_esauth/LICENSE"
+    same_text "$sources/CHANGELOG.md" "$unpacked/usr/share/doc/mod_rust_esauth/CHANGELOG.md"
 }
 
 # The source package, as a build daemon treats it.

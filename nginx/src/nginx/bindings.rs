@@ -10,6 +10,7 @@
     clippy::all,
     clippy::undocumented_unsafe_blocks,
     unsafe_op_in_unsafe_fn,
+    unknown_lints,
     reason = "generated"
 )]
 
