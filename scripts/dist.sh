@@ -8,8 +8,16 @@ set -euo pipefail
 
 # From the tarball's folder: the crates, and the setting that makes cargo use them.
 add_crates() {
+    # Which cargo prints, too, but not with --quiet.
     mkdir .cargo
-    cargo vendor --locked --quiet --versioned-dirs vendor >.cargo/config.toml
+    cat >.cargo/config.toml <<'CONFIGURATION'
+[source.crates-io]
+replace-with = "vendored-sources"
+
+[source.vendored-sources]
+directory = "vendor"
+CONFIGURATION
+    cargo vendor --locked --quiet --versioned-dirs vendor
     # What Windows needs is left out, but not its name: Cargo.lock has that, too.
     "$build_folder/debug/xtask" trim vendor
 }
