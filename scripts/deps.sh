@@ -46,6 +46,7 @@ ci mpm_itk libapache2-mpm-itk httpd-itk
 browser chromium chromium chromium-headless
 deb dh debhelper debhelper
 deb dh_apache2 apache2-dev httpd-devel
+deb nginx-dev nginx-dev -
 rpm rpmbuild rpm rpm-build
 dist git git git
 dist xz xz-utils xz

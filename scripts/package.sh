@@ -2,7 +2,7 @@
 # Packages the build for the distribution of this machine: deb for Debian and Ubuntu, rpm for Red Hat and its relatives. debian/
 # and packaging/mod_rust_esauth.spec say what is in them.
 #
-#   scripts/package.sh deb|rpm [VERSION-RELEASE]     prints its path
+#   scripts/package.sh deb|rpm [VERSION-RELEASE]     prints the paths, that of the package for httpd last
 #   scripts/package.sh stage debian|redhat FOLDER    builds what those two pack, for their own tools
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -18,6 +18,8 @@ stage() { # LAYOUT FOLDER
     scripts/build.sh contents "$folder/sbom"
     with_audit_list "$build_folder/release/librust_esauth.so" "$folder" mod_rust_esauth.so
     with_audit_list "$build_folder/release/esauth" "$folder" esauth
+    if [ "$1" = debian ] && has_nginx; then stage_nginx "$folder"; fi
+    rm -f "$folder/sbom/ngx_http_esauth_module.so."*
     cp "$pages"/*.[1-8] "$folder/man/"
     cp "$pages/esauth.bash" "$folder/bash/esauth"
     cp "$pages/_esauth" "$folder/zsh/"
@@ -28,6 +30,18 @@ stage() { # LAYOUT FOLDER
         *) die "no layout is called $1" ;;
     esac
 }
+
+# The module for this release's nginx.
+stage_nginx() { # FOLDER
+    scripts/build.sh nginx
+    with_audit_list "$build_folder/release/libngx_http_esauth_module.so" "$1" ngx_http_esauth_module.so
+    mkdir "$1/nginx-sbom"
+    mv "$1/sbom/ngx_http_esauth_module.so.cdx.json" "$1/nginx-sbom/"
+    say 'load_module modules/ngx_http_esauth_module.so;' >"$1/mod-http-esauth.conf"
+}
+
+# Debian 12 is the first release with this package.
+has_nginx() { [ -f /usr/share/nginx/src/conf_flags ]; }
 
 with_audit_list() { # BUILT FOLDER NAME
     objcopy --add-section .dep-v0="$2/sbom/$3.audit" --set-section-flags .dep-v0=readonly "$1" "$2/$3"
@@ -45,6 +59,7 @@ red_hat_configuration() {
 
 make_deb() { # [VERSION-RELEASE]
     need_commands dh dh_apache2
+    has_nginx || export DEB_BUILD_PROFILES="${DEB_BUILD_PROFILES:+$DEB_BUILD_PROFILES }pkg.rust-esauth.nonginx"
     rm -rf "$build_folder/debian"
     mkdir -p "$build_folder/debian"
     # debhelper sets another HOME.
@@ -54,7 +69,7 @@ make_deb() { # [VERSION-RELEASE]
         DEB_CFLAGS_SET="${CFLAGS:-}" DEB_CPPFLAGS_SET='' DEB_LDFLAGS_SET='' \
         quietly "$build_folder/debian/log" debian/rules binary >&2 || { cat "$build_folder/debian/log" >&2; exit 1; }
     dh_clean
-    say "$build_folder"/debian/*.deb
+    find "$build_folder/debian" -name '*.deb' | sort --reverse
 }
 
 make_rpm() { # [VERSION-RELEASE]

@@ -231,7 +231,24 @@ try_nginx() {
     apache2ctl stop
     follow "$root/docs/nginx.md" debian "${root_command[@]}"
     in_root nginx -s stop
+    try_nginx_module
     check "httpd starts in nginx's place" eventually apache2ctl start
+}
+
+# The same password file, and the group of the proofs.
+try_nginx_module() {
+    local module=libnginx-mod-http-esauth place=/etc/nginx/conf.d/elasticsearch.conf
+    compgen -G "$debian/root/${module}_*.deb" >/dev/null || { say "skipped $module: this release has no nginx-dev"; return; }
+    check "the nginx module is installed" in_root sh -c "apt-get -q install ./${module}_*.deb"
+    check "and enabled" test -L "$debian/etc/nginx/modules-enabled/50-mod-http-esauth.conf"
+    check "a configuration with it is sound" in_root sh -ec "echo 'elasticsearch: alice' >/etc/nginx/elasticsearch.groups
+        chgrp www-data /etc/nginx/elasticsearch.groups
+        cp /usr/share/doc/$module/examples/elasticsearch-esauth.conf $place && nginx -t"
+    check "nginx starts" in_root nginx
+    prove_set_up /etc/nginx/elasticsearch.users "$debian/var/log/nginx/error.log"
+    in_root nginx -s stop
+    check "the nginx module is purged" in_root sh -ec "rm $place && apt-get -q purge $module && nginx -t"
+    check_not "and disabled" test -e "$debian/etc/nginx/modules-enabled/50-mod-http-esauth.conf"
 }
 
 # With this machine's Rust, crates and build, at the same paths.
@@ -328,15 +345,15 @@ outside() {
     # The next rpm overwrites it.
     cp "$rpm" "$scratch/"
     test_rpm "$scratch/${rpm##*/}"
-    deb=$("$root/scripts/package.sh" deb)
+    debs=$("$root/scripts/package.sh" deb)
     make_clean_root
     maven_file "$(backend_artifact elasticsearch-7)" '60 to 100 MB' "$scratch" >/dev/null
     # The place of the pages' ./mod_rust_esauth-*.rpm and ./libapache2-mod-rust-esauth_*.deb.
     cp -a "$debian" "$red_hat"
     cp "$scratch/${rpm##*/}" "$red_hat/root/"
     mkdir -p "$debian/root/newer"
-    cp "$deb" "$debian/root/"
-    cp "$("$root/scripts/package.sh" deb "$newer")" "$debian/root/newer/${package}_newer.deb"
+    xargs -d '\n' cp -t "$debian/root/" <<<"$debs"
+    cp "$("$root/scripts/package.sh" deb "$newer" | tail -n 1)" "$debian/root/newer/${package}_newer.deb"
     unshare --net --mount --pid --fork --kill-child --mount-proc "$0" inside "$scratch"
     say "Both packages passed."
 }

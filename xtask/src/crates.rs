@@ -21,9 +21,10 @@ pub(crate) struct Artefact {
     pub(crate) package: &'static str,
 }
 
-pub(crate) const ARTEFACTS: [Artefact; 2] = [
+pub(crate) const ARTEFACTS: [Artefact; 3] = [
     Artefact { file: "mod_rust_esauth.so", kind: "library", package: "rust_esauth" },
     Artefact { file: "esauth", kind: "application", package: "esauth_cli" },
+    Artefact { file: "ngx_http_esauth_module.so", kind: "library", package: "esauth_nginx" },
 ];
 
 /// Name and version.
