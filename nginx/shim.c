@@ -62,6 +62,31 @@ ngx_int_t esauth_any_satisfies(ngx_http_request_t *r) {
     return location->satisfy == NGX_HTTP_SATISFY_ANY;
 }
 
+ngx_uint_t esauth_turn;
+
+static ngx_int_t (*process_events)(ngx_cycle_t *cycle, ngx_msec_t timer, ngx_uint_t flags);
+
+static ngx_int_t process_turn(ngx_cycle_t *cycle, ngx_msec_t timer, ngx_uint_t flags) {
+    static ngx_uint_t last;
+    ngx_int_t rc;
+    /* Posted events are handled later. */
+    esauth_turn = flags & NGX_POST_EVENTS ? 0 : ++last;
+    rc = process_events(cycle, timer, flags);
+    esauth_turn = 0;
+    return rc;
+}
+
+void esauth_follow_turns(void) {
+    if (ngx_event_actions.process_events != process_turn) {
+        process_events = ngx_event_actions.process_events;
+        ngx_event_actions.process_events = process_turn;
+    }
+}
+
+ngx_int_t esauth_began_before_turn(ngx_http_request_t *r) {
+    return r->connection->requests > 1 && r->http_version < NGX_HTTP_VERSION_20;
+}
+
 ngx_uint_t esauth_connections(ngx_cycle_t *cycle) {
     ngx_core_conf_t *core = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
     return cycle->connection_n * (core->worker_processes > 0 ? (ngx_uint_t) core->worker_processes : 1);

@@ -4,6 +4,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include <ngx_event.h>
 #include <ngx_http.h>
 
 #if !(NGX_THREADS)
@@ -27,6 +28,17 @@ ngx_int_t esauth_send(ngx_http_request_t *r, const ngx_str_t *type, const ngx_st
 
 /* True if the location admits a request that any of its access modules admits. */
 ngx_int_t esauth_any_satisfies(ngx_http_request_t *r);
+
+/* Has esauth_turn tell the turns of the event loop. Call it in each worker, once its event loop is chosen. */
+void esauth_follow_turns(void);
+
+/* The number of the turn while the event loop handles what it has just been told of; otherwise 0. Whatever is handled then
+ * had come before. */
+extern ngx_uint_t esauth_turn;
+
+/* True if the client had sent a part of the request before the turn in which it is handled: it is not the first of its
+ * connection, which might be read together with the end of a TLS handshake, and no other request is read along with it. */
+ngx_int_t esauth_began_before_turn(ngx_http_request_t *r);
 
 /* The number of clients' connections that all workers can have. */
 ngx_uint_t esauth_connections(ngx_cycle_t *cycle);

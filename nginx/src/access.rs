@@ -17,12 +17,17 @@ use crate::nginx::request::Request;
 use crate::nginx::status::Status;
 use crate::worker::files::{Content, FileOf, content};
 use crate::worker::hashing::{Entered, enter};
+use crate::worker::recent;
 use crate::worker::visit::{Judged, Noted, State, Visit};
 
 const ENOENT: i32 = 2;
 
 /// The delay of a refusal that is sent late, in milliseconds.
 const LATE: usize = 1000;
+
+/// The judgement of credentials that have been granted a moment ago.
+const GRANTED: Judgement =
+    Judgement { verdict: Verdict::Granted, hashed_for: None, lockout: None, by_later_hash: false };
 
 /// The judgement of a user by a file without hashes.
 const UNKNOWN: Judgement =
@@ -98,9 +103,14 @@ impl<'r> Case<'r> {
     fn authenticate(&self, state: &mut State) -> Result<(), Stop> {
         let path = self.path(self.location.user_file, FileKind::Users)?;
         let passwords = self.content::<Passwords>(state, path)?;
-        let accepted = passwords.accepted(self.request.user());
         // Without the memory, nothing would limit guessing.
         let Some(verifier) = &self.main.verifier else { return Err(Status::INTERNAL_SERVER_ERROR.into()) };
+        if state.judged.is_none() && recent::recalls(verifier, self.request, &passwords) {
+            let path = state.passwords.as_ref().map_or_else(|| path.into(), |pinned| Rc::clone(&pinned.path));
+            state.judged = Some(Judged { path, judgement: GRANTED, is_logged: true });
+            return Ok(());
+        }
+        let accepted = passwords.accepted(self.request.user());
         let credential = self.credential(verifier, path, &passwords, accepted);
         if state.judged.as_ref().is_none_or(|judged| *judged.path != *path) {
             let judgement = match &credential {
@@ -123,7 +133,10 @@ impl<'r> Case<'r> {
             return Err(Stop::Rest);
         }
         match judgement.verdict {
-            Verdict::Granted => Ok(()),
+            Verdict::Granted => {
+                recent::note(verifier, self.request, &passwords, accepted.and_then(|accepted| accepted.until));
+                Ok(())
+            }
             Verdict::Denied if accepted.is_some() => Err(self.challenge(Outcome::WrongPassword)),
             Verdict::Denied => Err(self.challenge(Outcome::UnknownUser)),
             Verdict::Overloaded => Err(self.retry_after(Outcome::QueueFull, Status::SERVICE_UNAVAILABLE, 5)),

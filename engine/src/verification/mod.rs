@@ -35,7 +35,7 @@ pub use operators::{Locked, LockedOut, Remembered};
 pub use peers::Peers;
 pub use queued::{Hashed, Queued, Standing, Turn, Work};
 pub use rates::{Rate, Spent};
-pub use recall::{Grant, Presented};
+pub use recall::{Grant, Presented, Recent};
 pub use robust::wait_briefly;
 pub use shared::Unprotected;
 pub use verifier::{Settings, Verifier};

@@ -1,5 +1,5 @@
 //! Recalls a grant without judging the credentials again, for a connection, whose client sends the same ones with every
-//! request.
+//! request; or for an event loop, which serves all connections ([`Recent`]).
 //!
 //! The grant holds a keyed digest of the credentials as they came, undecoded, and the conditions of the grant: the
 //! password file as it was, and the time. SipHash-2-4 with 128 bits, a pseudorandom function for short inputs (Aumasson
@@ -49,6 +49,30 @@ pub struct Grant {
     forgotten: u64,
 }
 
+/// Grants of which an event loop keeps this many. A power of two.
+const RECENT: usize = 256;
+
+/// The latest grants of an event loop, each in a place that its credentials give it.
+pub struct Recent(Box<[Option<Grant>; RECENT]>);
+
+impl Default for Recent {
+    fn default() -> Self {
+        Recent(Box::new([None; RECENT]))
+    }
+}
+
+impl Recent {
+    fn place(&mut self, digest: [u64; 2]) -> &mut Option<Grant> {
+        &mut self.0[digest[0] as usize % RECENT]
+    }
+}
+
+impl Grant {
+    fn is_of(&self, digest: [u64; 2]) -> bool {
+        (digest[0].ct_eq(&self.digest[0]) & digest[1].ct_eq(&self.digest[1])).into()
+    }
+}
+
 impl Verifier {
     /// A grant for credentials that have just been granted by the content of `file`, until `valid_until` in seconds of
     /// Unix time. `None` if nothing may be remembered.
@@ -58,6 +82,10 @@ impl Verifier {
         file: &Snapshot<Passwords>,
         valid_until: Option<u64>,
     ) -> Option<Grant> {
+        self.grant_of(self.digest_presented(presented), file, valid_until)
+    }
+
+    fn grant_of(&self, digest: [u64; 2], file: &Snapshot<Passwords>, valid_until: Option<u64>) -> Option<Grant> {
         let (look, identity, until) = file.evidence().filter(|_| self.settings.entries > 0)?;
         // Whatever has to end within the next two seconds is judged again each time.
         if valid_until.is_some_and(|end| wall_seconds() + 2 > end) {
@@ -65,26 +93,54 @@ impl Verifier {
         }
         let ends = (monotonic_milliseconds() / 1000 + 1).saturating_mul(1000).min(until);
         let forgotten = self.shared.forgotten();
-        Some(Grant { digest: self.digest_presented(presented), file: identity, look, ends, forgotten })
+        Some(Grant { digest, file: identity, look, ends, forgotten })
     }
 
     /// True if the same credentials were granted before, however long ago.
     pub fn has_granted(&self, grant: &Grant, presented: &Presented<'_>) -> bool {
-        let [first, second] = self.digest_presented(presented);
-        (first.ct_eq(&grant.digest[0]) & second.ct_eq(&grant.digest[1])).into()
+        grant.is_of(self.digest_presented(presented))
     }
 
     /// True if the file at `path` granted the same credentials before and would again. Takes one check of the file if
     /// they are the same.
     pub fn recalls(&self, grant: &Grant, presented: &Presented<'_>, path: &CStr) -> bool {
-        if monotonic_milliseconds() >= grant.ends || self.shared.forgotten() != grant.forgotten {
-            return false;
-        }
-        let recalled = self.has_granted(grant, presented) && grant.look.at(path) == Ok(grant.file);
-        if recalled {
-            self.counters().count_lookup(counters::Lookup::Grant);
-        }
-        recalled
+        self.lasts(grant)
+            && self.has_granted(grant, presented)
+            && grant.look.at(path) == Ok(grant.file)
+            && self.count_recalled()
+    }
+
+    /// True if one of the latest grants is for the same credentials by this content of a file, which has just been found
+    /// unchanged.
+    pub fn recalls_from(&self, recent: &mut Recent, presented: &Presented<'_>, file: &Snapshot<Passwords>) -> bool {
+        let digest = self.digest_presented(presented);
+        recent.place(digest).as_ref().is_some_and(|grant| {
+            self.lasts(grant)
+                && grant.is_of(digest)
+                && file.evidence().is_some_and(|(_, identity, _)| identity == grant.file)
+                && self.count_recalled()
+        })
+    }
+
+    /// Adds to the latest grants one for credentials that have just been granted, as in [`Verifier::grant`].
+    pub fn note_in(
+        &self,
+        recent: &mut Recent,
+        presented: &Presented<'_>,
+        file: &Snapshot<Passwords>,
+        valid_until: Option<u64>,
+    ) {
+        let digest = self.digest_presented(presented);
+        *recent.place(digest) = self.grant_of(digest, file, valid_until);
+    }
+
+    fn lasts(&self, grant: &Grant) -> bool {
+        monotonic_milliseconds() < grant.ends && self.shared.forgotten() == grant.forgotten
+    }
+
+    fn count_recalled(&self) -> bool {
+        self.counters().count_lookup(counters::Lookup::Grant);
+        true
     }
 
     fn digest_presented(&self, presented: &Presented<'_>) -> [u64; 2] {
@@ -235,6 +291,27 @@ mod tests {
         let grant = |seconds: u64| cache.grant(&HERE, &file.snapshot(), Some(wall_seconds() + seconds));
         assert!(grant(1).is_none());
         assert!(grant(60).is_some());
+    }
+
+    #[test]
+    fn an_event_loop_recalls_what_it_granted_by_the_same_content() {
+        let (file, other, cache) = (UsersFile::new(), UsersFile::new(), cache(64, None));
+        let snapshot = file.snapshot();
+        let mut recent = Recent::default();
+        assert!(!cache.recalls_from(&mut recent, &HERE, &snapshot));
+        cache.note_in(&mut recent, &HERE, &snapshot, None);
+        // Again if a second has just ended.
+        if !cache.recalls_from(&mut recent, &HERE, &snapshot) {
+            cache.note_in(&mut recent, &HERE, &snapshot, None);
+            assert!(cache.recalls_from(&mut recent, &HERE, &snapshot));
+        }
+        assert!(!cache.recalls_from(&mut recent, &Presented { text: b"Basic x", ..HERE }, &snapshot));
+        assert!(!cache.recalls_from(&mut recent, &HERE, &other.snapshot()));
+        cache.note_in(&mut recent, &HERE, &snapshot, Some(wall_seconds() + 1));
+        assert!(!cache.recalls_from(&mut recent, &HERE, &snapshot));
+        cache.note_in(&mut recent, &HERE, &snapshot, None);
+        cache.forget();
+        assert!(!cache.recalls_from(&mut recent, &HERE, &snapshot));
     }
 
     #[test]

@@ -102,6 +102,18 @@ impl<'r> Request<'r> {
         !self.raw().headers_in.authorization.is_null()
     }
 
+    /// The header Authorization as it came; empty without one.
+    pub(crate) fn authorization(self) -> &'r [u8] {
+        // SAFETY: in the request's pool.
+        unsafe { self.raw().headers_in.authorization.as_ref().map_or(&[], |header| bytes(header.value)) }
+    }
+
+    /// True if the client had sent a part of it before the current turn of the event loop.
+    pub(crate) fn began_before_turn(self) -> bool {
+        // SAFETY: a request of this thread.
+        unsafe { bindings::esauth_began_before_turn(self.as_ptr()) != 0 }
+    }
+
     /// True if it is a client's own, not a part of one.
     pub(crate) fn is_main(self) -> bool {
         self.raw().main == self.as_ptr()

@@ -1,14 +1,13 @@
 //! The password and group files of the process.
 //!
-//! An unchanged file, as one `stat` tells, is answered at once. Reading a file, and waiting for a program that rewrites
+//! An unchanged file, as one `stat` tells, is answered at once. That holds for all requests of one turn of the event loop
+//! that began before it: all but the first of a connection, and those of HTTP/2. Reading a file, and waiting for a program that rewrites
 //! it, happens in the thread pool, one task at a time for each file. A request that comes during a reading waits for the
 //! next one, which begins after it came.
 
-use std::collections::HashMap;
 use std::ffi::CString;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
 
 use esauth_engine::verification::{Contents, FileKind, Verifier};
 use esauth_engine::{
@@ -22,14 +21,16 @@ use crate::nginx::local::Local;
 use crate::nginx::log::{Level, Log, log};
 use crate::nginx::request::Request;
 use crate::nginx::thread::{Task, post};
+use crate::nginx::turn::{self, Turn};
 
 /// Files that are kept, of each kind, beside those in use. Variables in a name may lead to any number of them.
 const MOST: usize = 256;
 
 #[derive(Default)]
 pub(crate) struct Files {
-    passwords: HashMap<Rc<[u8]>, File<Passwords>>,
-    groups: HashMap<Rc<[u8]>, File<Groups>>,
+    /// Both begin with the file used last.
+    passwords: Vec<File<Passwords>>,
+    groups: Vec<File<Groups>>,
     watcher: Arc<Watcher>,
     verifier: Option<Verifier>,
 }
@@ -54,7 +55,8 @@ struct File<T> {
     reading: Vec<u64>,
     /// The requests that came since it began.
     next: Vec<u64>,
-    used: Instant,
+    /// The turn in which it was last found unchanged.
+    unchanged_in: Option<Turn>,
     /// The loads that are in the server's counters.
     counted: u64,
 }
@@ -66,7 +68,7 @@ pub(crate) trait FileOf: Parse + Send + Sync + Sized + 'static {
     fn contents(&self, bytes: u64) -> Contents;
     fn pinned(state: &mut State) -> &mut Option<Pinned<Self>>;
     #[expect(private_interfaces, reason = "only this folder calls it")]
-    fn files(files: &mut Files) -> &mut HashMap<Rc<[u8]>, File<Self>>;
+    fn files(files: &mut Files) -> &mut Vec<File<Self>>;
 }
 
 #[expect(private_interfaces, reason = "as above")]
@@ -81,7 +83,7 @@ impl FileOf for Passwords {
         &mut state.passwords
     }
 
-    fn files(files: &mut Files) -> &mut HashMap<Rc<[u8]>, File<Self>> {
+    fn files(files: &mut Files) -> &mut Vec<File<Self>> {
         &mut files.passwords
     }
 }
@@ -98,7 +100,7 @@ impl FileOf for Groups {
         &mut state.groups
     }
 
-    fn files(files: &mut Files) -> &mut HashMap<Rc<[u8]>, File<Self>> {
+    fn files(files: &mut Files) -> &mut Vec<File<Self>> {
         &mut files.groups
     }
 }
@@ -137,7 +139,7 @@ pub(crate) fn content<T: FileOf>(request: Request<'_>, state: &mut State, path: 
     }
     let seen = with(|files| {
         let file = file::<T>(files, path);
-        file.source.glance().map(|snapshot| Pinned { path: Rc::clone(&file.path), content: Ok(snapshot) })
+        file.glance(request).map(|snapshot| Pinned { path: Rc::clone(&file.path), content: Ok(snapshot) })
     });
     if let Some(Pinned { path, content: Ok(snapshot) }) = seen.flatten() {
         *T::pinned(state) = Some(Pinned { path, content: Ok(Arc::clone(&snapshot)) });
@@ -161,18 +163,20 @@ pub(crate) fn content<T: FileOf>(request: Request<'_>, state: &mut State, path: 
 }
 
 fn file<'f, T: FileOf>(files: &'f mut Files, path: &[u8]) -> &'f mut File<T> {
-    let watcher = Arc::clone(&files.watcher);
+    let known = T::files(files).iter().position(|file| *file.path == *path);
+    let place = known.unwrap_or_else(|| {
+        let file = File::new(path.into(), &files.watcher);
+        let files = T::files(files);
+        if files.len() >= MOST {
+            let oldest = files.iter().rposition(|file| file.reading.is_empty());
+            oldest.map(|oldest| files.remove(oldest));
+        }
+        files.push(file);
+        files.len() - 1
+    });
     let files = T::files(files);
-    let known = files.get(path).map(|file| Rc::clone(&file.path));
-    if known.is_none() && files.len() >= MOST {
-        let unused = files.iter().filter(|(_, file)| file.reading.is_empty());
-        let oldest = unused.min_by_key(|(_, file)| file.used).map(|(path, _)| Rc::clone(path));
-        oldest.and_then(|path| files.remove(&path));
-    }
-    let path = known.unwrap_or_else(|| path.into());
-    let file = files.entry(Rc::clone(&path)).or_insert_with(|| File::new(path, &watcher));
-    file.used = Instant::now();
-    file
+    files[..=place].rotate_right(1);
+    &mut files[0]
 }
 
 impl<T: FileOf> File<T> {
@@ -180,7 +184,18 @@ impl<T: FileOf> File<T> {
         // Without NUL: see `path` in `access`.
         let name = CString::new(&*path).unwrap_or_default();
         let source = Arc::new(Source::new(&name, LineRules::Httpd24, Arc::clone(watcher)));
-        File { path, source, reading: Vec::new(), next: Vec::new(), used: Instant::now(), counted: 0 }
+        File { path, source, reading: Vec::new(), next: Vec::new(), unchanged_in: None, counted: 0 }
+    }
+
+    /// Its content, if that can be told at once.
+    fn glance(&mut self, request: Request<'_>) -> Option<Arc<Snapshot<T>>> {
+        let turn = turn::current();
+        if turn.is_some() && turn == self.unchanged_in && request.began_before_turn() {
+            return self.source.last_read();
+        }
+        let snapshot = self.source.glance();
+        self.unchanged_in = turn.filter(|_| snapshot.is_some());
+        snapshot
     }
 
     fn preload(&mut self, verifier: Option<&Verifier>) {
@@ -232,7 +247,7 @@ impl<T: FileOf> Task for Read<T> {
         };
         let told = with(|files| {
             let verifier = files.verifier;
-            let Some(file) = T::files(files).get_mut(path) else { return Vec::new() };
+            let Some(file) = T::files(files).iter_mut().find(|file| *file.path == *path) else { return Vec::new() };
             file.count_loads(verifier.as_ref());
             let mut told = std::mem::take(&mut file.reading);
             if !file.next.is_empty() && !file.read_for_next() {

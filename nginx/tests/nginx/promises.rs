@@ -156,6 +156,43 @@ fn an_edit_counts_at_the_next_request_and_no_user_is_refused_while_the_file_is_r
     });
 }
 
+/// Requests that are handled together share one look at the file. One that begins after the edit is not among them.
+#[test]
+fn an_edit_counts_for_the_next_request_of_a_busy_connection() {
+    let server = start(1, "keepalive_requests 1000000;", &fast());
+    let ends = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let others: Vec<_> = (0..6)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut connection = Connection::open(server.port()).unwrap();
+                    while !ends.load(Ordering::Relaxed) {
+                        assert_eq!(connection.ask(&request("/page", "bob", "secret")).unwrap().status, 200);
+                    }
+                })
+            })
+            .collect();
+        let mut connection = Connection::open(server.port()).unwrap();
+        for number in 0..number_from("ESAUTH_REWRITES", 100) {
+            let is_there = number % 2 == 0;
+            let line = if is_there { format!("eve:{FAST}\n") } else { String::new() };
+            fs::write(server.path("new"), fast() + &line).unwrap();
+            if number % 4 < 2 {
+                fs::rename(server.path("new"), server.path("users")).unwrap();
+            } else {
+                fs::copy(server.path("new"), server.path("users")).unwrap();
+            }
+            let expected = if is_there { 200 } else { 401 };
+            for _ in 0..3 {
+                let answer = connection.ask(&request("/page", "eve", "secret")).unwrap();
+                assert_eq!(answer.status, expected, "{number}");
+            }
+        }
+        ends.store(true, Ordering::Relaxed);
+        others.into_iter().for_each(|other| other.join().unwrap());
+    });
+}
+
 #[test]
 fn groups_and_users_are_required() {
     let server = start(2, "", &fast());

@@ -143,11 +143,13 @@ fn the_page_shows_files_hashes_and_the_server_and_takes_only_reading_methods() {
         let path = server.path(name).display().to_string();
         format!("file_{metric}{{directive=\"esauth_{directive}_file\",path=\"{path}\"}}")
     };
+    // Each worker reads it when it starts.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while metrics(&server)[&file("loads_total", "user", "users")] < 2.0 && Instant::now() < deadline {}
     let page = metrics(&server);
     assert_eq!(page[&file("users", "user", "users")], 2.0);
     assert_eq!(page[&file("readable", "user", "users")], 1.0);
     assert_eq!(page[&file("groups", "group", "groups")], 1.0);
-    // Each worker reads it when it starts.
     assert_eq!(page[&file("loads_total", "user", "users")], 2.0);
     assert_eq!(
         (page[&file("readable", "user", "missing")], page[&file("failures_total", "user", "missing")]),
