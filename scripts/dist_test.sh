@@ -11,6 +11,7 @@ set -euo pipefail
 . "$(dirname "$0")/follow.sh"
 
 package=libapache2-mod-rust-esauth
+nginx_package=libnginx-mod-http-esauth
 releases=(bookworm trixie)
 quick=(HOME=/nonexistent PATH=/usr/sbin:/usr/bin:/sbin:/bin CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off
     CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16)
@@ -55,10 +56,10 @@ same_packages() {
     build_debian "$scratch/here"
     sources=$scratch/here/rust_esauth-$version
     build_debian "$scratch/some/where/else"
-    for file in "$scratch/here/$package"*.deb "$scratch/here/$package"*.dsc; do
+    for file in "$scratch/here"/*.deb "$scratch/here"/*.dsc; do
         cmp "$file" "$scratch/some/where/else/${file##*/}" || die "${file##*/}: two folders give different bytes"
     done
-    passed "dpkg-buildpackage works without a network; two folders give the same bytes: $(cd "$scratch/here" && sha256sum "$package"_*.deb)"
+    passed "dpkg-buildpackage works without a network; two folders give the same bytes: $(cd "$scratch/here" && sha256sum ./*.deb)"
 }
 
 has_no_lintian_error() {
@@ -86,21 +87,23 @@ same_text() { # SOURCE INSTALLED
     cmp "$1" <(gunzip -fc "$installed") || die "the package's ${2#"$scratch"} is another one"
 }
 
-# What auditors read: the list in both files, by a reader of cargo auditable's authors, and the notices.
+# What auditors read: notices and copyright of both packages, and the list in each file, by a reader of cargo auditable's authors.
 is_auditable() {
-    local file unpacked=$scratch/deb documentation
-    dpkg-deb -x "$(ls "$scratch/here/${package}_$version"-*_*.deb)" "$unpacked"
-    documentation=$unpacked/usr/share/doc/$package
-    has_its_texts "$unpacked" "$documentation" "$documentation"
-    same_text "$sources/debian/copyright" "$documentation/copyright"
-    same_text "$sources/CHANGELOG.md" "$documentation/changelog"
+    local file name unpacked=$scratch/deb documentation=$scratch/deb/usr/share/doc
+    for name in "$package" "$nginx_package"; do
+        dpkg-deb -x "$(ls "$scratch/here/${name}_$version"-*_*.deb)" "$unpacked"
+        same_text "$sources/packaging/THIRD-PARTY-NOTICES" "$documentation/$name/THIRD-PARTY-NOTICES"
+        same_text "$sources/debian/copyright" "$documentation/$name/copyright"
+        same_text "$sources/CHANGELOG.md" "$documentation/$name/changelog"
+    done
+    has_its_texts "$unpacked" "$documentation/$package" "$documentation/$package"
     logged "installing a reader of CycloneDX" sh -c "python3 -m venv '$scratch/venv' && '$scratch/venv/bin/pip' install 'cyclonedx-python-lib[json-validation]==11.12.0'"
     cargo_tool rust-audit-info 0.5.4
-    for file in "$unpacked/usr/lib/apache2/modules/mod_rust_esauth.so" "$unpacked/usr/bin/esauth"; do
+    for file in "$unpacked"/usr/{bin/esauth,lib/apache2/modules/mod_rust_esauth.so,lib/nginx/modules/ngx_http_esauth_module.so}; do
         rust-audit-info "$file" >"$scratch/list"
-        "$scratch/venv/bin/python" "$root/scripts/audit_list.py" "$scratch/list" "$documentation/sbom/${file##*/}.cdx.json"
+        "$scratch/venv/bin/python" "$root/scripts/audit_list.py" "$scratch/list" "$documentation"/*/sbom/"${file##*/}.cdx.json"
     done
-    passed "both files contain the list of their crates, equal to their bills of materials"
+    passed "each file contains the list of its crates, equal to its bill of materials"
 }
 
 build_red_hat() {
