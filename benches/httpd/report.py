@@ -14,6 +14,11 @@ def percent(share):
     return f"{share:.2%}"
 
 
+def milliseconds(latency):
+    """A latency; None: no answer."""
+    return "no answer" if latency is None else f"{latency:.2f} ms"
+
+
 def cell(found):
     """A median and its spread, or its replacement."""
     if found is None:
@@ -103,7 +108,7 @@ def bystander_lines(found, markdown):
         if "failed" in server:
             rows.append([server["label"], *["failed"] * 4])
         else:
-            rows.append([server["label"], *[f"{server[name]:.2f} ms" for name in ("idle_p50", "p50", "idle_p99", "p99")]])
+            rows.append([server["label"], *[milliseconds(server[name]) for name in ("idle_p50", "p50", "idle_p99", "p99")]])
     return table(["server", "median, idle", "median, beside guesses", "p99, idle", "p99, beside guesses"], rows, markdown)
 
 
