@@ -13,21 +13,6 @@ missing_packages() {
     done
 }
 
-# Runs a command while packages may not start services.
-without_services() { # COMMAND...
-    local policy=/usr/sbin/policy-rc.d status=0
-    # An existing policy belongs to the administrator.
-    if [ -e "$policy" ]; then
-        "$@"
-        return
-    fi
-    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
-    "${as_root[@]}" chmod 755 "$policy"
-    "$@" || status=$?
-    "${as_root[@]}" rm -f "$policy"
-    return "$status"
-}
-
 main() {
     local packages log as_root=() package
     have apt-get || return 0

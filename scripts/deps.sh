@@ -26,6 +26,7 @@ all htdbm apache2-utils httpd-tools
 all nginx nginx nginx
 all redis-server redis-server redis
 all redis-cli redis-tools redis
+all valkey-server valkey-server -
 all curl curl curl
 all openssl openssl openssl
 all unzip unzip unzip
@@ -104,6 +105,8 @@ missing_packages() { # PURPOSE
         if [ "$package" = JAVA ]; then package=$(java_package); fi
         # Without it, the nginx module is left out of build and tests.
         if [ "$what" = nginx-dev ] && [ "$1" != nginx ] && ! is_packaged "$package"; then continue; fi
+        # Its tests are skipped where there is none.
+        if [ "$what" = valkey-server ] && ! is_packaged "$package"; then continue; fi
         say "$package"
     done < <(needs) | sort -u
 }
@@ -153,7 +156,7 @@ need_rust() {
 }
 
 main() {
-    local purpose=${1:-all} system=other packages log as_root
+    local purpose=${1:-all} system=other packages log as_root service
     have cargo || die "cargo is missing: install Rust with your distribution's rustup package, or see https://rustup.rs"
     need_rust
     [ -z "${APXS:-}" ] || present apxs || die "APXS=$APXS does not run; it must name httpd's apxs"
@@ -178,11 +181,12 @@ main() {
         quietly "$log" "${as_root[@]}" apt-get update || say "(apt-get update failed; continuing with the existing lists)"
         # Only now the available packages are known.
         mapfile -t packages < <(missing_packages "$purpose")
-        # Runlevel 1 keeps packages from starting services.
-        install_packages "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+        without_services install_packages "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
             apt-get install -y --no-install-recommends
         # Nor may services needed only for the tests start at the next boot.
-        if [[ " ${packages[*]} " == *" nginx "* ]]; then no_service nginx; fi
+        for service in nginx redis-server valkey-server; do
+            if [[ " ${packages[*]} " == *" $service "* ]]; then no_service "$service"; fi
+        done
     else
         install_packages "${as_root[@]}" dnf install -y
     fi

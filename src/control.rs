@@ -28,7 +28,7 @@ use crate::httpd::boundary::guard;
 use crate::httpd::helper::Helper;
 use crate::httpd::log::{Level, here, log_server};
 use crate::httpd::pool::Pool;
-use crate::state::verdicts;
+use crate::state::{fleet, verdicts};
 
 /// Longest wait for a client, which is `esauth`.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -184,14 +184,23 @@ impl Control<'_> {
         Read::by_ref(&mut client).take(LONGEST_COMMAND as u64).read_to_end(&mut text)?;
         let reply = match (Command::parse(&text), verdicts::verifier()) {
             (Ok(command), Some(verifier)) => {
+                // First there: otherwise the next attempt would learn of the lockout again.
+                let failed = self.among_all(&command);
                 let reply = command.run(verifier);
                 self.log(user, &command, &reply);
-                reply
+                failed.unwrap_or(reply)
             }
             (Err(why), _) => Reply::Refused(why),
             (_, None) => Reply::Refused("the server is not ready".to_owned()),
         };
         client.write_all(&reply.encode())
+    }
+
+    /// Does the same for all servers of a fleet as far as they count together. A reply if that fails.
+    fn among_all(&self, command: &Command) -> Option<Reply> {
+        let Command::Unlock { user, client } = command else { return None };
+        let why = fleet::forgive(&ServerConfig::of(self.main), user.as_deref(), client.as_deref())?.err()?;
+        Some(Reply::Refused(format!("lockouts have ended on this server, but not at EsAuthFleet ({why}); try again")))
     }
 
     /// Logs what was changed, and by which user of the system.

@@ -25,6 +25,8 @@ use std::time::{Duration, Instant};
 use harness::client::{Answer, Connection, Request};
 use harness::httpd::{self, Httpd, Mpm, Setup, Site};
 use harness::installation::{self, Installation};
+use harness::redis::{Kind, Redis};
+use harness::scratch::Scratch;
 use program::{Run, esauth};
 use serde_json::json;
 
@@ -391,4 +393,47 @@ fn a_wrong_value_is_refused_with_what_is_allowed() {
         assert!(status != Some(0) && said.contains(allowed), "{said}");
     }
     assert_eq!(says("EsAuthControl Off\nEsAuthExempt ::1 192.0.2.0/24\nEsAuthExempt 2001:db8::/32").0, Some(0));
+}
+
+#[test]
+fn a_lockout_that_a_fleet_shares_ends_there_too() {
+    let redis = Redis::start(Kind::Redis);
+    let (key, socket) = ("00112233445566778899aabbccddeeff".repeat(2), "EsAuthControl FOLDER/control.sock");
+    let folder = Scratch::new();
+    let key_file = folder.write("key", key);
+    fs::set_permissions(&key_file, fs::Permissions::from_mode(0o600)).unwrap();
+    installation::give_to_run_user(&key_file);
+    let (url, key_file) = (redis.url(), key_file.display());
+    let fleet = format!("EsAuthMaxFailures 3/600\n{socket}\nEsAuthFleet {url}\nEsAuthFleetKey {key_file}");
+    let server = start_with(Mpm::usual(), &fleet);
+    let counted = || redis.entries().iter().filter(|entry| entry.starts_with("esauth:v1:f:")).count();
+    for (user, arguments, left) in [
+        ("alice", &["unlock", "--user", "alice", "--address", "127.0.0.9"][..], 1),
+        ("alice", &["unlock", "--user", "bob"], 1),
+        ("alice", &["unlock", "--user", "alice"], 0),
+        ("bob", &["unlock", "--address", "127.0.0.1"], 0),
+        ("bob", &["unlock", "--all"], 0),
+    ] {
+        redis.ask(&["FLUSHALL"]);
+        // The first question may take too long, because it connects.
+        ask(&server, ELSEWHERE, "nobody", "wrong");
+        operate(&server, &["unlock", "--all"]);
+        for number in 1..=5 {
+            ask(&server, HERE, user, &format!("guess {number}"));
+        }
+        assert_eq!(ask(&server, HERE, user, "secret"), 429);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while counted() != 1 {
+            assert!(Instant::now() < deadline, "it is counted");
+            sleep(Duration::from_millis(10));
+        }
+        operate(&server, arguments);
+        assert_eq!(counted(), left, "{arguments:?}");
+        assert_eq!(ask(&server, HERE, user, "secret"), if left == 0 { 200 } else { 429 }, "{arguments:?}");
+        operate(&server, &["unlock", "--all"]);
+        operate(&server, &["forget"]);
+    }
+    drop(redis);
+    let run = operate(&server, &["unlock", "--all"]);
+    assert!(run.status != 0 && run.errors.contains("not at EsAuthFleet ("), "{} {}", run.status, run.errors);
 }

@@ -25,10 +25,30 @@ pub(crate) enum Says {
     Forged,
 }
 
+/// The things in the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// That a password is right.
+    Password,
+    /// The failures of a pair of user and network.
+    Failures,
+    /// The requests of a limited user.
+    Requests,
+}
+
+/// The beginning of a name in the server.
+pub(crate) fn prefix(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Password => "esauth:v1:",
+        Kind::Failures => "esauth:v1:f:",
+        Kind::Requests => "esauth:v1:r:",
+    }
+}
+
 /// The name in the server: with a prefix of our own, so that people see whose it is and access can be limited to it.
-pub(crate) fn server_name(name: &Name) -> String {
+pub(crate) fn server_name(kind: Kind, name: &Name) -> String {
     use std::fmt::Write as _;
-    let mut text = String::from("esauth:v1:");
+    let mut text = prefix(kind).to_owned();
     for byte in name {
         // Writing to a string cannot fail.
         let _ = write!(text, "{byte:02x}");
@@ -101,6 +121,7 @@ mod tests {
 
     #[test]
     fn the_servers_name_shows_whose_it_is_and_differs_with_every_bit() {
-        assert_eq!(server_name(&[0xab; 32]), format!("esauth:v1:{}", "ab".repeat(32)));
+        assert_eq!(server_name(Kind::Password, &[0xab; 32]), format!("esauth:v1:{}", "ab".repeat(32)));
+        assert_eq!(server_name(Kind::Failures, &[0xab; 32]), format!("esauth:v1:f:{}", "ab".repeat(32)));
     }
 }

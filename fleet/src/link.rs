@@ -1,5 +1,6 @@
 //! One connection to a server: commands out, replies in, with the time and the size of both bounded.
 
+use std::fmt::{self, Write as _};
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -9,6 +10,7 @@ use redis::{Cmd, Parser, Value, cmd};
 use rustls::ClientConfig;
 
 use crate::address::{Address, Credentials};
+use crate::counts::Scripts;
 use crate::socket::Socket;
 
 /// Most bytes of replies to one batch of commands: each asks for less than a hundred.
@@ -18,6 +20,8 @@ const MOST: usize = 64 * 1024;
 pub(crate) struct Link {
     socket: Socket,
     parser: Parser,
+    /// As the server knows them.
+    pub(crate) scripts: Scripts,
 }
 
 /// A connection's end.
@@ -27,6 +31,24 @@ pub(crate) enum Broken {
     Failed(io::Error),
     /// It refuses a command in these words.
     Refused(String),
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Broken::Failed(error) if error.kind() == io::ErrorKind::TimedOut => {
+                formatter.write_str("it does not answer in time")
+            }
+            Broken::Failed(error) => {
+                let text = error.to_string();
+                text.chars()
+                    .filter(|character| !character.is_control())
+                    .take(200)
+                    .try_for_each(|it| formatter.write_char(it))
+            }
+            Broken::Refused(words) => write!(formatter, "it answers {words}"),
+        }
+    }
 }
 
 impl From<io::Error> for Broken {
@@ -44,7 +66,11 @@ impl Link {
         deadline: Instant,
         ends: &Arc<AtomicBool>,
     ) -> Result<Link, Broken> {
-        let mut link = Link { socket: Socket::connect(address, tls, deadline, ends)?, parser: Parser::new() };
+        let mut link = Link {
+            socket: Socket::connect(address, tls, deadline, ends)?,
+            parser: Parser::new(),
+            scripts: Scripts::default(),
+        };
         let mut commands = Vec::new();
         if let Some(Credentials { user, password }) = credentials {
             let mut auth = cmd("AUTH");
@@ -66,16 +92,19 @@ impl Link {
                 _ => return Err(no_reply()),
             }
         }
-        // A stopped server's kernel accepts connections, too. The name is one that access may be limited to.
-        let mut probe = cmd("GET");
-        probe.arg("esauth:v1:");
-        match link.exchange(&[probe], deadline)?.as_slice() {
-            [Value::Nil | Value::BulkString(_)] => Ok(link),
-            [Value::ServerError(error)] => Err(Broken::Refused(words(error))),
-            _ => Err(no_reply()),
+        // A stopped server's kernel accepts connections, too.
+        match link.exchange(&[probe()], deadline)?.as_slice() {
+            [Value::Nil | Value::BulkString(_)] => {}
+            [Value::ServerError(error)] => return Err(Broken::Refused(words(error))),
+            _ => return Err(no_reply()),
         }
+        let replies = link.exchange(&Scripts::load(), deadline)?;
+        if let Some(Value::ServerError(error)) = replies.iter().find(|reply| matches!(reply, Value::ServerError(_))) {
+            return Err(Broken::Refused(words(error)));
+        }
+        link.scripts = Scripts::loaded(&replies).ok_or_else(no_reply)?;
+        Ok(link)
     }
-
     /// Sends commands and returns as many replies, before `deadline`. After an error the connection is of no use: a reply
     /// may come when another is expected.
     pub(crate) fn exchange(&mut self, commands: &[Cmd], deadline: Instant) -> Result<Vec<Value>, Broken> {
@@ -117,6 +146,13 @@ fn as_broken(error: redis::RedisError) -> Broken {
         false => io::ErrorKind::InvalidData,
     };
     Broken::Failed(io::Error::new(kind, error))
+}
+
+/// Asks for something that is not there. The name is one that access may be limited to.
+pub(crate) fn probe() -> Cmd {
+    let mut probe = cmd("GET");
+    probe.arg("esauth:v1:");
+    probe
 }
 
 /// A reply that cannot belong to the command.

@@ -1,29 +1,18 @@
-//! A process's access to the fleet: a queue of questions, and the one thread that asks them.
-//!
-//! **Nobody waits long.** A request waits for its answer for [`LONGEST_WAIT`], connecting included. Once one has waited in
-//! vain, no other waits before the server has answered in time again (a circuit breaker). Telling never waits.
-//!
-//! **Nothing before the first question.** The thread and the connection begin with it, so that a process may fork until then.
+//! The one thread of a process that talks to the server.
 
-use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle, Thread};
+use std::sync::atomic::Ordering;
+use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use esauth_engine::threads::without_signals;
-use esauth_engine::verification::Peers;
+use esauth_engine::verification::{Event as Fate, Reply};
 use redis::{Cmd, Value, cmd};
-use rustls::ClientConfig;
 
-use crate::address::{Address, Credentials};
-use crate::entry::{self, Name, Says};
-use crate::key::Key;
-use crate::link::{Broken, Link, no_reply, words};
-use crate::socket;
+use crate::counts::{self, Said, Scripts, Spent};
+use crate::entry::{self, Kind, Name, Says};
+use crate::link::{self, Broken, Link, no_reply, words};
+use crate::shared::{Answer, BATCH, Event, Job, Lookup, Options, Shared, Standing};
 
 /// The longest time that a request waits for the fleet.
 pub const LONGEST_WAIT: Duration = Duration::from_millis(5);
@@ -32,250 +21,18 @@ pub const LONGEST_WAIT: Duration = Duration::from_millis(5);
 const PATIENCE_TO_CONNECT: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_millis(250);
 
+/// The longest time until the thread notices that it should end.
+pub(crate) const LONGEST_END: Duration = PATIENCE_TO_CONNECT.saturating_add(PATIENCE);
+
 /// Time between attempts to connect: doubled from the first to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LAST_PAUSE: Duration = Duration::from_secs(4);
 
-/// Most questions and entries that wait for the thread, and most that are sent together.
-const MOST_WAITING: usize = 1024;
-const BATCH: usize = 64;
+/// Time between questions to a server that was late, whether it is prompt again.
+const PROBE_PAUSE: Duration = Duration::from_millis(50);
 
-/// Settings of an access.
-pub struct Options {
-    /// The servers' addresses, each tried in turn.
-    pub addresses: Vec<Address>,
-    /// The key that all servers of the fleet have.
-    pub key: Key,
-    /// What the servers ask for, if they do.
-    pub credentials: Option<Credentials>,
-    /// Certificates (PEM) of the authorities to trust for TLS; `None`: the system's.
-    pub authorities: Option<Vec<u8>>,
-    /// Seconds for which an entry counts.
-    pub ttl: u64,
-}
-
-/// The end of a question to the fleet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Lookup {
-    /// A server has verified the credential.
-    Known,
-    /// None has, or not lately.
-    Unknown,
-    /// There is an entry, made by nobody with the key.
-    Forged,
-    /// The answer did not come in time.
-    Late,
-    /// Nothing was asked, because earlier answers did not come in time.
-    Skipped,
-}
-
-/// A change that an operator should know of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// The fleet cannot be reached: every server hashes for itself. With the address tried last, and the reason.
-    Lost(String, String),
-    /// It has been reached.
-    Reached,
-    /// It took no entry, for this reason: what is there stays known.
-    Full(String),
-}
-
-/// Takes note of what happens. Called in any thread.
-pub trait Observer: Send + Sync {
-    /// A question ended so.
-    fn looked_up(&self, result: Lookup);
-    /// An entry was left with the fleet, or was not.
-    fn told(&self, was_left: bool);
-    /// Something changed.
-    fn event(&self, event: &Event);
-}
-
-/// One process's access to the fleet.
-pub struct Fleet {
-    shared: Arc<Shared>,
-    thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-/// How [`Fleet::stop`] ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stopped {
-    /// Nothing of it is running.
-    Entirely,
-    /// Its thread waits for something that cannot be interrupted, such as a look-up of a host's name.
-    ThreadIsLeft,
-}
-
-struct Shared {
-    options: Options,
-    tls: Option<io::Result<Arc<ClientConfig>>>,
-    observer: Box<dyn Observer>,
-    queue: Mutex<VecDeque<Job>>,
-    standing: AtomicU8,
-    ends: Arc<AtomicBool>,
-}
-
-/// Whether a request waits for an answer.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-enum Standing {
-    /// It does: nothing has failed yet, or not since the last answer.
-    Prompt,
-    /// It does not: an answer came late.
-    Slow,
-    /// It does not: the connection was lost, which was reported.
-    Lost,
-}
-
-enum Job {
-    Find { name: Name, until: Instant, answer: SyncSender<Option<Says>> },
-    Tell { name: Name },
-}
-
-impl Fleet {
-    /// An access with these settings. Opens nothing yet.
-    pub fn new(options: Options, observer: Box<dyn Observer>) -> Fleet {
-        let shared = Shared {
-            tls: options.addresses.iter().any(Address::is_tls).then(|| socket::tls(options.authorities.as_deref())),
-            options,
-            observer,
-            queue: Mutex::default(),
-            standing: AtomicU8::new(Standing::Prompt as u8),
-            ends: Arc::default(),
-        };
-        Fleet { shared: Arc::new(shared), thread: Mutex::default() }
-    }
-
-    /// Asks the fleet about a name, for [`LONGEST_WAIT`] at most.
-    fn look_up(&self, name: &Name) -> Lookup {
-        if self.shared.standing() != Standing::Prompt {
-            return Lookup::Skipped;
-        }
-        let until = Instant::now() + LONGEST_WAIT;
-        let (answer, answered) = sync_channel(1);
-        if !self.put(Job::Find { name: *name, until, answer }) {
-            return Lookup::Skipped;
-        }
-        match answered.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            Ok(Some(Says::Right)) => Lookup::Known,
-            Ok(Some(Says::Forged)) => Lookup::Forged,
-            Ok(Some(Says::Nothing) | None) => Lookup::Unknown,
-            // The connection was lost, or could not be made.
-            Err(RecvTimeoutError::Disconnected) => Lookup::Late,
-            Err(RecvTimeoutError::Timeout) => {
-                self.shared.change(Standing::Prompt, Standing::Slow);
-                Lookup::Late
-            }
-        }
-    }
-
-    /// Leaves a job to the thread, which is started if there is none. False if it cannot be.
-    fn put(&self, job: Job) -> bool {
-        let Some(thread) = self.thread() else { return false };
-        let mut queue = self.shared.queue();
-        if queue.len() >= MOST_WAITING {
-            return false;
-        }
-        queue.push_back(job);
-        drop(queue);
-        thread.unpark();
-        true
-    }
-
-    fn thread(&self) -> Option<Thread> {
-        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        if thread.is_none() && !self.shared.ends.load(Ordering::Relaxed) {
-            let shared = Arc::clone(&self.shared);
-            let builder = thread::Builder::new().name("esauth-fleet".into()).stack_size(1024 * 1024);
-            *thread = without_signals(|| builder.spawn(move || run(&shared))).ok();
-        }
-        thread.as_ref().map(|thread| thread.thread().clone())
-    }
-
-    /// Ends the thread and closes the connection. For the end of the process; may interrupt any other call.
-    pub fn stop(&self) -> Stopped {
-        self.shared.ends.store(true, Ordering::Relaxed);
-        // Held by a call that this one has interrupted.
-        let Ok(mut thread) = self.thread.try_lock() else { return Stopped::ThreadIsLeft };
-        let Some(running) = thread.take() else { return Stopped::Entirely };
-        let deadline = Instant::now() + PATIENCE_TO_CONNECT + PATIENCE;
-        while !running.is_finished() {
-            if Instant::now() >= deadline {
-                return Stopped::ThreadIsLeft;
-            }
-            running.thread().unpark();
-            thread::sleep(Duration::from_millis(1));
-        }
-        let _ = running.join();
-        Stopped::Entirely
-    }
-}
-
-impl Peers for Fleet {
-    fn key(&self) -> &[u8; 32] {
-        &self.shared.options.key.names
-    }
-
-    fn know(&self, name: &Name) -> bool {
-        let result = self.look_up(name);
-        self.shared.observer.looked_up(result);
-        result == Lookup::Known
-    }
-
-    fn tell(&self, name: &Name) {
-        // While it is lost, entries would only pile up.
-        if self.shared.standing() == Standing::Lost || !self.put(Job::Tell { name: *name }) {
-            self.shared.observer.told(false);
-        }
-    }
-}
-
-impl Drop for Fleet {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
-impl Shared {
-    fn queue(&self) -> MutexGuard<'_, VecDeque<Job>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn standing(&self) -> Standing {
-        match self.standing.load(Ordering::Relaxed) {
-            number if number == Standing::Prompt as u8 => Standing::Prompt,
-            number if number == Standing::Slow as u8 => Standing::Slow,
-            _ => Standing::Lost,
-        }
-    }
-
-    fn change(&self, from: Standing, to: Standing) {
-        let _ = self.standing.compare_exchange(from as u8, to as u8, Ordering::Relaxed, Ordering::Relaxed);
-    }
-
-    /// Takes the next jobs, without the questions that nobody waits for any more; their number comes second.
-    fn take_batch(&self) -> (Vec<Job>, usize) {
-        let (mut queue, now) = (self.queue(), Instant::now());
-        let (mut batch, mut expired) = (Vec::new(), 0);
-        while batch.len() < BATCH {
-            match queue.pop_front() {
-                Some(Job::Find { until, .. }) if until <= now => expired += 1,
-                Some(job) => batch.push(job),
-                None => break,
-            }
-        }
-        (batch, expired)
-    }
-
-    /// Gives up whatever waits.
-    fn drop_jobs(&self) {
-        for job in std::mem::take(&mut *self.queue()) {
-            if matches!(job, Job::Tell { .. }) {
-                self.observer.told(false);
-            }
-        }
-    }
-}
+/// The time for which requests of limited users are added up.
+const REPORTED_AFTER: Duration = Duration::from_millis(100);
 
 /// The thread's state.
 struct Worker<'s> {
@@ -284,6 +41,9 @@ struct Worker<'s> {
     /// The address to try first.
     next: usize,
     pause: Duration,
+    /// Requests of limited users to report, and when those were taken.
+    spent: Vec<(Name, Spent)>,
+    taken: Instant,
 }
 
 /// The connection in use.
@@ -294,10 +54,12 @@ struct Current {
     answered: Instant,
 }
 
-fn run(shared: &Shared) {
+/// The thread, until the access ends.
+pub(crate) fn run(shared: &Shared) {
     // What a hostile server sends must end neither the process nor the thread.
     while !shared.ends.load(Ordering::Relaxed) {
-        let mut worker = Worker { shared, link: None, next: 0, pause: FIRST_PAUSE };
+        let mut worker =
+            Worker { shared, link: None, next: 0, pause: FIRST_PAUSE, spent: Vec::new(), taken: Instant::now() };
         if catch_unwind(AssertUnwindSafe(|| worker.work())).is_err() {
             worker.lose("", "internal error".to_owned());
         }
@@ -316,15 +78,45 @@ impl Worker<'_> {
                 continue;
             }
             let (batch, expired) = self.shared.take_batch();
-            if !batch.is_empty() {
+            let due = self.take_spent();
+            if !batch.is_empty() || !self.spent.is_empty() {
                 self.serve(batch);
             } else if expired > 0 {
                 // This thread was late, not the server.
                 self.shared.change(Standing::Slow, Standing::Prompt);
+            } else if self.shared.standing() == Standing::Slow {
+                thread::park_timeout(PROBE_PAUSE);
+                self.probe();
             } else {
-                thread::park();
+                due.map_or_else(thread::park, thread::park_timeout);
             }
         }
+    }
+
+    /// Asks for something, to see whether the server is prompt again.
+    fn probe(&mut self) {
+        if self.link.is_none() && !self.connect() {
+            return;
+        }
+        if let Err(broken) = self.exchange(&[link::probe()]) {
+            let address = self.link.take().map(|current| current.address).unwrap_or_default();
+            self.lose(&address, broken.to_string());
+        }
+    }
+
+    /// Takes the requests of limited users, or returns the time until they are to be taken if there are any.
+    fn take_spent(&mut self) -> Option<Duration> {
+        if !self.spent.is_empty() {
+            return None;
+        }
+        let mut spent = self.shared.spent();
+        let left = REPORTED_AFTER.saturating_sub(self.taken.elapsed());
+        if spent.is_empty() || !left.is_zero() {
+            return (!spent.is_empty()).then_some(left);
+        }
+        self.taken = Instant::now();
+        self.spent = std::mem::take(&mut *spent).into_iter().collect();
+        None
     }
 
     fn serve(&mut self, batch: Vec<Job>) {
@@ -332,7 +124,8 @@ impl Worker<'_> {
             return;
         }
         let now = unix_seconds();
-        let commands: Vec<Cmd> = batch.iter().map(|job| command(&self.shared.options, job, now)).collect();
+        let spent = self.spent.split_off(self.spent.len().saturating_sub(BATCH));
+        let commands = self.commands(&batch, &spent, now);
         let mut replies = self.exchange(&commands);
         if matches!(&replies, Err(Broken::Failed(error)) if error.kind() != io::ErrorKind::TimedOut) && self.was_idle()
         {
@@ -340,17 +133,27 @@ impl Worker<'_> {
             if !self.connect() {
                 return;
             }
-            replies = self.exchange(&commands);
+            replies = self.exchange(&self.commands(&batch, &spent, now));
         }
-        let settled = replies.and_then(|replies| {
+        let settled = replies.and_then(|mut replies| {
+            let of_spent = if spent.is_empty() { None } else { replies.pop() };
             let mut jobs = batch.into_iter().zip(replies);
-            jobs.try_for_each(|(job, reply)| settle(self.shared, job, reply, now))
+            jobs.try_for_each(|(job, reply)| settle(self.shared, job, reply, now))?;
+            of_spent.map_or(Ok(()), |reply| settle_spent(self.shared, &spent, reply))
         });
         if let Err(broken) = settled {
             let address = self.link.take().map(|current| current.address).unwrap_or_default();
             self.next += usize::from(matches!(broken, Broken::Refused(_)));
-            self.lose(&address, reason(broken));
+            self.lose(&address, broken.to_string());
         }
+    }
+
+    /// The commands of jobs, and that of requests if there are any.
+    fn commands(&self, batch: &[Job], spent: &[(Name, Spent)], now: u64) -> Vec<Cmd> {
+        let Some(current) = &self.link else { return Vec::new() };
+        let scripts = &current.link.scripts;
+        let jobs = batch.iter().map(|job| command(&self.shared.options, scripts, job, now));
+        jobs.chain((!spent.is_empty()).then(|| scripts.spend(spent))).collect()
     }
 
     fn was_idle(&self) -> bool {
@@ -395,7 +198,7 @@ impl Worker<'_> {
                     shared.standing.store(Standing::Prompt as u8, Ordering::Relaxed);
                     return true;
                 }
-                Err(broken) => failed = (address.to_string(), reason(broken)),
+                Err(broken) => failed = (address.to_string(), broken.to_string()),
             }
         }
         self.lose(&failed.0, failed.1);
@@ -405,6 +208,7 @@ impl Worker<'_> {
     /// The fleet cannot be reached: nobody waits from now on.
     fn lose(&mut self, address: &str, why: String) {
         self.link = None;
+        self.spent.clear();
         let before = self.shared.standing();
         self.shared.standing.store(Standing::Lost as u8, Ordering::Relaxed);
         self.shared.drop_jobs();
@@ -414,54 +218,102 @@ impl Worker<'_> {
     }
 }
 
-fn command(options: &Options, job: &Job, now: u64) -> Cmd {
+fn command(options: &Options, scripts: &Scripts, job: &Job, now: u64) -> Cmd {
     match job {
-        Job::Find { name, .. } => {
+        Job::Ask { name, counted: Some(counted), .. } => scripts.ask(counted, name.as_ref()),
+        Job::Ask { name, counted: None, .. } => {
             let mut command = cmd("GET");
-            command.arg(entry::server_name(name));
+            command.arg(entry::server_name(Kind::Password, &name.unwrap_or_default()));
             command
         }
         Job::Tell { name } => {
             let mut command = cmd("SET");
             let value = entry::value(&options.key, name, now + options.ttl);
-            command.arg(entry::server_name(name)).arg(&value[..]).arg("EX").arg(options.ttl);
+            command.arg(entry::server_name(Kind::Password, name)).arg(&value[..]).arg("EX").arg(options.ttl);
             command
         }
+        Job::Note { fate, counted, .. } => scripts.note(*fate, counted),
     }
 }
 
-/// Takes the reply to a job. A server that refuses an entry may still know others.
+/// Takes the reply to a job. A server that takes nothing may still know something.
 fn settle(shared: &Shared, job: Job, reply: Value, now: u64) -> Result<(), Broken> {
     match (job, reply) {
-        (Job::Find { answer, .. }, Value::Nil) => {
-            let _ = answer.try_send(None);
+        (Job::Ask { name: Some(_), counted: None, answer, .. }, Value::Nil) => {
+            let _ = answer.try_send(Answer::UNKNOWN);
         }
-        (Job::Find { name, answer, .. }, Value::BulkString(value)) => {
-            let _ = answer.try_send(Some(entry::says(&shared.options.key, &name, &value, now)));
+        (Job::Ask { name: Some(name), counted: None, answer, .. }, Value::BulkString(value)) => {
+            let _ = answer.try_send(of_entry(shared, &name, &value, now));
         }
-        (Job::Find { .. }, Value::ServerError(error)) => return Err(Broken::Refused(words(&error))),
+        (Job::Ask { counted: Some(_), answer, .. }, Value::ServerError(error)) if is_full(&error) => {
+            let _ = answer.try_send(Answer::NOT_COUNTED);
+            return refuses(shared, &error);
+        }
+        (Job::Ask { .. }, Value::ServerError(error)) => return Err(Broken::Refused(words(&error))),
+        (Job::Ask { name, counted: Some(_), answer, .. }, reply) => {
+            shared.counts.store(true, Ordering::Relaxed);
+            let _ = answer.try_send(match (counts::said(reply).ok_or_else(no_reply)?, name) {
+                (Said::Entry(value), Some(name)) => of_entry(shared, &name, &value, now),
+                (Said::Entry(_), None) => return Err(no_reply()),
+                (Said::Allowed, _) => Answer::UNKNOWN,
+                (Said::Last(lockout), _) => Answer { reply: Reply::Last(lockout), ..Answer::UNKNOWN },
+                (Said::LockedOut(lockout), _) => Answer { result: Lookup::LockedOut, reply: Reply::LockedOut(lockout) },
+            });
+        }
         (Job::Tell { .. }, Value::Okay) => shared.observer.told(true),
         (Job::Tell { .. }, Value::ServerError(error)) => {
             shared.observer.told(false);
-            shared.observer.event(&Event::Full(words(&error)));
-            // Another one may be the one that takes entries now.
-            if error.code() == "READONLY" && shared.options.addresses.len() > 1 {
-                return Err(Broken::Refused(words(&error)));
+            return refuses(shared, &error);
+        }
+        (Job::Note { .. }, Value::ServerError(error)) => {
+            shared.observer.counted(false);
+            return refuses(shared, &error);
+        }
+        (Job::Note { fate: Fate::Right, .. }, Value::Int(_)) => shared.observer.counted(true),
+        (Job::Note { learner, .. }, reply @ Value::Array(_)) => {
+            if let Said::LockedOut(lockout) = counts::said(reply).ok_or_else(no_reply)? {
+                learner.learn(lockout);
             }
+            shared.observer.counted(true);
         }
         _ => return Err(no_reply()),
     }
     Ok(())
 }
 
-fn reason(broken: Broken) -> String {
-    match broken {
-        Broken::Failed(error) if error.kind() == io::ErrorKind::TimedOut => "it does not answer in time".to_owned(),
-        Broken::Failed(error) => {
-            error.to_string().chars().filter(|character| !character.is_control()).take(200).collect()
-        }
-        Broken::Refused(words) => format!("it answers {words}"),
+/// Takes the reply to the report of requests.
+fn settle_spent(shared: &Shared, spent: &[(Name, Spent)], reply: Value) -> Result<(), Broken> {
+    let error = match reply {
+        Value::ServerError(error) => Some(error),
+        reply if counts::learn(spent, &reply) => None,
+        _ => return Err(no_reply()),
+    };
+    shared.counts.store(error.is_none(), Ordering::Relaxed);
+    spent.iter().for_each(|_| shared.observer.counted(error.is_none()));
+    error.map_or(Ok(()), |error| refuses(shared, &error))
+}
+
+fn of_entry(shared: &Shared, name: &Name, value: &[u8], now: u64) -> Answer {
+    match entry::says(&shared.options.key, name, value, now) {
+        Says::Right => Answer { result: Lookup::Known, reply: Reply::Known },
+        Says::Nothing => Answer::UNKNOWN,
+        Says::Forged => Answer { result: Lookup::Forged, ..Answer::UNKNOWN },
     }
+}
+
+/// Whether a server takes nothing, but may answer questions.
+fn is_full(error: &redis::ServerError) -> bool {
+    matches!(error.code(), "OOM" | "READONLY" | "MISCONF" | "NOREPLICAS")
+}
+
+/// The server takes nothing.
+fn refuses(shared: &Shared, error: &redis::ServerError) -> Result<(), Broken> {
+    shared.observer.event(&Event::Full(words(error)));
+    // Another one may be the one that takes entries now.
+    if error.code() == "READONLY" && shared.options.addresses.len() > 1 {
+        return Err(Broken::Refused(words(error)));
+    }
+    Ok(())
 }
 
 fn unix_seconds() -> u64 {

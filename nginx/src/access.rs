@@ -27,11 +27,11 @@ const LATE: usize = 1000;
 
 /// The judgement of credentials that have been granted a moment ago.
 const GRANTED: Judgement =
-    Judgement { verdict: Verdict::Granted, hashed_for: None, lockout: None, by_later_hash: false };
+    Judgement { verdict: Verdict::Granted, hashed_for: None, lockout: None, begins: false, by_later_hash: false };
 
 /// The judgement of a user by a file without hashes.
 const UNKNOWN: Judgement =
-    Judgement { verdict: Verdict::Denied, hashed_for: None, lockout: None, by_later_hash: false };
+    Judgement { verdict: Verdict::Denied, hashed_for: None, lockout: None, begins: false, by_later_hash: false };
 
 /// Whether the request may pass.
 pub(crate) fn decide(request: Request<'_>, location: &LocationConfig, main: &MainConfig) -> Status {
@@ -263,7 +263,7 @@ impl<'r> Case<'r> {
                 self.write(Level::Error, 0, &[what, user, advice]);
             }
         }
-        if let Some(begins) = judgement.lockout.filter(|_| judgement.verdict == Verdict::Denied) {
+        if let Some(begins) = judgement.lockout.filter(|_| judgement.begins) {
             self.log_lockout(&begins);
         }
     }

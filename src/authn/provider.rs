@@ -196,14 +196,18 @@ pub(crate) fn judge(
     if cache.may_answer_late(&credential, &judgement) && !connection_cache::has_admitted(request) {
         late::answer_late(request);
     }
+    if let Some(begins) = judgement.lockout.filter(|_| judgement.begins) {
+        cache.keep_name(&credential);
+        log_lockout(request, user, &begins, answered);
+    }
     match judgement.verdict {
         Verdict::Granted => AuthnStatus::Granted,
         Verdict::Denied => {
-            if let Some(begins) = judgement.lockout {
-                cache.keep_name(&credential);
-                log_lockout(request, user, &begins, answered);
+            if accepted.is_none() {
+                AuthnStatus::UserNotFound
+            } else {
+                AuthnStatus::Denied
             }
-            if accepted.is_none() { AuthnStatus::UserNotFound } else { AuthnStatus::Denied }
         }
         Verdict::Overloaded => AuthnStatus::Overloaded,
         Verdict::NotComputed => {

@@ -12,7 +12,7 @@ use crate::httpd::generation::too_many_requests;
 use crate::httpd::log::{Level, log_request};
 use crate::httpd::request::Request;
 use crate::state::outcomes::{self, guard_request};
-use crate::state::{answer, files, verdicts};
+use crate::state::{answer, files, fleet, verdicts};
 
 /// The authorization hook, before all others. DECLINED leaves the request to them.
 pub(crate) extern "C" fn check_limit(request: Option<Request<'_>>) -> c_int {
@@ -37,7 +37,7 @@ fn limit(request: Request<'_>, config: &DirConfig<'_>) -> c_int {
     }
     let Some(cache) = verdicts::verifier() else { return HTTP_INTERNAL_SERVER_ERROR as c_int };
     let file = config.user_file.unwrap_or(c"").to_bytes();
-    match cache.spend(file, user.to_bytes(), rate) {
+    match cache.spend(file, user.to_bytes(), rate, fleet::peers()) {
         Spent::Admitted => DECLINED,
         Spent::Refused { seconds, begins } => {
             if begins {

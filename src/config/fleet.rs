@@ -17,7 +17,14 @@ pub(crate) struct Fleet<'p> {
     pub(crate) credentials_file: Option<&'p CStr>,
     /// `EsAuthFleetCA`, absolute.
     pub(crate) authorities_file: Option<&'p CStr>,
+    /// `EsAuthFleetServers`; `None`: the default.
+    pub(crate) servers: Option<u32>,
 }
+
+/// Servers of a fleet that does not say how many it has.
+pub(crate) const DEFAULT_SERVERS: u32 = 2;
+/// Maximum of `EsAuthFleetServers`.
+pub(crate) const MOST_SERVERS: usize = 10_000;
 
 impl<'p> Fleet<'p> {
     /// `EsAuthFleet URL …`, called once for each.

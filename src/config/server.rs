@@ -6,7 +6,7 @@ use std::thread;
 
 use esauth_engine::verification::{AddressRange, FileKind, MaxFailures, Settings};
 
-use crate::config::fleet::{Fleet, absolute};
+use crate::config::fleet::{Fleet, MOST_SERVERS, absolute};
 use crate::httpd::bindings::{command_rec, server_rec};
 use crate::httpd::command::{self, Answer, Command, Refusal};
 use crate::httpd::configuration::{self, Configuration, Owner};
@@ -203,6 +203,14 @@ pub(crate) const COMMANDS: &[command_rec] = &[
             Ok(())
         },
         c"file of the certificates (PEM) to trust for rediss://; default: the system's",
+    ),
+    command::word::<Server>(
+        c"EsAuthFleetServers",
+        |command, config, value| {
+            config.fleet.servers = Some(number(command, value, 1, MOST_SERVERS, "servers")? as u32);
+            Ok(())
+        },
+        c"number of servers in the fleet: while Redis is lost, each allows its share of the limits; default: 2",
     ),
 ];
 

@@ -76,6 +76,14 @@ fn shared(page: &mut Page, counters: &Counters) {
     for (was_left, label) in [(true, "taken"), (false, "lost")] {
         page.sample(&[("result", label)], fleet::told(counters, was_left));
     }
+    page.metric(
+        "fleet_counts_total",
+        "counter",
+        "Failures and reports of requests, by whether EsAuthFleet counted them.",
+    );
+    for (was_counted, label) in [(true, "taken"), (false, "lost")] {
+        page.sample(&[("result", label)], fleet::counted(counters, was_counted));
+    }
 }
 
 /// Requests in sections with `EsAuthRoles`.

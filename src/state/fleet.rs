@@ -12,6 +12,7 @@ use esauth_fleet::{Address, Credentials, Event, Fleet, Key, Lookup, Observer, Op
 use once_cell::race::OnceBox;
 use zeroize::Zeroizing;
 
+use crate::config::fleet::DEFAULT_SERVERS;
 use crate::config::server::ServerConfig;
 use crate::httpd::log::{Level, here, log_process};
 use crate::httpd::module;
@@ -46,6 +47,18 @@ pub(crate) fn start(child: Pool<'_>, config: &ServerConfig<'_>) {
             }
         }
     }
+}
+
+/// Clears what the fleet has counted, for an operator; see [`esauth_fleet::forgive`]. `None`: there is no fleet.
+pub(crate) fn forgive(
+    config: &ServerConfig<'_>,
+    user: Option<&[u8]>,
+    client: Option<&str>,
+) -> Option<Result<usize, String>> {
+    if config.fleet.addresses.is_empty() || config.settings.entries == 0 || config.settings.max_failures.is_none() {
+        return None;
+    }
+    Some(options(config).and_then(|options| esauth_fleet::forgive(&options, user, client)))
 }
 
 /// Closes the connection when the child ends.
@@ -84,7 +97,8 @@ fn options(config: &ServerConfig<'_>) -> Result<Options, String> {
                 .map_err(|error| fault("EsAuthFleetCA", path, &format!("cannot be read: {error}")))?,
         ),
     };
-    Ok(Options { addresses, key, credentials, authorities, ttl: config.settings.ttl })
+    let servers = fleet.servers.unwrap_or(DEFAULT_SERVERS);
+    Ok(Options { addresses, key, credentials, authorities, ttl: config.settings.ttl, servers })
 }
 
 /// The content of a file that only this user and its group can read.
@@ -111,14 +125,17 @@ const TOLD: usize = LOOKUPS + LOOKUP_RESULTS.len();
 const NOT_TOLD: usize = TOLD + 1;
 const STATE: usize = TOLD + 2;
 const FULL: usize = TOLD + 3;
+const COUNTED: usize = TOLD + 4;
+const NOT_COUNTED: usize = TOLD + 5;
 
 /// How questions to the fleet end, with their labels in the metrics.
-pub(crate) const LOOKUP_RESULTS: [(Lookup, &str); 5] = [
+pub(crate) const LOOKUP_RESULTS: [(Lookup, &str); 6] = [
     (Lookup::Known, "known"),
     (Lookup::Unknown, "unknown"),
     (Lookup::Forged, "forged"),
     (Lookup::Late, "late"),
     (Lookup::Skipped, "skipped"),
+    (Lookup::LockedOut, "locked_out"),
 ];
 
 /// What the children of the server last met.
@@ -139,6 +156,11 @@ pub(crate) fn lookups(counters: &Counters, result: Lookup) -> u64 {
 /// The number of verdicts that were left with the fleet, or were not.
 pub(crate) fn told(counters: &Counters, was_left: bool) -> u64 {
     counters.of_host(if was_left { TOLD } else { NOT_TOLD })
+}
+
+/// The number of failures, and of reports about a user's requests, that were counted with the fleet, or were not.
+pub(crate) fn counted(counters: &Counters, was_counted: bool) -> u64 {
+    counters.of_host(if was_counted { COUNTED } else { NOT_COUNTED })
 }
 
 /// False while the fleet cannot be reached, by what a child last met.
@@ -166,6 +188,12 @@ fn note_reached() {
     }
 }
 
+fn note_taken(is_taken: bool) {
+    if is_taken && has_ended(FULL, 1) {
+        log_process(here!(), Level::Notice, &[b"rust_esauth: EsAuthFleet takes entries again"]);
+    }
+}
+
 /// Notes of what happens. Lines go to the main server's log: they belong to no request.
 struct Notes;
 
@@ -175,7 +203,7 @@ impl Observer for Notes {
             counters.count_of_host(LOOKUPS + result as usize);
         }
         // Also where the child that met a loss has ended.
-        if matches!(result, Lookup::Known | Lookup::Unknown | Lookup::Forged) {
+        if matches!(result, Lookup::Known | Lookup::Unknown | Lookup::Forged | Lookup::LockedOut) {
             note_reached();
         }
     }
@@ -184,16 +212,21 @@ impl Observer for Notes {
         if let Some(counters) = counters() {
             counters.count_of_host(if was_left { TOLD } else { NOT_TOLD });
         }
-        if was_left && has_ended(FULL, 1) {
-            log_process(here!(), Level::Notice, &[b"rust_esauth: EsAuthFleet takes entries again"]);
+        note_taken(was_left);
+    }
+
+    fn counted(&self, was_counted: bool) {
+        if let Some(counters) = counters() {
+            counters.count_of_host(if was_counted { COUNTED } else { NOT_COUNTED });
         }
+        note_taken(was_counted);
     }
 
     fn event(&self, event: &Event) {
         match event {
             Event::Lost(address, why) => {
                 if swap(STATE, State::Lost as u64) != State::Lost as u64 {
-                    let after = b"); until it can, this server hashes every credential itself";
+                    let after = b"); until it can, this server hashes every credential itself and allows its share of the limits";
                     let (address, why) = (address.as_bytes(), why.as_bytes());
                     let text: [&[u8]; 5] = [b"rust_esauth: EsAuthFleet ", address, b" cannot be used (", why, after];
                     log_process(here!(), Level::Warning, &text);
@@ -202,7 +235,7 @@ impl Observer for Notes {
             Event::Reached => note_reached(),
             Event::Full(why) => {
                 if swap(FULL, 1) != 1 {
-                    let after = b"); until it does, the other servers hash what this one has verified";
+                    let after = b"); until it does, the other servers hash what this one has verified, and each allows its share of the limits";
                     let text: [&[u8]; 3] = [b"rust_esauth: EsAuthFleet takes no entries (", why.as_bytes(), after];
                     log_process(here!(), Level::Warning, &text);
                 }

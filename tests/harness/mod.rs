@@ -10,6 +10,7 @@ pub(crate) mod client;
 pub(crate) mod crypt;
 pub(crate) mod digest;
 pub(crate) mod disk;
+pub(crate) mod fleet;
 pub(crate) mod httpd;
 pub(crate) mod installation;
 pub(crate) mod log;

@@ -47,7 +47,16 @@ pub(crate) const CRATES: &[Crate] = &[
     },
     Crate {
         folder: "fleet/src",
-        layers: &[&["lib"], &["worker"], &["link"], &["socket"], &["address", "entry"], &["key"]],
+        layers: &[
+            &["lib"],
+            &["access"],
+            &["forgive", "worker"],
+            &["shared"],
+            &["link"],
+            &["counts", "socket"],
+            &["address", "entry"],
+            &["key"],
+        ],
     },
     Crate {
         folder: "roles/src",

@@ -5,8 +5,6 @@ use std::{io, thread};
 
 use rustix::process::setpriority_process;
 
-use super::digest::{KEY_BYTES, whole_digest};
-use super::peers::Peers;
 use crate::hash;
 use crate::threads::without_signals;
 
@@ -63,35 +61,9 @@ pub(super) struct Computed {
     pub(super) took: Option<Duration>,
 }
 
-/// Asks the peers about a credential, then hashes as [`hash`] does, and tells them a right password.
-pub(super) fn ask_or_hash(
-    credential: &Credential<'_>,
-    peers: Option<&dyn Peers>,
-    gives_way: bool,
-) -> io::Result<Computed> {
-    let Credential { password, stored, padding, known, .. } = *credential;
-    let Some(peers) = peers else { return hash(password, stored, padding, gives_way) };
-    let name = name(peers, credential);
-    if peers.know(&name) && known {
-        return Ok(Computed { matching: Some(0), took: None });
-    }
-    let computed = hash(password, stored, padding, gives_way)?;
-    if computed.matching.is_some() && known {
-        peers.tell(&name);
-    }
-    Ok(computed)
-}
-
-/// The name of a credential among `peers`: a keyed digest of all stored hashes, the password and the user, so a user whose
-/// line has changed has another. The client's address is no part of it.
-fn name(peers: &dyn Peers, credential: &Credential<'_>) -> [u8; KEY_BYTES] {
-    let Credential { stored, password, user, .. } = *credential;
-    if credential.known {
-        whole_digest(peers.key(), [stored, password, user])
-    } else {
-        // Asked for, so that it takes as long as for a known user, and never told.
-        whole_digest(peers.key(), [stored, password, user, b"unknown"])
-    }
+/// Hashes the password of a credential. One that gives way leaves the processor alone for a while if it is wrong.
+pub(super) fn compute(credential: &Credential<'_>, gives_way: bool) -> io::Result<Computed> {
+    hash(credential.password, credential.stored, credential.padding, gives_way)
 }
 
 /// Hashes a password as each stored hash was made, and as the padding was if there is only one. Fails if that could not

@@ -7,8 +7,9 @@ use super::compute::{self, Computed, Credential};
 use super::digest::{Digest, keyed_number};
 use super::lockouts::{Attempt, Lockout, Pair};
 use super::network::{Network, network};
-use super::peers::Peers;
+use super::peers::{self, Counted, Event, Heard, Learner, PeerName, Peers, Question, Reply};
 use super::queue::{Admission, Limits, Queue, Request, Slot};
+use super::table::Found;
 use super::verifier::Verifier;
 use crate::clock::{monotonic_milliseconds, monotonic_seconds};
 use crate::counters::{Lookup, Waited};
@@ -41,17 +42,23 @@ pub struct Judgement {
     pub hashed_for: Option<Duration>,
     /// The lockout that refuses the request; for a denied one, the lockout that begins with it.
     pub lockout: Option<Lockout>,
+    /// Whether that lockout begins, or begins on this server because others told of it: for the log.
+    pub begins: bool,
     /// True if a hash was computed and another than the first stored one matched.
     pub by_later_hash: bool,
 }
 
 impl Judgement {
     fn from_memory(verdict: Verdict) -> Judgement {
-        Judgement { verdict, hashed_for: None, lockout: None, by_later_hash: false }
+        Judgement { verdict, hashed_for: None, lockout: None, begins: false, by_later_hash: false }
     }
 
     fn locked_out(lockout: Lockout) -> Judgement {
         Judgement { lockout: Some(lockout), ..Judgement::from_memory(Verdict::LockedOut) }
+    }
+
+    fn refused((lockout, begins): (Lockout, bool)) -> Judgement {
+        Judgement { begins, ..Judgement::locked_out(lockout) }
     }
 }
 
@@ -82,6 +89,17 @@ pub(super) struct Case {
     exempt: bool,
     /// The first stored hash's.
     family: Family,
+    peers: Option<&'static dyn Peers>,
+    /// The attempt as peers count it, if they and this server do.
+    counted: Option<Counted>,
+}
+
+/// What was done about a credential whose turn it was.
+pub(super) enum Decided {
+    /// It is refused, and was not hashed.
+    Refused(Judgement),
+    /// It was hashed, or peers knew it, or that failed.
+    Computed(io::Result<Computed>, Heard),
 }
 
 /// What a credential in the queue has to do next.
@@ -100,11 +118,11 @@ impl Verifier {
         self.judge_among(credential, None)
     }
 
-    /// The same, but peers that know the password save its hash.
-    pub fn judge_among(&self, credential: &Credential<'_>, peers: Option<&dyn Peers>) -> Judgement {
-        match self.look(credential) {
+    /// The same, but peers that know the password save its hash, and failures are counted by all of them together.
+    pub fn judge_among(&self, credential: &Credential<'_>, peers: Option<&'static dyn Peers>) -> Judgement {
+        match self.look_among(credential, peers) {
             Answer::Now(judgement) => judgement,
-            Answer::Later(pending) => pending.judge(peers),
+            Answer::Later(pending) => pending.judge(),
         }
     }
 
@@ -114,6 +132,13 @@ impl Verifier {
     /// more requests than may be examined; if clients can be locked out, it is remembered for that user and its
     /// network. No others are judged during a lockout.
     pub fn look<'c>(&self, credential: &Credential<'c>) -> Answer<'c> {
+        self.look_among(credential, None)
+    }
+
+    /// The same among peers, who are asked only about what is not remembered here, and then later.
+    pub fn look_among<'c>(&self, credential: &Credential<'c>, peers: Option<&'static dyn Peers>) -> Answer<'c> {
+        // What is not remembered here is not left with others either.
+        let peers = peers.filter(|_| self.settings.entries > 0);
         if self.settings.max_failures.is_none() && compute::is_cheap(credential) {
             // A lookup would take longer, and a slot would limit nothing. If guesses are counted it is looked up all
             // the same; otherwise a right password could not be distinguished from guesses during a lockout.
@@ -129,23 +154,27 @@ impl Verifier {
                 return Answer::Now(Judgement::locked_out(lockout));
             }
         }
-        let remembered = self.remembered(&digest);
-        if remembered == Some(Verdict::Granted) {
+        let granted = self.granted(&digest);
+        if granted != Found::Nothing {
+            if granted == Found::AndRenewed {
+                tell(peers, credential);
+            }
             self.counters().count_lookup(Lookup::Grant);
             return Answer::Now(Judgement::from_memory(Verdict::Granted));
         }
+        let remembered = self.denied(&digest);
         let attempt = self.attempt(credential, digest);
-        if let Some(lockout) = attempt.and_then(|attempt| attempt.refusal(now)) {
-            return Answer::Now(Judgement::locked_out(lockout));
+        if let Some(refusal) = attempt.and_then(|attempt| attempt.refusal(now)) {
+            return Answer::Now(Judgement::refused(refusal));
         }
         self.counters().count_lookup(if remembered.is_some() { Lookup::Denial } else { Lookup::Miss });
-        let family = Family::of(compute::first(credential.stored));
-        let case =
-            Case { verifier: *self, digest, attempt, known: credential.known, exempt: credential.exempt, family };
+        let Credential { known, exempt, stored, .. } = *credential;
+        let (family, counted) = (Family::of(compute::first(stored)), self.counted(credential, peers));
+        let case = Case { verifier: *self, digest, attempt, known, exempt, family, peers, counted };
         match remembered {
             Some(verdict) => Answer::Now(case.judge_by_memory(verdict)),
-            // Needs no slot.
-            None if compute::is_cheap(credential) => Answer::Now(case.judge_now(credential, None, None)),
+            // Needs no slot, unless peers have to be waited for.
+            None if compute::is_cheap(credential) && counted.is_none() => Answer::Now(case.judge_now(credential, None)),
             None => Answer::Later(Pending { credential: *credential, case }),
         }
     }
@@ -215,14 +244,27 @@ impl Verifier {
         Pair { network: self.number_of_network(&network), user: self.number_of_user(user), account: account.index() }
     }
 
-    /// The remembered verdict. Using a grant renews it: nothing that it depends on can have changed, since the stored
-    /// hash is part of the digest.
-    fn remembered(&self, digest: &Digest) -> Option<Verdict> {
+    /// The attempt as peers count it, if attempts are counted.
+    fn counted(&self, credential: &Credential<'_>, peers: Option<&dyn Peers>) -> Option<Counted> {
+        let Credential { client, user, stored, password, known, exempt, .. } = *credential;
+        let limit = self.settings.max_failures.filter(|_| !exempt)?;
+        let line = if known { stored } else { b"" };
+        Some(peers::counted(peers?, limit, &network(client), user, line, [stored, password]))
+    }
+
+    /// Whether the credential is remembered as right. Using a grant renews it: nothing that it depends on can have changed,
+    /// since the stored hash is part of the digest.
+    fn granted(&self, digest: &Digest) -> Found {
         let now = monotonic_seconds();
-        if self.shared.grants().contains(digest, now, now + self.settings.ttl) {
-            return Some(Verdict::Granted);
-        }
-        self.shared.denials().contains(digest, now, 0).then_some(Verdict::Denied)
+        self.shared.grants().find(digest, now, now + self.settings.ttl)
+    }
+
+    fn denied(&self, digest: &Digest) -> Option<Verdict> {
+        self.shared.denials().contains(digest, monotonic_seconds(), 0).then_some(Verdict::Denied)
+    }
+
+    fn remembered(&self, digest: &Digest) -> Option<Verdict> {
+        (self.granted(digest) != Found::Nothing).then_some(Verdict::Granted).or_else(|| self.denied(digest))
     }
 
     fn remember(&self, digest: &Digest, granted: bool) {
@@ -240,14 +282,14 @@ impl Verifier {
 
 impl Pending<'_> {
     /// Waits in this thread for the verdict, and computes the hash in it if nobody else does and no peer knows.
-    pub fn judge(self, peers: Option<&dyn Peers>) -> Judgement {
+    pub fn judge(self) -> Judgement {
         let Pending { credential, case } = self;
         let (request, came) = (case.request(&credential), Instant::now());
         loop {
             let admission = case.queue().admit(&request, case.verifier.limits(), came + LONGEST_WAIT);
             match case.step(admission, came) {
                 Step::Known(judgement) => return judgement,
-                Step::Compute(mut slot) => return case.judge_now(&credential, Some(&mut slot), peers),
+                Step::Compute(mut slot) => return case.judge_now(&credential, Some(&mut slot)),
                 Step::Enter => {}
             }
         }
@@ -297,41 +339,93 @@ impl Case {
             return Judgement::from_memory(verdict);
         };
         let now = monotonic_milliseconds();
-        match attempt.charge(now) {
-            Some(lockout) => Judgement::locked_out(lockout),
-            None => Judgement { lockout: attempt.settle(false, now), ..Judgement::from_memory(verdict) },
+        if let Some(lockout) = attempt.charge(now) {
+            return Judgement::locked_out(lockout);
         }
+        self.note(Some(Event::WrongUncounted));
+        let lockout = attempt.settle(false, now);
+        Judgement { lockout, begins: lockout.is_some(), ..Judgement::from_memory(verdict) }
     }
 
-    /// The slot is held while peers are asked: so the same credential is asked for once, and a flood of guesses asks no
-    /// faster than it is hashed.
-    fn judge_now(
-        &self,
-        credential: &Credential<'_>,
-        slot: Option<&mut Slot<'_>>,
-        peers: Option<&dyn Peers>,
-    ) -> Judgement {
-        if let Some(refusal) = self.charge() {
-            return refusal;
-        }
+    fn judge_now(&self, credential: &Credential<'_>, slot: Option<&mut Slot<'_>>) -> Judgement {
         let gives_way = slot.as_ref().is_some_and(|slot| slot.gives_way());
-        // What is not remembered here is not left with others either.
-        let peers = peers.filter(|_| self.verifier.settings.entries > 0);
-        self.conclude(compute::ask_or_hash(credential, peers, gives_way), slot)
+        self.conclude(self.decide(credential, gives_way), slot)
     }
 
-    /// Counts the attempt before its hash is computed, or refuses it.
-    pub(super) fn charge(&self) -> Option<Judgement> {
-        let lockout = self.attempt.and_then(|attempt| attempt.charge(monotonic_milliseconds()))?;
-        Some(Judgement::locked_out(lockout))
+    /// Asks peers, counts the attempt, and computes the hash if neither refuses it and no peer knows. In the turn of the
+    /// credential: so the same one is asked about once, and a flood of guesses asks no faster than it is hashed.
+    pub(super) fn decide(&self, credential: &Credential<'_>, gives_way: bool) -> Decided {
+        let (heard, refusal) = self.ask(credential);
+        if let Some(refusal) = refusal {
+            return Decided::Refused(refusal);
+        }
+        if heard == Heard::Known {
+            return Decided::Computed(Ok(Computed { matching: Some(0), took: None }), heard);
+        }
+        let computed = compute::compute(credential, gives_way);
+        if matches!(computed, Ok(Computed { matching: Some(_), .. })) {
+            tell(self.peers, credential);
+        }
+        Decided::Computed(computed, heard)
+    }
+
+    /// Counts the attempt, with the peers first, before its hash is computed.
+    fn ask(&self, credential: &Credential<'_>) -> (Heard, Option<Judgement>) {
+        let has_name = has_name(credential);
+        let reply = self.peers.filter(|_| has_name || self.counted.is_some()).map(|peers| {
+            let name = has_name.then(|| name(peers, credential));
+            peers.ask(&Question { name: name.as_ref(), counted: self.counted.as_ref() })
+        });
+        let heard = match reply {
+            None => Heard::Nothing,
+            Some(Reply::Known) if self.known && has_name => Heard::Known,
+            Some(Reply::Unanswered) => Heard::Unanswered,
+            Some(_) => Heard::Counted,
+        };
+        let Some(attempt) = self.attempt_after(heard) else { return (heard, None) };
+        let now = monotonic_milliseconds();
+        if let Some(Reply::LockedOut(lockout)) = reply {
+            attempt.learn(lockout, now);
+            return (heard, attempt.refusal(now).map(Judgement::refused));
+        }
+        if let Some(lockout) = attempt.charge(now) {
+            return (heard, Some(Judgement::locked_out(lockout)));
+        }
+        if let Some(Reply::Last(lockout)) = reply {
+            attempt.fill(lockout, now);
+        }
+        (heard, None)
+    }
+
+    /// The counts for this attempt: without an answer, up to this server's share of the limit.
+    fn attempt_after(&self, heard: Heard) -> Option<Attempt<'static>> {
+        let attempt = self.attempt?;
+        let alone = self.peers.filter(|_| heard == Heard::Unanswered);
+        let limit = alone.map_or(attempt.limit, |peers| attempt.limit.shared_by(peers.servers()));
+        Some(Attempt { limit, ..attempt })
+    }
+
+    /// Tells peers about the attempt.
+    fn note(&self, event: Option<Event>) {
+        if let (Some(event), Some(peers), Some(counted), Some(attempt)) =
+            (event, self.peers, &self.counted, self.attempt)
+        {
+            peers.note(event, counted, Learner(attempt));
+        }
     }
 
     /// Remembers the verdict before the slot is freed: only then do waiters for the same credential look again.
-    pub(super) fn conclude(&self, computed: io::Result<Computed>, slot: Option<&mut Slot<'_>>) -> Judgement {
+    pub(super) fn conclude(&self, decided: Decided, slot: Option<&mut Slot<'_>>) -> Judgement {
+        let (computed, heard) = match decided {
+            Decided::Refused(judgement) => return judgement,
+            Decided::Computed(computed, heard) => (computed, heard),
+        };
+        let attempt = self.attempt_after(heard);
         let Ok(Computed { matching, took }) = computed else {
-            if let Some(attempt) = self.attempt {
+            if let Some(attempt) = attempt {
                 attempt.withdraw(monotonic_milliseconds());
             }
+            self.note(heard.event(None));
             return Judgement::from_memory(Verdict::NotComputed);
         };
         let granted = matching.is_some() && self.known;
@@ -342,9 +436,27 @@ impl Case {
         if let Some(slot) = slot.filter(|_| granted || !self.exempt) {
             slot.settle(granted);
         }
-        let lockout = self.attempt.and_then(|attempt| attempt.settle(granted, monotonic_milliseconds()));
+        self.note(heard.event(Some(granted)));
+        let lockout = attempt.and_then(|attempt| attempt.settle(granted, monotonic_milliseconds()));
         let by_later_hash = granted && matching > Some(0);
-        Judgement { verdict: verdict(granted), hashed_for: took, lockout, by_later_hash }
+        Judgement { verdict: verdict(granted), hashed_for: took, lockout, begins: lockout.is_some(), by_later_hash }
+    }
+}
+
+/// Whether peers may know a credential by name: not if its hash takes less time than asking.
+fn has_name(credential: &Credential<'_>) -> bool {
+    !compute::is_cheap(credential)
+}
+
+fn name(peers: &dyn Peers, credential: &Credential<'_>) -> PeerName {
+    let Credential { stored, password, user, known, .. } = *credential;
+    peers::name(peers, [stored, password, user], known)
+}
+
+/// Tells peers a right password of a known user.
+fn tell(peers: Option<&dyn Peers>, credential: &Credential<'_>) {
+    if let Some(peers) = peers.filter(|_| credential.known && has_name(credential)) {
+        peers.tell(&name(peers, credential));
     }
 }
 

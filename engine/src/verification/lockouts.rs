@@ -83,6 +83,15 @@ pub enum Scope {
     Password,
 }
 
+/// A lockout that peers tell of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerLockout {
+    /// The attempts that it refuses.
+    pub scope: Scope,
+    /// Milliseconds until it ends.
+    pub milliseconds: u64,
+}
+
 /// Shared by all processes. All zeros is the initial state, except for the mutex.
 #[repr(C)]
 pub(super) struct Lockouts {
@@ -114,7 +123,7 @@ struct StoredPair([AtomicU64; 3]);
 struct Entry {
     pair: StoredPair,
     failures: Count,
-    /// The value of `failures` when the start of the lockout was reported.
+    /// The value of `failures` when the start of the lockout was reported, or that it was learned from other servers.
     told: AtomicU64,
     /// A part of the digest of the credential counted last.
     last: AtomicU64,
@@ -329,10 +338,13 @@ impl Attempt<'_> {
         None
     }
 
-    /// The lockout that refuses this attempt at time `now`.
-    pub(super) fn refusal(&self, now: u64) -> Option<Lockout> {
-        let Some(_guard) = self.lockouts.lock() else { return Some(UNKNOWN) };
-        self.lockouts.find(&self.pair)?.refusal(self, now)
+    /// The lockout that refuses this attempt at time `now`, and whether it is to be reported: if other servers told of it,
+    /// with the first attempt that it refuses here.
+    pub(super) fn refusal(&self, now: u64) -> Option<(Lockout, bool)> {
+        let Some(_guard) = self.lockouts.lock() else { return Some((UNKNOWN, false)) };
+        let entry = self.lockouts.find(&self.pair)?;
+        let refusal = entry.refusal(self, now)?;
+        Some((refusal, refusal.scope == Scope::User && entry.tell_learned()))
     }
 
     /// Counts the attempt before its hash is computed, or returns the lockout that refuses it.
@@ -456,6 +468,11 @@ impl Count {
 const UNKNOWN: Lockout = Lockout { scope: Scope::User, seconds: 1 };
 
 impl MaxFailures {
+    /// Its share for each of so many servers that cannot count together, rounded up.
+    pub(super) fn shared_by(self, servers: u32) -> MaxFailures {
+        MaxFailures { failures: self.failures.div_ceil(servers.max(1)), ..self }
+    }
+
     fn milliseconds(self) -> u64 {
         u64::from(self.seconds) * 1000
     }
@@ -465,6 +482,7 @@ fn lockout(scope: Scope, count: &Count, now: u64) -> Lockout {
     Lockout { scope, seconds: count.ends().saturating_sub(now).div_ceil(1000).max(1) }
 }
 
+mod learned;
 #[cfg(all(test, loom))]
 mod model;
 #[cfg(all(test, not(loom)))]

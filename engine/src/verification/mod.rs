@@ -4,7 +4,7 @@
 //! verdicts by a keyed digest of stored hash, password and user (`digest`), with separate parts for grants and denials
 //! (`table`), decides which request computes a missing hash (`queue`, `compute`), and refuses clients that failed too
 //! often (`lockouts`). Operators look into that and undo it (`operators`). `judgement` is the way of a credential through
-//! all of these; `queued` the same for a host whose threads must not wait. `peers` is what other servers know. `rates`
+//! all of these; `queued` the same for a host whose threads must not wait. `peers` is what other servers know and count. `rates`
 //! counts the requests of users that were let in. For a connection that repeats credentials granted a moment ago, even
 //! the lookup is skipped (`recall`).
 
@@ -29,10 +29,12 @@ mod verifier;
 
 pub use compute::Credential;
 pub use judgement::{Answer, Judgement, Pending, Verdict};
-pub use lockouts::{Lockout, MaxFailures, Scope, Unlocked};
+pub use lockouts::{Lockout, MaxFailures, PeerLockout, Scope, Unlocked};
 pub use network::AddressRange;
 pub use operators::{Locked, LockedOut, Remembered};
-pub use peers::Peers;
+pub use peers::{
+    Counted, Event, Learner, PeerName, Peers, Question, Reply, Spender, stand_in_for_network, stand_in_for_user,
+};
 pub use queued::{Hashed, Queued, Standing, Turn, Work};
 pub use rates::{Rate, Spent};
 pub use recall::{Grant, Presented, Recent};

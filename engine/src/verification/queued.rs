@@ -4,15 +4,13 @@
 //! [`Verifier::await_turns`] returns in another thread. When the credential's [`Turn`] comes, a third thread does the
 //! [`Work`]. Dropping a place gives it up at once.
 
-use std::io;
 use std::ops::Range;
 use std::time::Instant;
 
 use zeroize::Zeroizing;
 
-use super::compute::{self, Computed, Credential};
-use super::judgement::{Case, Judgement, LONGEST_WAIT, Pending, Step};
-use super::peers::Peers;
+use super::compute::Credential;
+use super::judgement::{Case, Decided, Judgement, LONGEST_WAIT, Pending, Step};
 use super::queue::{Admission, Polled, Request, Slot};
 use super::verifier::Verifier;
 
@@ -47,23 +45,25 @@ pub struct Turn {
 
 /// A hash to compute, in any thread. Its copy of the password is wiped when it is dropped.
 pub struct Work {
+    case: Case,
     text: Zeroizing<Box<[u8]>>,
     stored: Range<usize>,
     padding: Option<Range<usize>>,
     password: Range<usize>,
+    user: Range<usize>,
     known: bool,
     gives_way: bool,
 }
 
 /// The result of [`Work`].
-pub struct Hashed(io::Result<Computed>);
+pub struct Hashed(Decided);
 
 impl Pending<'_> {
     /// Takes a place in the queue. Copies what hashing needs of the credential.
     pub fn enter(self) -> Standing {
         let Pending { credential, case } = self;
         let request = case.request(&credential);
-        Waiting { case, request, came: Instant::now(), work: Work::of(&credential) }.standing(None)
+        Waiting { case, request, came: Instant::now(), work: Work::of(case, &credential) }.standing(None)
     }
 }
 
@@ -87,9 +87,6 @@ impl Waiting {
                 Step::Known(judgement) => return Standing::Known(judgement),
                 Step::Enter => {}
                 Step::Compute(slot) => {
-                    if let Some(refusal) = self.case.charge() {
-                        return Standing::Known(refusal);
-                    }
                     self.work.gives_way = slot.gives_way();
                     return Standing::Turn(Turn { case: self.case, slot }, self.work);
                 }
@@ -106,28 +103,27 @@ impl Turn {
 }
 
 impl Work {
-    fn of(credential: &Credential<'_>) -> Work {
-        let Credential { stored, padding, password, .. } = *credential;
+    fn of(case: Case, credential: &Credential<'_>) -> Work {
+        let Credential { stored, padding, password, user, .. } = *credential;
         // At once as large as needed: growing would leave copies behind.
-        let text = Zeroizing::new([stored, password, padding.unwrap_or(b"")].concat().into_boxed_slice());
+        let text = Zeroizing::new([stored, password, user, padding.unwrap_or(b"")].concat().into_boxed_slice());
         let after_password = stored.len() + password.len();
+        let after_user = after_password + user.len();
         Work {
+            case,
             stored: 0..stored.len(),
             password: stored.len()..after_password,
-            padding: padding.map(|_| after_password..text.len()),
+            user: after_password..after_user,
+            padding: padding.map(|_| after_user..text.len()),
             text,
             known: credential.known,
             gives_way: false,
         }
     }
 
-    /// Computes the hash, which takes as long as its cost demands.
+    /// Counts the attempt and computes the hash, which takes as long as its cost demands, unless a lockout or a peer that
+    /// knows the password saves that.
     pub fn compute(self) -> Hashed {
-        self.compute_among(None)
-    }
-
-    /// The same, but peers that know the password save its hash.
-    pub fn compute_among(self, peers: Option<&dyn Peers>) -> Hashed {
         let part = |range: &Range<usize>| &self.text[range.clone()];
         let credential = Credential {
             stored: part(&self.stored),
@@ -137,10 +133,10 @@ impl Work {
             client: "",
             proven: false,
             exempt: false,
-            user: b"",
+            user: part(&self.user),
             file: b"",
         };
-        Hashed(compute::ask_or_hash(&credential, peers, self.gives_way))
+        Hashed(self.case.decide(&credential, self.gives_way))
     }
 }
 

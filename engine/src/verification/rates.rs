@@ -31,6 +31,9 @@ const BUCKETS: usize = if cfg!(loom) {
 /// The lowest bit of a word: a refusal was reported, and the user has not got everything back since.
 const TOLD: u64 = 1;
 
+/// Most that is believed of what others say, in what a rate allows at once.
+const MOST_LEARNED: u64 = 1000;
+
 const NANOSECONDS: u64 = 1_000_000_000;
 
 /// A limit on a user's requests.
@@ -61,6 +64,11 @@ impl Rate {
     fn interval(self) -> u64 {
         let window = u64::from(self.seconds) * NANOSECONDS;
         window.div_ceil(u64::from(self.requests).max(1)).next_multiple_of(2)
+    }
+
+    /// Its share for each of so many servers that cannot count together, rounded up.
+    pub(super) fn shared_by(self, servers: u32) -> Rate {
+        Rate { requests: self.requests.div_ceil(servers.max(1)), ..self }
     }
 
     /// The next word of a user, whose word is `word` at time `now`, and the decision.
@@ -118,6 +126,30 @@ impl Rates {
             let (next, spent) = rate.spend(word, now);
             if next == word || entry.word.compare_exchange(word, next, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
                 return spent;
+            }
+        }
+    }
+
+    /// Takes note that all that a user has spent, here and elsewhere, will have flowed back after so many nanoseconds: if
+    /// that is later than what is known here, it counts. No more than a thousand times what a rate allows at once is believed.
+    pub(super) fn learn(&self, user: &Digest, rate: Rate, now: u64, nanoseconds: u64) {
+        let most = u64::from(rate.seconds) * NANOSECONDS * MOST_LEARNED;
+        let (now, ahead) = (now & !TOLD, nanoseconds.min(most) & !TOLD);
+        if ahead == 0 {
+            return;
+        }
+        loop {
+            let Some((entry, word)) = self.find(user) else {
+                match self.insert(user, now + ahead) {
+                    Inserted::Before => continue,
+                    Inserted::Now | Inserted::Unknown => return,
+                }
+            };
+            let next = (now + ahead) | (word & TOLD);
+            if word & !TOLD >= now + ahead
+                || entry.word.compare_exchange(word, next, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+            {
+                return;
             }
         }
     }

@@ -39,6 +39,15 @@ pub(super) struct Entry {
     meta: AtomicU64,
 }
 
+/// The result of a lookup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    Nothing,
+    There,
+    /// There, and renewed: once in half of the time that it stays, whoever uses it.
+    AndRenewed,
+}
+
 /// One part of the cache: all digests in it have the same verdict.
 #[derive(Clone, Copy)]
 pub(super) struct Table<'t> {
@@ -51,9 +60,14 @@ impl<'t> Table<'t> {
     }
 
     /// True if `digest` is in the table at time `now`; it then stays until `end`, if at most half of that time was
-    /// left. Reads every entry of the bucket, in the same order and time whatever it finds.
+    /// left.
     pub(super) fn contains(&self, digest: &Digest, now: u64, end: u64) -> bool {
-        let Some(bucket) = self.bucket(digest) else { return false };
+        self.find(digest, now, end) != Found::Nothing
+    }
+
+    /// The same, and whether it was renewed. Reads every entry of the bucket, in the same order and time whatever it finds.
+    pub(super) fn find(&self, digest: &Digest, now: u64, end: u64) -> Found {
+        let Some(bucket) = self.bucket(digest) else { return Found::Nothing };
         // A bit for each entry. Without any entry there are 32 zeros at its end, more than there are entries.
         let mut hits = 0u32;
         for (way, entry) in bucket.iter().enumerate() {
@@ -61,9 +75,8 @@ impl<'t> Table<'t> {
             let hit = content.same(digest).unwrap_u8() & u8::from(is_alive(meta, now));
             hits |= u32::from(hit) << way;
         }
-        let Some(found) = bucket.get(hits.trailing_zeros() as usize) else { return false };
-        found.mark_used(now, end);
-        true
+        let Some(found) = bucket.get(hits.trailing_zeros() as usize) else { return Found::Nothing };
+        if found.mark_used(now, end) { Found::AndRenewed } else { Found::There }
     }
 
     /// Remembers `digest` until time `end`. True if it replaced an entry that had not expired.
@@ -134,17 +147,19 @@ impl Entry {
         self.meta.store(end << 1, Ordering::Release);
     }
 
-    /// Writes only if that changes something, so that a popular entry stays in every processor's cache.
-    fn mark_used(&self, now: u64, end: u64) {
+    /// Writes only if that changes something, so that a popular entry stays in every processor's cache. True if it is
+    /// renewed.
+    fn mark_used(&self, now: u64, end: u64) -> bool {
         let meta = self.meta.load(Ordering::Relaxed);
         let (ends, longest) = (meta >> 1, end.saturating_sub(now));
-        let ends = if ends.saturating_sub(now) <= longest.div_ceil(2) { end } else { ends };
-        let used = ends << 1 | REFERENCED;
-        if meta != 0 && meta != used {
-            // If the entry has changed meanwhile, it is another's. One that looks the same has the same verdict, which
-            // is still valid.
-            let _ = self.meta.compare_exchange(meta, used, Ordering::Relaxed, Ordering::Relaxed);
+        let renews = ends.saturating_sub(now) <= longest.div_ceil(2);
+        let used = if renews { end } else { ends } << 1 | REFERENCED;
+        if meta == 0 || meta == used {
+            return false;
         }
+        // If the entry has changed meanwhile, it is another's. One that looks the same has the same verdict, which is
+        // still valid.
+        self.meta.compare_exchange(meta, used, Ordering::Relaxed, Ordering::Relaxed).is_ok() && renews
     }
 
     fn unmark_referenced(&self) {

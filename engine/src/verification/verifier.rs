@@ -6,6 +6,7 @@ use std::ptr::NonNull;
 use super::compute::Credential;
 use super::digest::{Digest, keyed_number};
 use super::lockouts::MaxFailures;
+use super::peers::{Peers, Spender, spender_name};
 use super::rates::{Rate, Spent};
 use super::shared::{Shared, Unprotected};
 use super::table::Table;
@@ -114,10 +115,20 @@ impl Verifier {
 
     /// Counts a request of `user`, who was let in by `file` (its path, or nothing), or refuses it. Users of the same name
     /// in other files, and other rates, are counted separately.
-    pub fn spend(&self, file: &[u8], user: &[u8], rate: Rate) -> Spent {
+    ///
+    /// Peers are told without waiting, and what they tell counts from then on. While they do not count, this server admits
+    /// its share.
+    pub fn spend(&self, file: &[u8], user: &[u8], rate: Rate, peers: Option<&dyn Peers>) -> Spent {
         let (requests, seconds) = (rate.requests.to_le_bytes(), rate.seconds.to_le_bytes());
-        let user = Digest::of(&self.shared.keys().rates, [file, user, &requests, &seconds]);
-        self.shared.rates().spend(&user, rate, monotonic_nanoseconds())
+        let digest = Digest::of(&self.shared.keys().rates, [file, user, &requests, &seconds]);
+        let (rates, now) = (self.shared.rates(), monotonic_nanoseconds());
+        let Some(peers) = peers else { return rates.spend(&digest, rate, now) };
+        let here = if peers.count_requests() { rate } else { rate.shared_by(peers.servers()) };
+        let spent = rates.spend(&digest, here, now);
+        if spent == Spent::Admitted {
+            peers.spend(&spender_name(peers, file, user, rate), Spender { rates, user: digest, rate });
+        }
+        spent
     }
 
     /// The server's counters.

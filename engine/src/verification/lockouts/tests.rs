@@ -29,7 +29,7 @@ fn attempt<'l>(lockouts: &'l Lockouts, user: &str, password: &str) -> Attempt<'l
 
 /// A guess as judged by a cache without memory: the lockout that refused it, or else the one that began with it.
 fn guess(attempt: Attempt<'_>, now: u64) -> Result<Option<Lockout>, Lockout> {
-    match attempt.refusal(now).or_else(|| attempt.charge(now)) {
+    match attempt.refusal(now).map(|(refusal, _)| refusal).or_else(|| attempt.charge(now)) {
         Some(refusal) => Err(refusal),
         None => Ok(attempt.settle(false, now)),
     }
@@ -107,7 +107,7 @@ fn however_many_come_at_once_no_more_than_the_limit_are_hashed() {
     assert_eq!(hashed[2].refusal(BEGIN), None, "who presents the same waits for the verdict on it");
     let begun: Vec<_> = hashed.iter().filter_map(|attempt| attempt.settle(false, BEGIN + 70)).collect();
     assert_eq!(begun, [user_lockout(10)], "told once, and in full from then on");
-    assert_eq!(hashed[2].refusal(BEGIN + 70), Some(user_lockout(10)));
+    assert_eq!(hashed[2].refusal(BEGIN + 70), Some((user_lockout(10), false)));
 }
 
 #[test]
