@@ -1,7 +1,7 @@
 //! The module in real nginx servers, which the tests start.
 //!
 //! * `parity`, `differential`: beside nginx's own auth_basic, hand-written and generated;
-//! * `promises`: what the module does beyond it; `routes`: the ways of a request through nginx;
+//! * `promises`: what the module does beyond it; `hostile`: clients that guess; `routes`: the ways of a request through nginx;
 //! * `reports`: metrics, variables and log lines; `documentation`: docs/nginx.md.
 
 #![cfg(nginx)]
@@ -16,6 +16,7 @@ mod differential;
 mod documentation;
 #[path = "../../../tests/harness/mod.rs"]
 mod harness;
+mod hostile;
 mod http2;
 mod pair;
 mod parity;

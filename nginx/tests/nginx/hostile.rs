@@ -1,0 +1,64 @@
+//! Clients that guess: they learn no names, shut nobody out, and are told nothing during a lockout. The engine's own tests have the
+//! policy; these show that it holds through nginx.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use crate::harness::client::{Connection, Request, ask};
+use crate::server::{FAST, Nginx, SLOW, Setup};
+
+fn start(directives: &str, users: &str) -> Nginx {
+    let http = format!(
+        "{directives} server {{ listen PORT0; root FOLDER/html;
+         location / {{ esauth x; esauth_user_file users; }}
+         location /open/ {{ alias FOLDER/html/; }} }}"
+    );
+    Nginx::start(&Setup { ports: 1, workers: 1, http: &http, files: &[("html/page", "page"), ("users", users)] })
+}
+
+fn request(user: &str, password: &str) -> Request {
+    Request::get("/page").header("Host: localhost").basic(user, password)
+}
+
+fn status(server: &Nginx, user: &str, password: &str) -> u16 {
+    ask(server.port(), &request(user, password)).expect("nginx answers").status
+}
+
+#[test]
+fn an_unknown_name_costs_a_hash_like_a_known_one_whatever_was_asked_before() {
+    let server = start("", &format!("alice:{FAST}\n"));
+    let names: Vec<_> = (0..30).map(|number| format!("unknown{number}")).collect();
+    for name in names.iter().map(String::as_str).chain(["alice"]) {
+        assert_eq!(status(&server, name, "one and the same"), 401);
+        assert_eq!(server.hashes(name), 1, "{name}");
+        // Both refusals are remembered.
+        assert_eq!(status(&server, name, "one and the same"), 401);
+        assert_eq!(server.hashes(name), 1, "{name}");
+    }
+}
+
+#[test]
+fn a_newcomer_finds_a_place_beside_two_networks_that_fill_the_queue() {
+    let server = start("esauth_hash_slots 1;", &format!("alice:{SLOW}\nbob:{FAST}\n"));
+    let address = |number: u8| IpAddr::from(Ipv4Addr::new(127, number, 0, 1));
+    let mut guesses = Vec::new();
+    for number in 0..260_u16 {
+        let mut guess = Connection::open_from(address(if number % 2 == 0 { 1 } else { 2 }), server.port()).unwrap();
+        guess.send(&request("alice", &format!("guess {number}")).bytes()).unwrap();
+        guesses.push(guess);
+    }
+    let mut newcomer = Connection::open_from(address(3), server.port()).unwrap();
+    assert_eq!(newcomer.ask(&request("bob", "secret")).unwrap().status, 200);
+    let open = Request::get("/open/page").header("Host: localhost");
+    assert_eq!(ask(server.port(), &open).unwrap().status, 200);
+    assert!(server.hashes("alice") < 200, "the newcomer had to wait for everybody");
+}
+
+#[test]
+fn during_a_lockout_the_right_password_looks_like_any_guess() {
+    let server = start("esauth_max_failures 3 1m;", &format!("alice:{FAST}\n"));
+    for number in 0..3 {
+        assert_eq!(status(&server, "alice", &format!("guess {number}")), 401);
+    }
+    assert_eq!([status(&server, "alice", "guess"), status(&server, "alice", "secret")], [429, 429]);
+    assert_eq!(server.hashes("alice"), 3);
+}
