@@ -56,30 +56,49 @@ pub(crate) fn judge(
         Taken::Refused { .. } => None,
     });
     let mut found = None;
+    let mut before = Agreement::Full;
     for number in configuration.asks().map(|ask| ask.number).chain([OUTSIDE]) {
         let Some(asked) = both.get(&number) else { continue };
         count(asked, number, tally);
-        if found.is_none() && !agree(asked, twin.and_then(|(both, name)| Some((both.get(&number)?, name))), tally) {
-            found = Some(Difference::Request(number));
+        if found.is_some() {
+            continue;
+        }
+        let twin = twin.and_then(|(both, name)| Some((both.get(&number)?, name)));
+        match agree(asked, twin, before, tally) {
+            Some(agreement) => before = agreement,
+            None => found = Some(Difference::Request(number)),
         }
     }
     found
 }
 
-fn agree(asked: &Both, twin: Option<(&Both, &'static str)>, tally: &mut Tally) -> bool {
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Agreement {
+    Full,
+    /// Ours answered 500 as intended, and so its connection ended.
+    OursEnds,
+}
+
+/// `before` is about the request before this one. `None` if they disagree.
+fn agree(asked: &Both, twin: Option<(&Both, &'static str)>, before: Agreement, tally: &mut Tally) -> Option<Agreement> {
     let ours = comparable(&asked.ours, &mut tally.intended);
-    if comparable(&asked.stock, &mut tally.intended) == ours {
-        return true;
+    let stock = comparable(&asked.stock, &mut tally.intended);
+    if stock == ours {
+        return Some(Agreement::Full);
     }
     if is_about_unknown_groups(&asked.stock, &asked.ours, &mut tally.intended) {
-        return true;
+        return Some(Agreement::OursEnds);
     }
-    let Some((twin, name)) = twin else { return false };
-    let explained = comparable(&twin.stock, &mut Counts::new()) == ours;
-    if explained {
+    let ours = ours.without_offer();
+    if before == Agreement::OursEnds && stock.without_offer() == ours {
+        return Some(Agreement::Full);
+    }
+    let (twin, name) = twin?;
+    let explained = comparable(&twin.stock, &mut Counts::new()).without_offer() == ours;
+    explained.then(|| {
         *tally.intended.entry(name).or_default() += 1;
-    }
-    explained
+        Agreement::Full
+    })
 }
 
 fn count(asked: &Both, number: usize, tally: &mut Tally) {
