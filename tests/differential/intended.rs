@@ -56,9 +56,18 @@ pub(crate) fn comparable<'a>(effects: &'a Effects, counts: &mut Counts) -> Compa
 }
 
 impl Comparable<'_> {
-    /// Without mod_http2's offer, which it makes once for each connection. (httpd ends the connection after 500.)
-    pub(crate) fn without_offer(mut self) -> Self {
+    /// As after an intended 500, which ends a connection that stock keeps, and decides before the requirements that come
+    /// next: without mod_http2's offer, which it makes once for each connection, and with each of `logged` once.
+    pub(crate) fn after_an_error(mut self) -> Self {
         self.headers.retain(|header| !["upgrade: h2c", "connection: Upgrade"].contains(header));
+        for header in &mut self.headers {
+            if *header == "connection: Upgrade, close" {
+                *header = "connection: close";
+            }
+        }
+        // mod_http2 puts its header before the others.
+        self.headers.sort_unstable();
+        self.logged.dedup();
         self
     }
 }

@@ -56,49 +56,40 @@ pub(crate) fn judge(
         Taken::Refused { .. } => None,
     });
     let mut found = None;
-    let mut before = Agreement::Full;
+    let mut has_failed = false;
     for number in configuration.asks().map(|ask| ask.number).chain([OUTSIDE]) {
         let Some(asked) = both.get(&number) else { continue };
         count(asked, number, tally);
-        if found.is_some() {
-            continue;
-        }
         let twin = twin.and_then(|(both, name)| Some((both.get(&number)?, name)));
-        match agree(asked, twin, before, tally) {
-            Some(agreement) => before = agreement,
-            None => found = Some(Difference::Request(number)),
+        if found.is_none() && !agree(asked, twin, &mut has_failed, tally) {
+            found = Some(Difference::Request(number));
         }
     }
     found
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Agreement {
-    Full,
-    /// Ours answered 500 as intended, and so its connection ended.
-    OursEnds,
-}
-
-/// `before` is about the request before this one. `None` if they disagree.
-fn agree(asked: &Both, twin: Option<(&Both, &'static str)>, before: Agreement, tally: &mut Tally) -> Option<Agreement> {
+/// True if they agree. After an intended 500, `has_failed` is true.
+fn agree(asked: &Both, twin: Option<(&Both, &'static str)>, has_failed: &mut bool, tally: &mut Tally) -> bool {
     let ours = comparable(&asked.ours, &mut tally.intended);
     let stock = comparable(&asked.stock, &mut tally.intended);
     if stock == ours {
-        return Some(Agreement::Full);
+        return true;
     }
     if is_about_unknown_groups(&asked.stock, &asked.ours, &mut tally.intended) {
-        return Some(Agreement::OursEnds);
+        *has_failed = true;
+        return true;
     }
-    let ours = ours.without_offer();
-    if before == Agreement::OursEnds && stock.without_offer() == ours {
-        return Some(Agreement::Full);
+    if *has_failed && stock.after_an_error() == comparable(&asked.ours, &mut Counts::new()).after_an_error() {
+        return true;
     }
-    let (twin, name) = twin?;
-    let explained = comparable(&twin.stock, &mut Counts::new()).without_offer() == ours;
-    explained.then(|| {
+    let Some((twin, name)) = twin else { return false };
+    let fails = is_about_unknown_groups(&twin.stock, &asked.ours, &mut tally.intended);
+    *has_failed |= fails;
+    let explained = fails || comparable(&twin.stock, &mut Counts::new()) == ours;
+    if explained {
         *tally.intended.entry(name).or_default() += 1;
-        Agreement::Full
-    })
+    }
+    explained
 }
 
 fn count(asked: &Both, number: usize, tally: &mut Tally) {
