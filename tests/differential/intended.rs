@@ -30,8 +30,10 @@ pub(crate) fn is_about_unknown_groups(stock: &Effects, ours: &Effects, counts: &
     let mut numbers = UNKNOWN_GROUP_LINES.iter().chain([&NO_OWNER_LINE]);
     // An error document from a back end answers with a status of its own; the log has the original one first.
     let is_error = ours.status == 500 || ours.accessed.iter().any(|line| line.starts_with("500 "));
-    let is =
-        numbers.any(|number| logs(stock, number) && logs(ours, number)) && (is_error || ours.status == stock.status);
+    let tells = numbers.any(|number| logs(stock, number) && logs(ours, number));
+    // As `LogLevel crit` has it. Then the requirements are not told apart, but a denial from anything else.
+    let is_silent = stock.logged.is_empty() && ours.logged.is_empty() && [401, 403].contains(&stock.status);
+    let is = tells && (is_error || ours.status == stock.status) || is_silent && is_error;
     if is {
         *counts.entry(UNKNOWN_GROUPS).or_default() += 1;
     }
