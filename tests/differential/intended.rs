@@ -28,8 +28,9 @@ const NO_OWNER_LINE: &str = "AH01639";
 pub(crate) fn is_about_unknown_groups(stock: &Effects, ours: &Effects, counts: &mut Counts) -> bool {
     let logs = |effects: &Effects, number: &str| effects.logged.iter().any(|line| line.number() == Some(number));
     let mut numbers = UNKNOWN_GROUP_LINES.iter().chain([&NO_OWNER_LINE]);
-    // An error document from a back end answers with a status of its own; the log has the original one first.
-    let is_error = ours.status == 500 || ours.accessed.iter().any(|line| line.starts_with("500 "));
+    // An error document has a status of its own. The log has the original request's first, with its user, and then that one.
+    let has_error = |line: &String| line.split(' ').step_by(2).take(2).any(|status| status == "500");
+    let is_error = ours.status == 500 || ours.accessed.iter().any(has_error);
     let tells = numbers.any(|number| logs(stock, number) && logs(ours, number));
     // As `LogLevel crit` has it. Then the requirements are not told apart, but a denial from anything else.
     let is_silent = stock.logged.is_empty() && ours.logged.is_empty() && [401, 403].contains(&stock.status);
