@@ -80,7 +80,7 @@ soak: deps all ## Run the long tests: crates' rules, generated configurations (S
 	@for kind in elasticsearch-7 elasticsearch-8 elasticsearch-9; do \
 	    env -u ES_URL ESAUTH_ROLES_FILES=500 ESAUTH_REQUESTS=400 ESAUTH_SEED=$${ESAUTH_SEED:-$$(date +%s)} scripts/oracle.sh $$kind || exit; \
 	done
-	@$(MAKE) --no-print-directory msrv test-dist test-packages
+	@$(MAKE) --no-print-directory msrv test-dist test-packages test-hardening
 
 sanitize: deps all ## Run the integration tests with the servers under Valgrind (SANITIZE="cache parity": only these)
 	@scripts/deps.sh ci
