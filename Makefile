@@ -80,6 +80,7 @@ soak: deps all ## Run the long tests: crates' rules, generated configurations (S
 	@for kind in elasticsearch-7 elasticsearch-8 elasticsearch-9; do \
 	    env -u ES_URL ESAUTH_ROLES_FILES=500 ESAUTH_REQUESTS=400 ESAUTH_SEED=$${ESAUTH_SEED:-$$(date +%s)} scripts/oracle.sh $$kind || exit; \
 	done
+	@scripts/fuzz.sh 30
 	@$(MAKE) --no-print-directory msrv test-dist test-packages test-hardening
 
 sanitize: deps all ## Run the integration tests with the servers under Valgrind (SANITIZE="cache parity": only these)
@@ -97,7 +98,7 @@ miri: ## Check the memory of verdicts and counters in an interpreter; needs a ni
 	@MIRIFLAGS="-Zmiri-strict-provenance -Zmiri-disable-isolation" CARGO_TARGET_DIR=target/miri \
 	    cargo +nightly miri test --quiet -p esauth_engine --lib -- $(or $(MIRI),counters:: verification::table)
 
-fuzz: can-build ## Fuzz the parsers with cargo-fuzz; needs a nightly compiler (FUZZ=seconds for each of six targets, default 60)
+fuzz: can-build ## Fuzz parsers and verdicts with cargo-fuzz; needs a nightly compiler (FUZZ=seconds for each of eight targets, default 60; ESAUTH_SEED=…)
 	@scripts/fuzz.sh $(FUZZ)
 
 bench: deps all ## Measure the cost of authentication, here and in other servers (BENCH=--quick: 3 minutes; BENCH=--help: more)

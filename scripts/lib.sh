@@ -179,6 +179,17 @@ httpd_generation() { # APXS
     esac
 }
 
+# Ends the script unless there is a nightly compiler; adds components to it.
+need_nightly() { # WHAT COMPONENT...
+    local what=$1
+    shift
+    have rustup || die "$what needs a nightly compiler; install rustup to get one: https://rustup.rs"
+    rustup run nightly rustc --version >/dev/null 2>&1 ||
+        die "$what needs a nightly compiler: rustup toolchain install nightly --profile minimal"
+    [ $# -eq 0 ] || rustup component add --toolchain nightly "$@" 2>/dev/null ||
+        die "rustup cannot add $* to the nightly compiler; is there a network?"
+}
+
 need_module() {
     [ -f "$module" ] || die "$module is missing; run 'make' first"
 }

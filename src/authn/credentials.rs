@@ -4,15 +4,10 @@ use std::ffi::CStr;
 
 use zeroize::Zeroize;
 
+use crate::authn::header;
 use crate::httpd::encoding::base64_decode;
 use crate::httpd::request::Request;
 use crate::state::outcomes::Outcome;
-
-/// Bytes allowed between the scheme and the credentials.
-#[cfg(httpd = "2.4")]
-const SPACES: &[u8] = b" \t";
-#[cfg(httpd = "2.2")]
-const SPACES: &[u8] = b" \t\n\x0b\x0c\r";
 
 /// The header that holds credentials.
 pub(crate) fn authorization(request: Request<'_>) -> Option<&CStr> {
@@ -50,33 +45,13 @@ impl Missing {
 impl<'r> Credentials<'r> {
     pub(crate) fn of(request: Request<'r>, header: Option<&'r CStr>) -> Result<Self, Missing> {
         let header = header.ok_or(Missing::Header)?;
-        let text = header.to_bytes_with_nul();
-        // The scheme ends at the first space or at the header's end: `Basic` alone is the empty user.
-        let scheme_ends = text.iter().position(|&byte| byte == b' ' || byte == 0).unwrap_or(0);
-        let (scheme, rest) = text.split_at(scheme_ends);
-        if !scheme.eq_ignore_ascii_case(b"Basic") {
-            return Err(Missing::OtherScheme);
-        }
-        let spaces = rest.iter().take_while(|byte| SPACES.contains(byte)).count();
-        let encoded = CStr::from_bytes_until_nul(&rest[spaces..]).unwrap_or(c"");
-        Ok(Credentials::decode(request, header, encoded))
-    }
-
-    fn decode(request: Request<'r>, header: &'r CStr, encoded: &CStr) -> Self {
-        let text = base64_decode(request.pool(), encoded);
-        let user_ends = text.iter().position(|&byte| byte == b':' || byte == 0).unwrap_or(0);
-        let has_password = text[user_ends] == b':';
-        text[user_ends] = 0;
-        let (user, rest) = text.split_at_mut(user_ends + 1);
-        if !has_password {
-            // Bytes behind a NUL do not count.
-            rest.zeroize();
-        }
-        Credentials { header, user: CStr::from_bytes_until_nul(user).unwrap_or(c""), rest }
+        let encoded = header::encoded(header).ok_or(Missing::OtherScheme)?;
+        let (user, rest) = header::split(base64_decode(request.pool(), encoded));
+        Ok(Credentials { header, user, rest })
     }
 
     pub(crate) fn password(&self) -> &CStr {
-        CStr::from_bytes_until_nul(self.rest).unwrap_or(c"")
+        header::password(self.rest)
     }
 }
 

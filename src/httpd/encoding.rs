@@ -3,7 +3,6 @@
 use std::ffi::CStr;
 
 #[cfg(httpd = "2.4")]
-#[cfg(httpd = "2.4")]
 use crate::httpd::bindings::ap_pbase64encode;
 use crate::httpd::bindings::{ap_md5, apr_base64_decode, apr_base64_decode_len};
 use crate::httpd::pool::Pool;
