@@ -13,7 +13,7 @@ $(foreach name,APXS NGINX_SOURCE ES_URL SERVER DESTDIR HTTPS_PORT HTTP_PORT ES_P
 scripts := $(wildcard scripts/*.sh tests/e2e/*.sh) .ci/run
 
 .DEFAULT_GOAL := all
-.PHONY: all cli nginx deps deps-build can-build demo test test-backends test-nginx soak sanitize msrv models miri fuzz bench bench-instructions lint notices dist deb rpm test-dist test-packages test-hardening test-container install uninstall clean help
+.PHONY: all cli nginx deps deps-build can-build demo test test-backends test-nginx soak sanitize msrv models miri soak-engine fuzz bench bench-instructions lint notices dist deb rpm test-dist test-packages test-hardening test-container install uninstall clean help
 
 all: can-build ## Build target/release/librust_esauth.so; installs nothing on this machine
 	@scripts/build.sh module
@@ -80,6 +80,7 @@ soak: deps all ## Run the long tests: crates' rules, generated configurations (S
 	@for kind in elasticsearch-7 elasticsearch-8 elasticsearch-9; do \
 	    env -u ES_URL ESAUTH_ROLES_FILES=500 ESAUTH_REQUESTS=400 ESAUTH_SEED=$${ESAUTH_SEED:-$$(date +%s)} scripts/oracle.sh $$kind || exit; \
 	done
+	@$(MAKE) --no-print-directory soak-engine
 	@scripts/fuzz.sh 30
 	@$(MAKE) --no-print-directory msrv test-dist test-packages test-hardening
 
@@ -90,13 +91,13 @@ sanitize: deps all ## Run the integration tests with the servers under Valgrind 
 msrv: ## Check that everything compiles with the oldest Rust that Cargo.toml allows (rustup installs it)
 	@scripts/msrv.sh
 
-models: ## Check the shared table's protocol in every order of events (loom)
+models: ## Check the shared table, the queue, the lockouts and the rates in every order of events (loom)
 	@RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test --quiet --release -p esauth_engine --lib model::
 
-miri: ## Check the memory of verdicts and counters in an interpreter; needs a nightly compiler (MIRI=verification: other tests)
-	@rustup component add --toolchain nightly miri rust-src >/dev/null
-	@MIRIFLAGS="-Zmiri-strict-provenance -Zmiri-disable-isolation" CARGO_TARGET_DIR=target/miri \
-	    cargo +nightly miri test --quiet -p esauth_engine --lib -- $(or $(MIRI),counters:: verification::table)
+miri: ## Check the use of memory by table, queue, lockouts, rates and counters in an interpreter; needs a nightly compiler (MIRI=files::lines: other tests)
+	@scripts/miri.sh $(MIRI)
+
+soak-engine: models miri ## Run all checks of the engine's memory and threads: models, miri
 
 fuzz: can-build ## Fuzz parsers and verdicts with cargo-fuzz; needs a nightly compiler (FUZZ=seconds for each of eight targets, default 60; ESAUTH_SEED=…)
 	@scripts/fuzz.sh $(FUZZ)

@@ -82,6 +82,24 @@ impl Digest {
     }
 }
 
+#[cfg(all(test, not(loom)))]
+impl Digest {
+    /// A digest for tests of what stores it: FNV-1a, each word mixed as by SplitMix64. An interpreter needs a good part of
+    /// a second for BLAKE3.
+    pub(super) fn example(of: &[u8]) -> Digest {
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        for &byte in of {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        Digest([1, 2, 3].map(|word: u64| {
+            let mixed = hash.wrapping_add(word.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            let mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+            mixed ^ mixed >> 31
+        }))
+    }
+}
+
 impl From<blake3::Hash> for Digest {
     fn from(hash: blake3::Hash) -> Digest {
         Digest([0, 1, 2].map(|index| word(hash.as_bytes(), index)))

@@ -40,7 +40,7 @@ pub(super) const TICKETS: usize = if cfg!(loom) {
 const HISTORIES: usize = if cfg!(loom) {
     4
 } else if cfg!(miri) {
-    1024
+    128
 } else {
     65_536
 };

@@ -23,7 +23,7 @@ const WAYS: usize = if cfg!(loom) { 2 } else { 8 };
 const BUCKETS: usize = if cfg!(loom) {
     1
 } else if cfg!(miri) {
-    16
+    4
 } else {
     8192
 };

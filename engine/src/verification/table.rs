@@ -212,7 +212,7 @@ mod tests {
     }
 
     fn digest(number: u64) -> Digest {
-        Digest::of(&[7; 32], [&number.to_le_bytes(), b""])
+        Digest::example(&number.to_le_bytes())
     }
 
     #[test]

@@ -109,7 +109,6 @@ fn waiters_for_the_same_credential_look_again_when_it_is_done() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "Miri's mutex waits forever")]
 fn where_a_process_was_stopped_inside_the_mutex_requests_are_refused_and_not_held_up() {
     let queue = queue();
     let stopped = queue.lock();

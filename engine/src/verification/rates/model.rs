@@ -21,10 +21,11 @@ fn check(model: impl Fn() + Sync + Send + 'static) {
     builder.check(model);
 }
 
-#[test]
-fn of_first_requests_at_once_as_many_are_admitted_as_the_rate_allows() {
-    check(|| {
-        let (rates, rate) = (Arc::new(rates()), Rate { requests: 1, seconds: 10 });
+/// Requests of a user that two threads make at once, after so many earlier ones; one more is admitted in all.
+fn one_of_two_is_admitted(earlier: usize) {
+    check(move || {
+        let (rates, rate) = (Arc::new(rates()), Rate { requests: earlier as u32 + 1, seconds: 10 });
+        assert!((0..earlier).all(|_| admitted(&rates, 7, rate) == 1));
         let threads = [7, 7].map(|user| {
             let rates = Arc::clone(&rates);
             thread::spawn(move || admitted(&rates, user, rate))
@@ -32,6 +33,16 @@ fn of_first_requests_at_once_as_many_are_admitted_as_the_rate_allows() {
         let all: usize = threads.into_iter().map(|thread| thread.join().unwrap_or(9)).sum();
         assert_eq!((all, admitted(&rates, 7, rate)), (1, 0));
     });
+}
+
+#[test]
+fn of_first_requests_at_once_as_many_are_admitted_as_the_rate_allows() {
+    one_of_two_is_admitted(0);
+}
+
+#[test]
+fn of_later_requests_at_once_as_many_are_admitted_as_the_rate_allows() {
+    one_of_two_is_admitted(1);
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn rates() -> &'static Rates {
 }
 
 fn user(name: &str) -> Digest {
-    Digest::of(&[7; 32], [name.as_bytes(), b""])
+    Digest::example(name.as_bytes())
 }
 
 /// The seconds of each refusal of so many requests at once; 0: admitted.
@@ -88,7 +88,6 @@ fn however_many_threads_ask_no_more_than_the_rate_are_admitted() {
 
 /// Four times as many users as the table holds.
 #[test]
-#[cfg_attr(miri, ignore = "takes minutes in an interpreter")]
 fn a_flood_of_users_evicts_those_with_the_most_left() {
     let rates = rates();
     // Refused for longest.
