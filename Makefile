@@ -82,7 +82,7 @@ soak: deps all ## Run the long tests: crates' rules, generated configurations (S
 	done
 	@$(MAKE) --no-print-directory soak-engine
 	@scripts/fuzz.sh 30
-	@$(MAKE) --no-print-directory msrv test-dist test-packages test-hardening
+	@$(MAKE) --no-print-directory msrv test-dist test-packages test-hardening test-container
 
 sanitize: deps all ## Run the integration tests with the servers under Valgrind (SANITIZE="cache parity": only these)
 	@scripts/deps.sh ci
