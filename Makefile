@@ -13,7 +13,7 @@ $(foreach name,APXS NGINX_SOURCE ES_URL SERVER DESTDIR HTTPS_PORT HTTP_PORT ES_P
 scripts := $(wildcard scripts/*.sh tests/e2e/*.sh) .ci/run
 
 .DEFAULT_GOAL := all
-.PHONY: all cli nginx deps deps-build can-build demo test test-backends test-nginx soak sanitize msrv models miri soak-engine fuzz bench bench-instructions lint notices dist deb rpm test-dist test-packages test-hardening test-container install uninstall clean help
+.PHONY: all cli nginx deps deps-build can-build demo test test-backends test-nginx soak sanitize msrv models miri tsan arm soak-engine fuzz bench bench-instructions lint notices dist deb rpm test-dist test-packages test-hardening test-container install uninstall clean help
 
 all: can-build ## Build target/release/librust_esauth.so; installs nothing on this machine
 	@scripts/build.sh module
@@ -97,7 +97,14 @@ models: ## Check the shared table, the queue, the lockouts and the rates in ever
 miri: ## Check the use of memory by table, queue, lockouts, rates and counters in an interpreter; needs a nightly compiler (MIRI=files::lines: other tests)
 	@scripts/miri.sh $(MIRI)
 
-soak-engine: models miri ## Run all checks of the engine's memory and threads: models, miri
+tsan: ## Check the engine's threads for data races (ThreadSanitizer); needs a nightly compiler
+	@scripts/tsan.sh
+
+arm: ## Build the engine and the roles for 64-bit Arm and run their tests in an emulator (QEMU); needs Debian
+	@scripts/deps.sh arm
+	@scripts/arm.sh
+
+soak-engine: models miri tsan arm ## Run all checks of the engine's memory and threads: models, miri, tsan, arm
 
 fuzz: can-build ## Fuzz parsers and verdicts with cargo-fuzz; needs a nightly compiler (FUZZ=seconds for each of eight targets, default 60; ESAUTH_SEED=…)
 	@scripts/fuzz.sh $(FUZZ)

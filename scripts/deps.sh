@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs missing dependencies: of the build; of the nginx module, too; of demo and tests, too; also of optional tests; of
-# those with a browser; of building a package; of the test of both packages; or of the test of the source tarball.
+# those with a browser; of building a package; of the test of both packages; of the test of the source
+# tarball; or of the tests for Arm.
 #
-#   scripts/deps.sh build|nginx|all|ci|browser|deb|rpm|packages|dist [--check]   (with --check: only reports missing ones)
+#   scripts/deps.sh build|nginx|all|ci|browser|deb|rpm|packages|dist|arm [--check]   (with --check: only reports missing ones)
 # shellcheck disable=SC2119 # find_java's arguments are optional
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -43,6 +44,7 @@ ci fail2ban-regex fail2ban fail2ban-server
 ci promtool prometheus golang-github-prometheus
 ci valgrind valgrind valgrind
 ci bindfs bindfs bindfs
+ci mandoc mandoc mandoc
 ci mpm_itk libapache2-mpm-itk httpd-itk
 browser chromium chromium chromium-headless
 deb dh debhelper debhelper
@@ -60,6 +62,9 @@ packages buildah buildah buildah
 packages systemd-nspawn systemd-container systemd-container
 packages dbus-daemon dbus dbus
 packages ip iproute2 iproute
+arm aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu gcc-aarch64-linux-gnu
+arm arm-stdio.h libc6-dev-arm64-cross -
+arm qemu-aarch64 qemu-user qemu-user
 TABLE
 }
 
@@ -70,6 +75,7 @@ present() { # WHAT
         libclang) any_file "${LIBCLANG_PATH:-}" /usr/lib*/{,*/,llvm*/lib*/}libclang{,-[0-9]*}.so* ;;
         clang-headers) any_file "${LIBCLANG_PATH:-}" /usr/lib*/{,llvm*/lib*/}clang/*/include/stddef.h ;;
         stdio.h | crypt.h) [ -f "/usr/include/$1" ] ;;
+        arm-stdio.h) [ -f /usr/aarch64-linux-gnu/include/stdio.h ] ;;
         # Not on the PATH of unprivileged users.
         httpd) any_file "${APXS:-}" /usr/sbin/{apache2,httpd} ;;
         nginx) any_file /usr/sbin/nginx || have nginx ;;
