@@ -64,7 +64,7 @@ fn guesses_on_three_servers_are_counted_as_on_one() {
             let (before, late): (usize, _) = (servers.iter().map(hashes).sum(), unanswered(&servers));
             let denied = AtomicUsize::new(0);
             thread::scope(|scope| {
-                for number in 0..60 {
+                for number in 0..24 {
                     let (server, denied) = (&servers[number % 3], &denied);
                     scope.spawn(move || match status(server, "alice", &format!("guess {number}")) {
                         401 => denied.fetch_add(1, Ordering::Relaxed),
@@ -79,7 +79,9 @@ fn guesses_on_three_servers_are_counted_as_on_one() {
             if late > 0 {
                 return false;
             }
-            assert_eq!((hashed, denied.into_inner()), (6, 6), "{kind:?} {hash}");
+            // Fewer if a server hears of the lockout before it hashes what Redis has allowed: that is refused, too.
+            assert_eq!(hashed, denied.into_inner(), "{kind:?} {hash}");
+            assert!((1..=6).contains(&hashed), "{kind:?} {hash}: {hashed} hashes");
             for server in &servers {
                 assert_eq!(status(server, "alice", "secret"), 429, "not told from a guess");
                 assert_eq!(status(server, "user1", "secret"), 200, "another user");
