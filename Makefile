@@ -65,7 +65,6 @@ test-nginx: deps nginx cli ## Test the nginx module end to end, on the installed
 
 soak: deps all ## Run the long tests: crates' rules, generated configurations (SOAK=count, default 2000; ESAUTH_SEED=…), hostile clients, rewrites, memory; msrv, test-dist and test-packages
 	@scripts/deny.sh --install && scripts/deny.sh
-	@$(MAKE) --no-print-directory models
 	@ESAUTH_CONFIGURATIONS=$(or $(SOAK),2000) ESAUTH_SEED=$${ESAUTH_SEED:-$$(date +%s)} \
 	    cargo test --profile test-programs --quiet --test differential whatever_the_configuration -- --nocapture
 	@ESAUTH_HALF_OPEN=10000 ESAUTH_HOSTILE=50000 cargo test --profile test-programs --quiet --test hostile

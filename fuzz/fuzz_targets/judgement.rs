@@ -46,7 +46,7 @@ struct Server {
 
 struct Client {
     address: String,
-    /// As by EsAuthMaxFailuresExempt.
+    /// As by EsAuthExempt.
     exempt: bool,
 }
 

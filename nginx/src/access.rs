@@ -26,12 +26,10 @@ const ENOENT: i32 = 2;
 const LATE: usize = 1000;
 
 /// The judgement of credentials that have been granted a moment ago.
-const GRANTED: Judgement =
-    Judgement { verdict: Verdict::Granted, hashed_for: None, lockout: None, begins: false, by_later_hash: false };
+const GRANTED: Judgement = Judgement::of(Verdict::Granted);
 
 /// The judgement of a user by a file without hashes.
-const UNKNOWN: Judgement =
-    Judgement { verdict: Verdict::Denied, hashed_for: None, lockout: None, begins: false, by_later_hash: false };
+const UNKNOWN: Judgement = Judgement::of(Verdict::Denied);
 
 /// Whether the request may pass.
 pub(crate) fn decide(request: Request<'_>, location: &LocationConfig, main: &MainConfig) -> Status {

@@ -93,6 +93,11 @@ impl Redis {
         self.ask(&["KEYS", "*"]).lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
     }
 
+    /// Pairs of a user and a network whose failures the fleet counts.
+    pub(crate) fn counted(&self) -> usize {
+        self.entries().iter().filter(|entry| entry.starts_with("esauth:v1:f:")).count()
+    }
+
     pub(crate) fn signal(&self, signal: libc::c_int) {
         // SAFETY: a system call on a process that this test started.
         unsafe { libc::kill(self.process.id() as i32, signal) };

@@ -61,16 +61,11 @@ pub(super) struct Computed {
     pub(super) took: Option<Duration>,
 }
 
-/// Hashes the password of a credential. One that gives way leaves the processor alone for a while if it is wrong.
-pub(super) fn compute(credential: &Credential<'_>, gives_way: bool) -> io::Result<Computed> {
-    hash(credential.password, credential.stored, credential.padding, gives_way)
-}
-
 /// Hashes a password as each stored hash was made, and as the padding was if there is only one. Fails if that could not
 /// be computed. A hash that gives way leaves the processor alone for a while if the password is wrong.
-fn hash(password: &[u8], stored: &[u8], padding: Option<&[u8]>, gives_way: bool) -> io::Result<Computed> {
+pub(super) fn compute(credential: &Credential<'_>, gives_way: bool) -> io::Result<Computed> {
     let began = Instant::now();
-    let compute = || hash_now(password, stored, padding);
+    let compute = || hash_now(credential.password, credential.stored, credential.padding);
     let matching = if gives_way { giving_way(compute) } else { compute() }?;
     let took = began.elapsed();
     if gives_way && matching.is_none() {

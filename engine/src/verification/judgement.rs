@@ -49,12 +49,13 @@ pub struct Judgement {
 }
 
 impl Judgement {
-    fn from_memory(verdict: Verdict) -> Judgement {
+    /// The verdict alone: without a hash for this request, and without a lockout.
+    pub const fn of(verdict: Verdict) -> Judgement {
         Judgement { verdict, hashed_for: None, lockout: None, begins: false, by_later_hash: false }
     }
 
     fn locked_out(lockout: Lockout) -> Judgement {
-        Judgement { lockout: Some(lockout), ..Judgement::from_memory(Verdict::LockedOut) }
+        Judgement { lockout: Some(lockout), ..Judgement::of(Verdict::LockedOut) }
     }
 
     fn refused((lockout, begins): (Lockout, bool)) -> Judgement {
@@ -144,7 +145,7 @@ impl Verifier {
             // the same; otherwise a right password could not be distinguished from guesses during a lockout.
             self.counters().count_cheap_hash();
             let granted = hash::verify(credential.password, credential.stored) && credential.known;
-            return Answer::Now(Judgement::from_memory(verdict(granted)));
+            return Answer::Now(Judgement::of(verdict(granted)));
         }
         let digest = self.digest(credential);
         let now = monotonic_milliseconds();
@@ -160,7 +161,7 @@ impl Verifier {
                 tell(peers, credential);
             }
             self.counters().count_lookup(Lookup::Grant);
-            return Answer::Now(Judgement::from_memory(Verdict::Granted));
+            return Answer::Now(Judgement::of(Verdict::Granted));
         }
         let remembered = self.denied(&digest);
         let attempt = self.attempt(credential, digest);
@@ -316,7 +317,7 @@ impl Case {
         let (slot, ended) = match admission {
             Admission::Refused => {
                 self.verifier.counters().count_wait(Waited::Refused, came.elapsed());
-                return Step::Known(Judgement::from_memory(Verdict::Overloaded));
+                return Step::Known(Judgement::of(Verdict::Overloaded));
             }
             Admission::LookAgain => (None, None),
             Admission::Compute(slot) => (Some(slot), Some(Waited::Slot)),
@@ -336,7 +337,7 @@ impl Case {
     /// Returns the remembered verdict. A wrong password counts all the same.
     fn judge_by_memory(&self, verdict: Verdict) -> Judgement {
         let Some(attempt) = self.attempt.filter(|_| verdict == Verdict::Denied) else {
-            return Judgement::from_memory(verdict);
+            return Judgement::of(verdict);
         };
         let now = monotonic_milliseconds();
         if let Some(lockout) = attempt.charge(now) {
@@ -344,7 +345,7 @@ impl Case {
         }
         self.note(Some(Event::WrongUncounted));
         let lockout = attempt.settle(false, now);
-        Judgement { lockout, begins: lockout.is_some(), ..Judgement::from_memory(verdict) }
+        Judgement { lockout, begins: lockout.is_some(), ..Judgement::of(verdict) }
     }
 
     fn judge_now(&self, credential: &Credential<'_>, slot: Option<&mut Slot<'_>>) -> Judgement {
@@ -426,7 +427,7 @@ impl Case {
                 attempt.withdraw(monotonic_milliseconds());
             }
             self.note(heard.event(None));
-            return Judgement::from_memory(Verdict::NotComputed);
+            return Judgement::of(Verdict::NotComputed);
         };
         let granted = matching.is_some() && self.known;
         if let Some(took) = took {

@@ -69,8 +69,7 @@ fn leave(number: u64) {
 }
 
 /// The judgement of a credential whose hash could not be computed.
-const NOT_COMPUTED: Judgement =
-    Judgement { verdict: Verdict::NotComputed, hashed_for: None, lockout: None, begins: false, by_later_hash: false };
+const NOT_COMPUTED: Judgement = Judgement::of(Verdict::NotComputed);
 
 impl Hashing {
     /// Does what a request's standing demands. Returns its judgement if it is known.
