@@ -108,7 +108,9 @@ fn every_link_within_the_documentation_leads_somewhere() {
 fn headings(text: &str) -> BTreeSet<String> {
     let is_kept = |letter: &char| letter.is_alphanumeric() || " -_".contains(*letter);
     let anchor = |title: &str| title.to_lowercase().chars().filter(is_kept).collect::<String>().replace(' ', "-");
-    let titles = text.lines().filter(|line| line.starts_with('#'));
+    // Comments in blocks begin with `#`, too.
+    let outside_blocks = text.split("\n```").step_by(2);
+    let titles = outside_blocks.flat_map(str::lines).filter(|line| line.starts_with('#'));
     titles.map(|line| anchor(line.trim_start_matches('#').trim())).collect()
 }
 
