@@ -23,7 +23,7 @@ use crate::worker::visit::{Judged, Noted, State, Visit};
 const ENOENT: i32 = 2;
 
 /// The delay of a refusal that is sent late, in milliseconds.
-const LATE: usize = 1000;
+const LATE: usize = 2000;
 
 /// The judgement of credentials that have been granted a moment ago.
 const GRANTED: Judgement = Judgement::of(Verdict::Granted);
