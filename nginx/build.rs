@@ -34,6 +34,7 @@ const INCLUDES: &[&str] = &[
 
 const FUNCTIONS: &[&str] = &[
     "esauth_.*",
+    "ngx_conf_full_name",
     "ngx_conf_log_error",
     "ngx_conf_set_num_slot",
     "ngx_conf_set_sec_slot",

@@ -92,6 +92,29 @@ ngx_uint_t esauth_connections(ngx_cycle_t *cycle) {
     return cycle->connection_n * (core->worker_processes > 0 ? (ngx_uint_t) core->worker_processes : 1);
 }
 
+static void (*repeated)(void);
+static ngx_msec_t interval;
+
+static void repeat(ngx_event_t *event) {
+    repeated();
+    ngx_add_timer(event, interval);
+}
+
+void esauth_repeat(void (*work)(void), ngx_msec_t milliseconds) {
+    /* For nginx's debug log. */
+    static ngx_connection_t none;
+    static ngx_event_t timer;
+    none.fd = (ngx_socket_t) -1;
+    repeated = work;
+    interval = milliseconds;
+    timer.data = &none;
+    timer.handler = repeat;
+    timer.log = ngx_cycle->log;
+    /* No worker waits for it before it exits. */
+    timer.cancelable = 1;
+    ngx_add_timer(&timer, milliseconds);
+}
+
 /* A worker that is told to stop exits when it has no timer left, whatever its threads are doing: a request that waits must
  * have one. When it expires, it is set again. */
 static void keep_waiting(ngx_http_request_t *r) {

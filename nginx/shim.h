@@ -43,6 +43,9 @@ ngx_int_t esauth_began_before_turn(ngx_http_request_t *r);
 /* The number of clients' connections that all workers can have. */
 ngx_uint_t esauth_connections(ngx_cycle_t *cycle);
 
+/* Has the event loop call `work` again and again, after so long each time, until the worker stops. Call it once in a worker. */
+void esauth_repeat(void (*work)(void), ngx_msec_t milliseconds);
+
 /* Makes the request wait for esauth_resume(). A client that goes away meanwhile ends it. */
 ngx_int_t esauth_suspend(ngx_http_request_t *r);
 

@@ -12,3 +12,16 @@ pub fn without_signals<T>(spawn: impl FnOnce() -> T) -> T {
         result
     }
 }
+
+/// Keeps this library's code in the process until that ends, for a thread that cannot be ended before.
+pub fn stay_loaded() {
+    static HERE: u8 = 0;
+    let flags = libc::RTLD_NOW | libc::RTLD_NOLOAD | libc::RTLD_NODELETE;
+    // SAFETY: an address in this library, memory for the answer, and the name in it, which stays while the library does.
+    unsafe {
+        let mut found: libc::Dl_info = std::mem::zeroed();
+        if libc::dladdr((&raw const HERE).cast(), &raw mut found) != 0 && !found.dli_fname.is_null() {
+            libc::dlopen(found.dli_fname, flags);
+        }
+    }
+}

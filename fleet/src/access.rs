@@ -12,12 +12,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
-use esauth_engine::threads::without_signals;
-use esauth_engine::verification::{Counted, Event as Fate, Learner, Peers, Question, Reply, Spender};
+use esauth_engine::threads::{stay_loaded, without_signals};
+use esauth_engine::verification::{Counted, Counters, Event as Fate, Learner, Peers, Question, Reply, Spender};
 
 use crate::address::Address;
 use crate::counts::Spent;
 use crate::entry::Name;
+use crate::report::{Host, Report};
+use crate::settings::Settings;
 use crate::shared::{Answer, Job, Observer, Options, Shared, Standing};
 use crate::socket;
 use crate::worker::{LONGEST_END, LONGEST_WAIT, run};
@@ -37,11 +39,28 @@ pub struct Fleet {
 pub enum Stopped {
     /// Nothing of it is running.
     Entirely,
-    /// Its thread waits for something that cannot be interrupted, such as a look-up of a host's name.
+    /// Its thread waits for something that cannot be interrupted, such as a look-up of a host's name. The library's code
+    /// stays for it.
     ThreadIsLeft,
 }
 
 impl Fleet {
+    /// The access that a host's directives ask for, or a line in its log why there is none. For each process that answers
+    /// requests, with its rights: only it reads the files.
+    pub fn start(host: Host, settings: &Settings<'_>, counters: &'static Counters) -> Option<Fleet> {
+        let report = Report::new(host, counters);
+        match Options::read(&host, settings) {
+            Ok(options) => {
+                report.note_usable();
+                Some(Fleet::new(options, Box::new(report)))
+            }
+            Err(why) => {
+                report.note_unusable(&why);
+                None
+            }
+        }
+    }
+
     /// An access with these settings. Opens nothing yet.
     pub fn new(options: Options, observer: Box<dyn Observer>) -> Fleet {
         let shared = Shared {
@@ -106,6 +125,14 @@ impl Fleet {
 
     /// Ends the thread and closes the connection. For the end of the process; may interrupt any other call.
     pub fn stop(&self) -> Stopped {
+        let stopped = self.end();
+        if stopped == Stopped::ThreadIsLeft {
+            stay_loaded();
+        }
+        stopped
+    }
+
+    fn end(&self) -> Stopped {
         self.shared.ends.store(true, Ordering::Relaxed);
         // Held by a call that this one has interrupted.
         let Ok(mut thread) = self.thread.try_lock() else { return Stopped::ThreadIsLeft };

@@ -32,6 +32,9 @@ pub enum Fault {
 }
 
 impl Address {
+    /// For a message about a text that is none.
+    pub const EXAMPLES: &str = "redis://host:6379/0, rediss://host:6379 or unix:/path/of/the.sock";
+
     /// `redis://HOST[:PORT][/DATABASE]`, `rediss://…` (TLS), `unix:/PATH`.
     pub fn parse(text: &str) -> Result<Address, Fault> {
         let info = text.into_connection_info().map_err(|_| Fault::NotAnAddress)?;

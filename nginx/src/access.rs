@@ -12,6 +12,7 @@ use esauth_engine::{Accepted, Groups, Moment, Passwords, ReadError, Seldom, Snap
 use crate::config::file_directive;
 use crate::config::location::{LocationConfig, Value, Who};
 use crate::config::server::MainConfig;
+use crate::fleet;
 use crate::nginx::log::Level;
 use crate::nginx::request::Request;
 use crate::nginx::status::Status;
@@ -166,7 +167,7 @@ impl<'r> Case<'r> {
     }
 
     fn ask(&self, state: &mut State, verifier: &Verifier, credential: &Credential<'_>) -> Result<Judgement, Stop> {
-        let pending = match verifier.look(credential) {
+        let pending = match verifier.look_among(credential, fleet::peers()) {
             Answer::Now(judgement) => return Ok(judgement),
             Answer::Later(pending) => pending,
         };

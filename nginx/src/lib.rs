@@ -6,7 +6,7 @@
 //! * [`access`]: the handler of the access phase, which decides about a request;
 //! * [`outcomes`], [`metrics`]: counts, variables for the access log, and a page for Prometheus;
 //! * [`worker`]: what a worker process keeps, and the requests that wait for a file or a hash in the thread pool;
-//! * [`verdicts`]: the memory shared by the workers, kept at a reload;
+//! * [`verdicts`]: the memory shared by the workers, kept at a reload; [`fleet`]: what is shared with other servers;
 //! * [`config`]: the directives;
 //! * [`nginx`]: safe wrappers of nginx's objects.
 //!
@@ -17,6 +17,7 @@
 
 mod access;
 mod config;
+mod fleet;
 mod metrics;
 mod nginx;
 mod outcomes;
@@ -39,11 +40,25 @@ use nginx::request::Request;
 use nginx::status::Status;
 
 /// The directives; each part has its own.
-static mut COMMANDS: [ngx_command_t; 10] = {
-    let [realm, user_file, group_file, require] = location::COMMANDS;
-    let [cache_size, cache_ttl, hash_slots, max_failures] = server::COMMANDS;
-    [realm, user_file, group_file, require, cache_size, cache_ttl, hash_slots, max_failures, metrics::COMMAND, LAST]
-};
+static mut COMMANDS: [ngx_command_t; 15] = table();
+
+const fn table<const N: usize>() -> [ngx_command_t; N] {
+    let parts: [&[ngx_command_t]; 3] = [&location::COMMANDS, &server::COMMANDS, &[metrics::COMMAND]];
+    let mut table = [LAST; N];
+    let (mut row, mut part) = (0, 0);
+    while part < parts.len() {
+        let mut number = 0;
+        while number < parts[part].len() {
+            table[row] = parts[part][number];
+            row += 1;
+            number += 1;
+        }
+        part += 1;
+    }
+    // Fails to compile for any other size.
+    assert!(row + 1 == N);
+    table
+}
 
 static mut CONTEXT: ngx_http_module_t = ngx_http_module_t {
     preconfiguration: Some(before_configuration),
@@ -136,13 +151,16 @@ unsafe extern "C" fn after_configuration(raw: *mut ngx_conf_t) -> ngx_int_t {
         // SAFETY: the configuration being read.
         let Some(reading) = (unsafe { Reading::new(raw) }) else { return Status::ERROR };
         // SAFETY: this module's main configuration, made by `create`.
-        let used = unsafe { reading.main::<server::MainConfig>(index()) }.is_some_and(|main| main.used);
+        let Some(main) = (unsafe { reading.main::<server::MainConfig>(index()) }) else { return Status::ERROR };
+        if !main.fleet.is_complete(reading) {
+            return Status::ERROR;
+        }
         let prepare = || {
             nginx::thread::prepare(reading)
                 && reading.add_handler(Phase::Access, handle)
                 && reading.add_handler(Phase::Log, outcomes::count)
         };
-        if !used || prepare() { Status::OK } else { Status::ERROR }
+        if !main.used || prepare() { Status::OK } else { Status::ERROR }
     })
     .0
 }

@@ -2,9 +2,11 @@
 
 use esauth_engine::exposition::{self, CONTENT_TYPE, Host};
 use esauth_engine::verification::{FileKind, Verifier};
+use esauth_fleet::write_metrics;
 
 use crate::config::location::{LocationConfig, main};
 use crate::config::{file_directive, server::MainConfig};
+use crate::fleet;
 use crate::nginx::bindings::{NGINX_VERSION, ngx_command_t, ngx_http_request_t, ngx_int_t};
 use crate::nginx::boundary::guard;
 use crate::nginx::configuration::{Directive, LOCATION, NO_WORD, Reading, Refused, of_location};
@@ -56,5 +58,5 @@ fn page(verifier: &Verifier, main: &MainConfig) -> String {
         file_directives: &[FileKind::Users, FileKind::Groups].map(|kind| (kind, file_directive(kind))),
         files: &main.files(),
     };
-    exposition::page(verifier, &host, |_| {})
+    exposition::page(verifier, &host, |page| write_metrics(page, verifier.counters(), fleet::HOST.fleet))
 }

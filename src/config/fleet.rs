@@ -21,11 +21,6 @@ pub(crate) struct Fleet<'p> {
     pub(crate) servers: Option<u32>,
 }
 
-/// Servers of a fleet that does not say how many it has.
-pub(crate) const DEFAULT_SERVERS: u32 = 2;
-/// Maximum of `EsAuthFleetServers`.
-pub(crate) const MOST_SERVERS: usize = 10_000;
-
 impl<'p> Fleet<'p> {
     /// `EsAuthFleet URL …`, called once for each.
     pub(crate) fn add_address(&mut self, command: Command<'p>, text: &'p CStr) -> Answer<'p> {
@@ -36,9 +31,7 @@ impl<'p> Fleet<'p> {
                 self.addresses = command.pool().list(&addresses);
                 Ok(())
             }
-            Err(Fault::NotAnAddress) => {
-                refuse(b"' is not an address such as redis://host:6379/0, rediss://host:6379 or unix:/path/of/the.sock")
-            }
+            Err(Fault::NotAnAddress) => refuse(format!("' is not an address such as {}", Address::EXAMPLES).as_bytes()),
             // A line that is not repeated in an error message.
             Err(Fault::HasCredentials) => command
                 .refuse(&[b"EsAuthFleet: an address has no user and password: they belong in EsAuthFleetCredentials"]),

@@ -5,8 +5,9 @@ use std::ffi::CStr;
 use std::thread;
 
 use esauth_engine::verification::{AddressRange, FileKind, MaxFailures, Settings};
+use esauth_fleet::MOST_SERVERS;
 
-use crate::config::fleet::{Fleet, MOST_SERVERS, absolute};
+use crate::config::fleet::{Fleet, absolute};
 use crate::httpd::bindings::{command_rec, server_rec};
 use crate::httpd::command::{self, Answer, Command, Refusal};
 use crate::httpd::configuration::{self, Configuration, Owner};

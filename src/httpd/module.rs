@@ -21,18 +21,6 @@ pub(crate) fn index() -> c_int {
     INDEX.load(Ordering::Relaxed)
 }
 
-/// Keeps this library's code in the process until that ends, for a thread that cannot be ended before.
-pub(crate) fn stay_loaded() {
-    let flags = libc::RTLD_NOW | libc::RTLD_NOLOAD | libc::RTLD_NODELETE;
-    // SAFETY: an address in this library, memory for the answer, and the name in it, which stays while the library does.
-    unsafe {
-        let mut found: libc::Dl_info = std::mem::zeroed();
-        if libc::dladdr((&raw const INDEX).cast(), &raw mut found) != 0 && !found.dli_fname.is_null() {
-            libc::dlopen(found.dli_fname, flags);
-        }
-    }
-}
-
 /// This module's own pointer in a vector.
 pub(crate) fn entry(vector: *mut ap_conf_vector_t) -> *mut *mut c_void {
     vector.cast::<*mut c_void>().wrapping_add(index() as usize)

@@ -2,8 +2,12 @@
 
 use std::ffi::c_int;
 
-use esauth_engine::exposition::{self, CONTENT_TYPE, Host, Page};
-use esauth_engine::verification::{Counters, FileKind, Verifier};
+#[cfg(httpd = "2.4")]
+use esauth_engine::exposition::Page;
+use esauth_engine::exposition::{self, CONTENT_TYPE, Host};
+#[cfg(httpd = "2.4")]
+use esauth_engine::verification::Counters;
+use esauth_engine::verification::{FileKind, Verifier};
 
 use crate::config::files::file_directive;
 use crate::config::section::{self, DirConfig, METRICS_HANDLER};
@@ -14,8 +18,9 @@ use crate::httpd::module::VERSION;
 use crate::httpd::request::Request;
 #[cfg(httpd = "2.4")]
 use crate::roles::audit::{self, CLASSES, VERDICTS};
+use crate::state::fleet::HOST;
 use crate::state::outcomes::guard_request;
-use crate::state::{fleet, verdicts};
+use crate::state::verdicts;
 
 /// The content handler; DECLINED leaves the request to other modules.
 pub(crate) extern "C" fn handler(request: Option<Request<'_>>) -> c_int {
@@ -60,30 +65,8 @@ fn page(cache: &Verifier) -> String {
     exposition::page(cache, &host, |page| {
         #[cfg(httpd = "2.4")]
         roles(page, cache.counters());
-        shared(page, cache.counters());
+        esauth_fleet::write_metrics(page, cache.counters(), HOST.fleet);
     })
-}
-
-/// What is shared with other servers, by EsAuthFleet.
-fn shared(page: &mut Page, counters: &Counters) {
-    page.metric("fleet_reachable", "gauge", "0 while the servers of EsAuthFleet cannot be used, or its files; else 1.");
-    page.sample(&[], u8::from(fleet::is_reachable(counters)));
-    page.metric("fleet_lookups_total", "counter", "Credentials not remembered here, by what EsAuthFleet knew of them.");
-    for (result, label) in fleet::LOOKUP_RESULTS {
-        page.sample(&[("result", label)], fleet::lookups(counters, result));
-    }
-    page.metric("fleet_entries_total", "counter", "Credentials verified here, by whether EsAuthFleet took them.");
-    for (was_left, label) in [(true, "taken"), (false, "lost")] {
-        page.sample(&[("result", label)], fleet::told(counters, was_left));
-    }
-    page.metric(
-        "fleet_counts_total",
-        "counter",
-        "Failures and reports of requests, by whether EsAuthFleet counted them.",
-    );
-    for (was_counted, label) in [(true, "taken"), (false, "lost")] {
-        page.sample(&[("result", label)], fleet::counted(counters, was_counted));
-    }
 }
 
 /// Requests in sections with `EsAuthRoles`.

@@ -43,14 +43,22 @@ pub(crate) const CRATES: &[Crate] = &[
     },
     Crate {
         folder: "nginx/src",
-        layers: &[&["lib"], &["access", "metrics", "outcomes"], &["worker"], &["verdicts"], &["config"], &["nginx"]],
+        layers: &[
+            &["lib"],
+            &["access", "metrics", "outcomes"],
+            &["worker"],
+            &["fleet", "verdicts"],
+            &["config"],
+            &["nginx"],
+        ],
     },
     Crate {
         folder: "fleet/src",
         layers: &[
             &["lib"],
             &["access"],
-            &["forgive", "worker"],
+            &["forgive", "settings", "worker"],
+            &["report"],
             &["shared"],
             &["link"],
             &["counts", "socket"],

@@ -1,5 +1,6 @@
 //! The directives.
 
+pub(crate) mod fleet;
 pub(crate) mod location;
 pub(crate) mod server;
 

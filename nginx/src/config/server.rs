@@ -1,9 +1,13 @@
 //! The directives for the server as a whole, which is `http` in nginx: all workers share one memory.
 
 use esauth_engine::verification::{FileKind, MaxFailures, Settings, Verifier};
+use esauth_fleet::MOST_SERVERS;
 
+use super::fleet::Fleet;
 use crate::nginx::bindings::{ngx_command_t, ngx_ncpu};
-use crate::nginx::configuration::{Directive, MAIN, ONE_OR_TWO_WORDS, ONE_WORD, Reading, Refused, of_main, seconds};
+use crate::nginx::configuration::{
+    Directive, MAIN, ONE_OR_TWO_WORDS, ONE_WORD, Reading, Refused, WORDS, of_main, seconds,
+};
 
 /// Requests that the queue is dimensioned for at most: more could not be looked through in a moment. None of them takes a
 /// thread while it waits.
@@ -18,6 +22,7 @@ pub(crate) struct MainConfig {
     cache_ttl: Option<u64>,
     hash_slots: Option<usize>,
     max_failures: Option<Option<MaxFailures>>,
+    pub(crate) fleet: Fleet,
     files: Option<&'static NamedFile>,
     /// The memory of the workers, once they are to be started.
     pub(crate) verifier: Option<Verifier>,
@@ -37,12 +42,22 @@ impl MainConfig {
         // SAFETY: set by nginx when it starts.
         let processors = unsafe { (&raw const ngx_ncpu).read() };
         Settings {
-            entries: self.cache_size.unwrap_or(65_536),
-            ttl: self.cache_ttl.unwrap_or(1200),
+            entries: self.entries(),
+            ttl: self.ttl(),
             slots: self.hash_slots.unwrap_or(usize::try_from(processors).unwrap_or(1).max(1)),
             workers: connections.min(MOST_WAITING),
             max_failures: self.max_failures.flatten(),
         }
+    }
+
+    /// The number of verdicts to remember.
+    pub(crate) fn entries(&self) -> usize {
+        self.cache_size.unwrap_or(65_536)
+    }
+
+    /// Seconds for which a verdict is remembered.
+    pub(crate) fn ttl(&self) -> u64 {
+        self.cache_ttl.unwrap_or(1200)
     }
 
     /// The files named without variables, each once, in their order.
@@ -72,54 +87,96 @@ impl MainConfig {
 }
 
 /// Rows of the table of directives.
-pub(crate) const COMMANDS: [ngx_command_t; 4] = [
+pub(crate) const COMMANDS: [ngx_command_t; 9] = [
     of_main::<MainConfig, CacheSize>(c"esauth_cache_size", MAIN | ONE_WORD),
     of_main::<MainConfig, CacheTtl>(c"esauth_cache_ttl", MAIN | ONE_WORD),
     of_main::<MainConfig, HashSlots>(c"esauth_hash_slots", MAIN | ONE_WORD),
     of_main::<MainConfig, Failures>(c"esauth_max_failures", MAIN | ONE_OR_TWO_WORDS),
+    of_main::<MainConfig, FleetAddresses>(c"esauth_fleet", MAIN | WORDS),
+    of_main::<MainConfig, FleetKey>(c"esauth_fleet_key", MAIN | ONE_WORD),
+    of_main::<MainConfig, FleetCredentials>(c"esauth_fleet_credentials", MAIN | ONE_WORD),
+    of_main::<MainConfig, FleetAuthorities>(c"esauth_fleet_ca", MAIN | ONE_WORD),
+    of_main::<MainConfig, FleetServers>(c"esauth_fleet_servers", MAIN | ONE_WORD),
 ];
 
 struct CacheSize;
 struct CacheTtl;
 struct HashSlots;
 struct Failures;
+struct FleetAddresses;
+struct FleetKey;
+struct FleetCredentials;
+struct FleetAuthorities;
+struct FleetServers;
 
 impl Directive<MainConfig> for CacheSize {
     fn read(reading: Reading<'static>, main: &mut MainConfig) -> Result<(), Refused> {
-        set(reading, &mut main.cache_size, number(reading, 1, 0, 10_000_000)?)
+        set(&mut main.cache_size, number(reading, 1, 0, 10_000_000)?)
     }
 }
 
 impl Directive<MainConfig> for CacheTtl {
     fn read(reading: Reading<'static>, main: &mut MainConfig) -> Result<(), Refused> {
-        set(reading, &mut main.cache_ttl, time(reading, 1)?.into())
+        set(&mut main.cache_ttl, time(reading, 1)?.into())
     }
 }
 
 impl Directive<MainConfig> for HashSlots {
     fn read(reading: Reading<'static>, main: &mut MainConfig) -> Result<(), Refused> {
-        set(reading, &mut main.hash_slots, number(reading, 1, 1, 512)?)
+        set(&mut main.hash_slots, number(reading, 1, 1, 512)?)
     }
 }
 
 impl Directive<MainConfig> for Failures {
     fn read(reading: Reading<'static>, main: &mut MainConfig) -> Result<(), Refused> {
         if (reading.word(1), reading.words().len()) == (b"off", 2) {
-            return set(reading, &mut main.max_failures, None);
+            return set(&mut main.max_failures, None);
         }
         let failures = number(reading, 1, 1, 1_000_000)? as u32;
         let seconds = if reading.words().len() > 2 { time(reading, 2)? } else { 300 };
-        set(reading, &mut main.max_failures, Some(MaxFailures { failures, seconds }))
+        set(&mut main.max_failures, Some(MaxFailures { failures, seconds }))
     }
 }
 
-fn set<T>(_: Reading<'static>, place: &mut Option<T>, value: T) -> Result<(), Refused> {
+impl Directive<MainConfig> for FleetAddresses {
+    fn read(reading: Reading<'static>, main: &mut MainConfig) -> Result<(), Refused> {
+        main.fleet.read_addresses(reading)
+    }
+}
+
+impl Directive<MainConfig> for FleetKey {
+    fn read(reading: Reading<'static>, main: &mut MainConfig) -> Result<(), Refused> {
+        set(&mut main.fleet.key, reading.path(1)?)
+    }
+}
+
+impl Directive<MainConfig> for FleetCredentials {
+    fn read(reading: Reading<'static>, main: &mut MainConfig) -> Result<(), Refused> {
+        set(&mut main.fleet.credentials, reading.path(1)?)
+    }
+}
+
+impl Directive<MainConfig> for FleetAuthorities {
+    fn read(reading: Reading<'static>, main: &mut MainConfig) -> Result<(), Refused> {
+        set(&mut main.fleet.authorities, reading.path(1)?)
+    }
+}
+
+impl Directive<MainConfig> for FleetServers {
+    fn read(reading: Reading<'static>, main: &mut MainConfig) -> Result<(), Refused> {
+        set(&mut main.fleet.servers, number(reading, 1, 1, MOST_SERVERS)? as u32)
+    }
+}
+
+/// Sets a value that may be set once.
+fn set<T>(place: &mut Option<T>, value: T) -> Result<(), Refused> {
     match place.replace(value) {
         None => Ok(()),
         Some(_) => Err(Refused::because(c"is duplicate")),
     }
 }
 
+/// The word with this number, as a number.
 fn number(reading: Reading<'static>, word: usize, least: usize, most: usize) -> Result<usize, Refused> {
     let text = reading.word(word);
     let number = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());

@@ -140,6 +140,19 @@ impl<'c> Reading<'c> {
         Refused::LOGGED
     }
 
+    /// The path in the word with this number, relative to the configuration's folder.
+    pub(crate) fn path(self, number: usize) -> Result<&'c [u8], Refused> {
+        let mut word = *self.words().get(number).ok_or(Refused::LOGGED)?;
+        // SAFETY: nginx's function, with the cycle being made and a string that it changes; the result lives as long as
+        // the configuration.
+        unsafe {
+            match bindings::ngx_conf_full_name(self.0.cycle, &mut word, 1) {
+                0 => Ok(bytes(word)),
+                _ => Err(Refused::NO_MEMORY),
+            }
+        }
+    }
+
     /// Compiles the word with this number, in which variables may be used. For a path: relative to the configuration's
     /// folder, and with a NUL behind it when expanded.
     pub(crate) fn compile(self, number: usize, is_path: bool) -> Result<NonNull<ngx_http_complex_value_t>, Refused> {

@@ -18,6 +18,7 @@ mod waiting;
 use esauth_engine::verification::wait_briefly;
 
 use crate::config::server::MainConfig;
+use crate::fleet;
 use crate::nginx::turn;
 
 /// Prepares the thread of the event loop, and reads the files named in the configuration ahead of the first request.
@@ -26,6 +27,7 @@ pub(crate) fn start(main: &MainConfig) {
         wait_briefly();
         turn::follow();
         files::preload(&main.files(), main.verifier);
+        fleet::start(main);
     }
 }
 
@@ -35,4 +37,5 @@ pub(crate) fn end() {
     hashing::end();
     files::end();
     waiting::end();
+    fleet::end();
 }

@@ -1,4 +1,4 @@
-//! docs/nginx.md shows configurations that nginx accepts, and has every directive, variable and log line.
+//! docs/nginx.md and docs/fleet.md show configurations that nginx accepts; the former has every directive, variable and log line.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,8 +9,8 @@ use crate::harness::installation::workspace;
 use crate::harness::scratch::Scratch;
 use crate::server::{Setup, check};
 
-fn page() -> String {
-    fs::read_to_string(workspace().join("docs/nginx.md")).unwrap()
+fn page(name: &str) -> String {
+    fs::read_to_string(workspace().join("docs").join(name)).unwrap()
 }
 
 /// What nginx says of directives in `http`, with the paths of this test's files.
@@ -46,20 +46,20 @@ fn assert_is_accepted(http: &str, place: &str) {
 
 #[test]
 fn the_configurations_are_accepted() {
-    let page = page();
+    let page = page("nginx.md") + &page("fleet.md");
     let mut seen = 0;
     for block in page.split("```nginx ").skip(1) {
         let (kind, text) = block.split("```").next().unwrap().split_once('\n').unwrap();
         match kind {
             // The test's own configuration loads the module.
             "main" => assert!(text.contains("ngx_http_esauth_module.so")),
-            "http" => assert_is_accepted(text, text),
+            "http" => assert_is_accepted(&format!("{text}\nserver {{ listen PORT0; }}"), text),
             "server" => assert_is_accepted(&format!("server {{ listen PORT0; {text} }}"), text),
             other => panic!("no block {other}"),
         }
         seen += 1;
     }
-    assert!(seen >= 3, "{seen} configurations are few");
+    assert!(seen >= 4, "{seen} configurations are few");
     for file in ["elasticsearch-esauth.conf", "elasticsearch-users.conf", "elasticsearch-metrics.conf"] {
         assert_is_accepted(&fs::read_to_string(workspace().join("nginx").join(file)).unwrap(), file);
     }
@@ -67,7 +67,7 @@ fn the_configurations_are_accepted() {
 
 #[test]
 fn every_directive_variable_and_log_line_is_there() {
-    let page = page();
+    let page = page("nginx.md");
     let (mut names, mut lines) = (BTreeSet::new(), BTreeSet::new());
     for source in sources(&workspace().join("nginx/src")) {
         let words = |start: &str| -> Vec<String> {

@@ -3,12 +3,14 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use crate::harness::installation::user_ids;
 use crate::harness::memcheck::{self, patience};
 use crate::harness::process::children;
 use crate::harness::scratch::Scratch;
@@ -26,13 +28,14 @@ pub(crate) struct Setup<'s> {
     pub(crate) workers: usize,
     /// Directives in `http`. `FOLDER` is the folder of the server.
     pub(crate) http: &'s str,
-    /// Files in the folder.
+    /// Files in the folder. Those in `secret/` are for the workers' eyes only.
     pub(crate) files: &'s [(&'s str, &'s str)],
 }
 
 pub(crate) struct Nginx {
     process: Child,
     ports: Vec<u16>,
+    workers: usize,
     folder: Scratch,
 }
 
@@ -49,21 +52,42 @@ impl Nginx {
 
     fn try_start(setup: &Setup<'_>) -> Result<Nginx, String> {
         let (folder, ports) = (Scratch::new(), free_ports(setup.ports));
-        let mut command = command(&write(setup, &folder, &ports), &folder);
-        let said = File::create(folder.path().join("said")).unwrap();
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said);
-        let process = command.spawn().unwrap_or_else(|error| panic!("cannot run nginx: {error}"));
-        let mut server = Nginx { process, ports, folder };
+        let configuration = write(setup, &folder, &ports);
+        let process = spawn(&configuration, &folder);
+        let mut server = Nginx { process, ports, workers: setup.workers, folder };
+        server.await_start().map(|()| server)
+    }
+
+    fn await_start(&mut self) -> Result<(), String> {
         let deadline = Instant::now() + patience(Duration::from_secs(30));
-        while !server.is_ready(setup.workers) {
-            let ended = server.process.try_wait().unwrap();
+        while !self.is_ready(self.workers) {
+            let ended = self.process.try_wait().unwrap();
             if ended.is_some() || Instant::now() > deadline {
-                let said = fs::read_to_string(server.path("said")).unwrap_or_default();
-                return Err(format!("{ended:?}\n{said}{}", server.log()));
+                let said = fs::read_to_string(self.path("said")).unwrap_or_default();
+                return Err(format!("{ended:?}\n{said}{}", self.log()));
             }
             sleep(Duration::from_millis(10));
         }
-        Ok(server)
+        Ok(())
+    }
+
+    /// Ends it, and starts it again.
+    pub(crate) fn restart(&mut self) {
+        self.end();
+        self.process = spawn(&self.path("nginx.conf"), &self.folder);
+        self.await_start().unwrap_or_else(|said| panic!("nginx does not start again:\n{said}"));
+    }
+
+    /// Ends it.
+    pub(crate) fn end(&mut self) {
+        signal(self.process.id(), libc::SIGTERM);
+        let deadline = Instant::now() + patience(Duration::from_secs(10));
+        while self.process.try_wait().is_ok_and(|status| status.is_none()) {
+            if Instant::now() > deadline {
+                let _ = self.process.kill();
+            }
+            sleep(Duration::from_millis(5));
+        }
     }
 
     fn is_ready(&self, workers: usize) -> bool {
@@ -120,18 +144,18 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        signal(self.process.id(), libc::SIGTERM);
-        let deadline = Instant::now() + patience(Duration::from_secs(10));
-        while self.process.try_wait().is_ok_and(|status| status.is_none()) {
-            if Instant::now() > deadline {
-                let _ = self.process.kill();
-            }
-            sleep(Duration::from_millis(5));
-        }
+        self.end();
         if memcheck::is_wanted() {
             memcheck::assert_no_findings(self.folder.path());
         }
     }
+}
+
+fn spawn(configuration: &Path, folder: &Scratch) -> Child {
+    let mut command = command(configuration, folder);
+    let said = File::create(folder.path().join("said")).unwrap();
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said);
+    command.spawn().unwrap_or_else(|error| panic!("cannot run nginx: {error}"))
 }
 
 /// What `nginx -t` says of a configuration, and whether it accepts it.
@@ -143,7 +167,11 @@ pub(crate) fn check(setup: &Setup<'_>) -> (bool, String) {
 
 fn write(setup: &Setup<'_>, folder: &Scratch, ports: &[u16]) -> PathBuf {
     for (name, content) in setup.files {
-        folder.write(name, content);
+        let path = folder.write(name, content);
+        if name.starts_with("secret/") {
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            give_to_workers(&path);
+        }
     }
     let mut http = setup.http.replace("FOLDER", &folder.path().display().to_string());
     for (number, port) in ports.iter().enumerate() {
@@ -162,6 +190,14 @@ fn write(setup: &Setup<'_>, folder: &Scratch, ports: &[u16]) -> PathBuf {
             setup.workers,
         ),
     )
+}
+
+/// Makes the workers' user the owner of a file, if they run as another user than this test.
+pub(crate) fn give_to_workers(path: &Path) {
+    if is_root() {
+        let (user, group) = user_ids("nobody");
+        std::os::unix::fs::chown(path, Some(user), Some(group)).unwrap();
+    }
 }
 
 fn command(configuration: &Path, folder: &Scratch) -> Command {
