@@ -16,24 +16,24 @@ use crate::server::{Nginx, Setup, check, give_to_workers, skip};
 
 /// A server of the fleet.
 #[derive(Clone, Copy)]
-struct Front<'a> {
-    key: &'a str,
+pub(crate) struct Front<'a> {
+    pub(crate) key: &'a str,
     /// `esauth_fleet`'s addresses.
-    fleet: &'a str,
-    credentials: Option<&'a str>,
-    workers: usize,
+    pub(crate) fleet: &'a str,
+    pub(crate) credentials: Option<&'a str>,
+    pub(crate) workers: usize,
     /// Further directives in `http`.
-    http: &'a str,
+    pub(crate) http: &'a str,
     /// Further directives in the location.
-    location: &'a str,
+    pub(crate) location: &'a str,
 }
 
 impl<'a> Front<'a> {
-    fn of(fleet: &'a str) -> Front<'a> {
+    pub(crate) fn of(fleet: &'a str) -> Front<'a> {
         Front { key: KEY, fleet, credentials: None, workers: 2, http: "", location: "" }
     }
 
-    fn start(&self) -> Nginx {
+    pub(crate) fn start(&self) -> Nginx {
         let Front { key, fleet, credentials, workers, http, location } = *self;
         let users = format!("alice:{HASH}\n{}", users_with_hashes());
         let wants = credentials.map_or("", |_| "esauth_fleet_credentials secret/credentials;");
@@ -50,27 +50,27 @@ impl<'a> Front<'a> {
     }
 }
 
-fn request(target: &str, user: &str, password: &str) -> Request {
+pub(crate) fn request(target: &str, user: &str, password: &str) -> Request {
     Request::get(target).header("Host: localhost").basic(user, password)
 }
 
-fn status(server: &Nginx, user: &str, password: &str) -> u16 {
+pub(crate) fn status(server: &Nginx, user: &str, password: &str) -> u16 {
     ask(server.port(), &request("/page", user, password)).expect("nginx answers").status
 }
 
 /// Hashes computed by a server for all users, since its log began.
-fn hashes(server: &Nginx) -> usize {
+pub(crate) fn hashes(server: &Nginx) -> usize {
     server.lines_with("esauth: computed a hash for user ")
 }
 
-fn metric(server: &Nginx, sample: &str) -> u64 {
+pub(crate) fn metric(server: &Nginx, sample: &str) -> u64 {
     let answer = ask(server.port(), &Request::get("/metrics").header("Host: localhost")).unwrap();
     let page = String::from_utf8(answer.body).unwrap();
     let found = page.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' ')?.parse().ok());
     found.unwrap_or_else(|| panic!("no {sample} in\n{page}"))
 }
 
-fn lookups(server: &Nginx, result: &str) -> u64 {
+pub(crate) fn lookups(server: &Nginx, result: &str) -> u64 {
     metric(server, &format!("rust_esauth_fleet_lookups_total{{result=\"{result}\"}}"))
 }
 

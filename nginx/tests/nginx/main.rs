@@ -2,7 +2,7 @@
 //!
 //! * `parity`, `differential`: beside nginx's own auth_basic, hand-written and generated;
 //! * `promises`: what the module does beyond it; `hostile`: clients that guess; `routes`: the ways of a request through nginx;
-//! * `fleet`: several servers over one Redis;
+//! * `fleet`, `fleet_counts`: several servers over one Redis, and their counts;
 //! * `reports`: metrics, variables and log lines; `documentation`: docs/nginx.md.
 
 #![cfg(nginx)]
@@ -16,6 +16,7 @@
 mod differential;
 mod documentation;
 mod fleet;
+mod fleet_counts;
 #[path = "../../../tests/harness/mod.rs"]
 mod harness;
 mod hostile;
