@@ -5,10 +5,11 @@
 #   ES_URL=http://…      your own Elasticsearch for demo and tests (default: fetch and start one)
 #   HTTPS_PORT, HTTP_PORT, ES_PORT   ports of demo and tests (default: free ones)
 #   SERVER=nginx         the demo with nginx (default: httpd)
+#   FLEET=2              the demo with two httpd over one Redis, or up to nine (default: one, without Redis)
 #   DESTDIR=/path        prefix of every path for install and uninstall
 
 # Export only variables that are set: programs distinguish an empty variable from an absent one.
-$(foreach name,APXS NGINX_SOURCE ES_URL SERVER DESTDIR HTTPS_PORT HTTP_PORT ES_PORT ESAUTH_MODULE,$(if $($(name)),$(eval export $(name))))
+$(foreach name,APXS NGINX_SOURCE ES_URL SERVER FLEET DESTDIR HTTPS_PORT HTTP_PORT ES_PORT ESAUTH_MODULE,$(if $($(name)),$(eval export $(name))))
 
 scripts := $(wildcard scripts/*.sh tests/e2e/*.sh) .ci/run
 
@@ -34,7 +35,7 @@ deps-build: ## Install what building needs
 can-build:
 	@scripts/deps.sh build --check
 
-demo: deps $(if $(filter nginx,$(SERVER)),nginx,all) cli ## Run a real Elasticsearch behind httpd or nginx (SERVER=nginx) with TLS and prove each promise (DEMO=once: stop after the proofs)
+demo: deps $(if $(filter nginx,$(SERVER)),nginx,all) cli ## Run a real Elasticsearch behind httpd or nginx (SERVER=nginx) with TLS and prove each promise (DEMO=once: stop after the proofs; FLEET=2: two httpd over one Redis)
 	@scripts/demo.sh $(DEMO)
 
 test: deps all cli ## Run unit, integration and end-to-end tests
@@ -72,6 +73,7 @@ soak: deps all ## Run the long tests: crates' rules, generated configurations (S
 	@ESAUTH_KILLS=500 cargo test --profile test-programs --quiet --test cache survives
 	@ESAUTH_REQUESTS=10000000 cargo test --profile test-programs --quiet --test memory flat -- --nocapture
 	@ESAUTH_BULK_MB=1024 cargo test --profile test-programs --quiet --test roles of_any_size -- --nocapture
+	@$(MAKE) --no-print-directory demo FLEET=2 DEMO=once
 	@$(MAKE) --no-print-directory test-nginx
 	@cargo build --profile test-programs --quiet -p esauth_nginx
 	@ESAUTH_NGINX_CONFIGURATIONS=400 ESAUTH_NGINX_HOSTILE=5000 ESAUTH_KILLS=500 ESAUTH_RELOADS=100 ESAUTH_REWRITES=1000 ESAUTH_SEED=$${ESAUTH_SEED:-$$(date +%s)} \

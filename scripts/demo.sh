@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A live demonstration: a real Elasticsearch behind httpd, or nginx if SERVER=nginx is set, with TLS, users and a group, and
-# the proof of each promise with the command to repeat it.
+# the proof of each promise with the command to repeat it. With FLEET=2, the same of two httpd over one Redis.
 #
 #   scripts/demo.sh         stays up until Ctrl-C
 #   scripts/demo.sh once    stops after the proofs; the exit status tells whether all held
@@ -10,6 +10,7 @@ set -euo pipefail
 . "$(dirname "$0")/front.sh"
 . "$(dirname "$0")/nginx.sh"
 . "$(dirname "$0")/proofs.sh"
+. "$(dirname "$0")/fleet.sh"
 
 # Not "folder": a trap sees the local variables of the function it interrupts.
 scratch=$(scratch_folder demo)
@@ -21,7 +22,7 @@ clean_up() {
     if [ -n "${ES_URL:-}" ] && [ -n "${backend_url:-}" ]; then
         curl -s -o /dev/null --max-time 10 -X DELETE "$backend_url/$index" || true
     fi
-    front_stop
+    fleet_stop
     backend_stop
     rm -rf "$scratch"
 }
@@ -44,18 +45,9 @@ verify() {
     "$esauth" "${command[@]}" || failures=$((failures + 1))
 }
 
-main() {
-    case ${1:-} in
-        '' | once) ;;
-        *) die "DEMO=$1: the only value is 'once', which stops after the proofs" ;;
-    esac
+# One front end, of httpd or nginx.
+show_one() {
     local server=${SERVER:-httpd}
-    case $server in
-        httpd) front_check ;;
-        nginx) nginx_check esauth ;;
-        *) die "SERVER=$server: the values are 'httpd', which is the default, and 'nginx'" ;;
-    esac
-    backend_start "$(backend_newest)" "$scratch/backend"
     case $server in
         httpd) front_start groups "$scratch/front" ;;
         nginx) nginx_start esauth "$scratch/front" ;;
@@ -77,17 +69,52 @@ main() {
         prove_roles
         say
     fi
+    shown="The metrics are at $metrics_url; esauth status shows them.
+Elasticsearch is at $front_url (without TLS at $plain_url): alice/secret is admitted, bob/geheim $others."
+}
+
+# Several httpd over one Redis.
+show_fleet() {
+    fleet_start "$FLEET" "$scratch/fleet"
+    trust=(${front_certificate:+--cacert "$front_certificate"})
+    say
+    prove_fleet
+    say
+    shown="Redis is at $fleet_redis. The metrics are at ${fleet_metrics[*]}; esauth status shows them.
+Elasticsearch is at ${fleet_urls[*]}: alice/secret and bob/geheim are admitted (bob after a minute)."
+}
+
+check() { # DEMO
+    case $1 in
+        '' | once) ;;
+        *) die "DEMO=$1: the only value is 'once', which stops after the proofs" ;;
+    esac
+    case ${FLEET:-}/${SERVER:-httpd} in
+        /httpd) front_check ;;
+        /nginx) nginx_check esauth ;;
+        [2-9]/httpd) fleet_check ;;
+        [2-9]/nginx) die "FLEET=$FLEET shows several httpd; there is no such demonstration with SERVER=nginx yet" ;;
+        /* | [2-9]/*) die "SERVER=$SERVER: the values are 'httpd', which is the default, and 'nginx'" ;;
+        *) die "FLEET=$FLEET: the values are the numbers of httpd to start, from 2 to 9; without it, there is one" ;;
+    esac
+}
+
+main() {
+    local shown
+    check "${1:-}"
+    backend_start "$(backend_newest)" "$scratch/backend"
+    if [ -n "${FLEET:-}" ]; then show_fleet; else show_one; fi
     if [ "$failures" -gt 0 ]; then
-        say "$failures of the proofs failed; the log of $server:"
-        cat "$scratch"/*/logs/error
+        say "$failures of the proofs failed; the logs of the front ends:"
+        find "$scratch" -path '*/logs/error' -exec cat {} +
         exit 1
     fi
-    say "All proofs held. The metrics are at $metrics_url; esauth status shows them."
+    say "All proofs held."
     if [ "${1:-}" = once ]; then return; fi
-    say "Elasticsearch is at $front_url (without TLS at $plain_url): alice/secret is admitted, bob/geheim $others."
+    say "$shown"
     say "Ctrl-C stops everything and removes $scratch."
-    # `wait` instead of `sleep`: it ends at once on a signal, and when either server dies.
-    wait -n "$front_pid" ${backend_pid:+"$backend_pid"} || true
+    # `wait` instead of `sleep`: it ends at once on a signal, and when a server dies.
+    wait -n ${front_pid:+"$front_pid"} "${fleet_pids[@]}" ${redis_pid:+"$redis_pid"} ${backend_pid:+"$backend_pid"} || true
     die "a server ended unexpectedly"
 }
 

@@ -4,6 +4,7 @@
 #
 #   front_check                  reports missing dependencies, before anything slow is started
 #   front_start VARIANT FOLDER   starts it with the virtual hosts for "users", "groups", "roles" or "secured" (2.4)
+#   front_run HTTPD FOLDER       starts it again from the same folder, after front_stop
 #   front_stop
 #
 # Sets front_url (https), plain_url, metrics_url, front_generation and front_certificate. An httpd without mod_ssl has only
@@ -12,7 +13,8 @@
 # alice (secret) and bob (geheim) are users. Only alice is in the group; with roles, she may do everything, and bob may read
 # products*; with a secured back end, each has a user there. front_roles may name a file with further roles;
 # each has a user of the same name, whose password is "secret". With roles, httpd speaks HTTP/2, too, if it has mod_http2:
-# then front_http2 is "yes".
+# then front_http2 is "yes". front_directives may have further directives for the whole server, and front_like may name the
+# folder of another front end, whose files this one gets.
 
 front_pid=''
 
@@ -58,8 +60,13 @@ front_start() { # VARIANT FOLDER
     }
     # The shipped virtual hosts must pass the module's own checks.
     if grep -F '] rust_esauth: ' "$folder/logs/out" >&2; then die "the start-up checks report faults (see above)"; fi
+    front_run "$httpd" "$folder"
+}
+
+front_run() { # HTTPD FOLDER
+    local folder=$2
     # In its own process group: prefork ends its whole group when it is stopped.
-    setsid "$httpd" -f "$folder/httpd.conf" -DFOREGROUND >"$folder/logs/out" 2>&1 </dev/null &
+    setsid "$1" -f "$folder/httpd.conf" -DFOREGROUND >"$folder/logs/out" 2>&1 </dev/null &
     front_pid=$!
     front_wait
 }
@@ -70,6 +77,7 @@ has_module() { # NAME
 }
 
 make_certificate() {
+    if [ -n "${front_like:-}" ]; then cp -p "$front_like"/{certificate,key}.pem "$folder" && return; fi
     openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost \
         -addext subjectAltName=DNS:localhost,IP:127.0.0.1 \
         -keyout "$folder/key.pem" -out "$folder/certificate.pem" >"$folder/logs/openssl" 2>&1 || {
@@ -79,6 +87,7 @@ make_certificate() {
 }
 
 make_credentials() {
+    if [ -n "${front_like:-}" ]; then cp -p "$front_like"/{users,groups,roles.yml,credentials} "$folder" && return; fi
     if ! htpasswd -cbB -C 5 "$folder/users" alice secret >"$folder/logs/htpasswd" 2>&1 ||
         ! htpasswd -bB -C 5 "$folder/users" bob geheim >"$folder/logs/htpasswd" 2>&1; then
         cat "$folder/logs/htpasswd" >&2
@@ -150,6 +159,7 @@ CONF
         if [ -f "$modules/mod_$name.so" ]; then say "LoadModule ${name}_module \"$modules/mod_$name.so\""; fi
     done
     say "LoadModule rust_esauth_module \"$module\""
+    say "${front_directives:-}"
     if [ -n "$front_http2" ]; then say 'Protocols h2 h2c http/1.1'; fi
     virtual_hosts
 }

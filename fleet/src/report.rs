@@ -64,7 +64,7 @@ enum State {
 
 /// Adds the metrics to a page. `directive`: the one for the addresses.
 pub fn write_metrics(page: &mut Page, counters: &Counters, directive: &str) {
-    let help = format!("0 while the servers of {directive} cannot be used, or its files; else 1.");
+    let help = format!("Whether the servers of {directive}, and its files, can be used.");
     page.metric("fleet_reachable", "gauge", &help);
     page.sample(&[], u8::from(counters.of_host(STATE) == State::Fine as u64));
     let help = format!("Credentials not remembered here, by what {directive} knew of them.");
