@@ -51,49 +51,65 @@ fn connected(front: &Front<'_>) -> Httpd {
     server
 }
 
+/// Guesses until a server's last answer is a lockout; how often it was none. Where Redis answers late, guesses are counted all
+/// the same.
+fn denied_until_locked_out(server: &Httpd, user: &str) -> usize {
+    let denied = (0..40).position(|number| match status(server, user, &format!("further guess {number}")) {
+        429 => true,
+        401 => false,
+        other => panic!("{other}"),
+    });
+    denied.expect("it is locked out")
+}
+
 #[test]
 fn guesses_on_three_servers_are_counted_as_on_one() {
     for (kind, hash) in Kind::installed().into_iter().flat_map(|kind| [HASH, SHA].map(|hash| (kind, hash))) {
         let redis = Redis::start(kind);
         let url = redis.url();
         let global = Mpm::usual().room_for_200().to_owned() + "\nEsAuthMaxFailures 6/40";
-        until_in_time(|| {
-            redis.ask(&["FLUSHALL"]);
-            let front = Front { hash, global: &global, ..Front::of(&url) };
-            let servers = [connected(&front), connected(&front), connected(&front)];
-            let (before, late): (usize, _) = (servers.iter().map(hashes).sum(), unanswered(&servers));
-            let denied = AtomicUsize::new(0);
-            thread::scope(|scope| {
-                for number in 0..24 {
-                    let (server, denied) = (&servers[number % 3], &denied);
-                    scope.spawn(move || match status(server, "alice", &format!("guess {number}")) {
-                        401 => denied.fetch_add(1, Ordering::Relaxed),
-                        429 => 0,
-                        other => panic!("{other}"),
-                    });
-                }
-            });
-            let late = (unanswered(&servers) - late) as usize;
-            let hashed = servers.iter().map(hashes).sum::<usize>() - before;
-            assert!(hashed <= 6 + late, "{kind:?} {hash}: {hashed} hashes, {late} late");
-            if late > 0 {
-                return false;
+        let front = Front { hash, global: &global, ..Front::of(&url) };
+        let servers = [connected(&front), connected(&front), connected(&front)];
+        let allowed = || servers.iter().map(|server| lookups(server, "unknown") as usize).sum::<usize>();
+        let hashed = || servers.iter().map(hashes).sum::<usize>();
+        let before = (allowed(), hashed(), unanswered(&servers));
+        let denied = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            for number in 0..24 {
+                let (server, denied) = (&servers[number % 3], &denied);
+                scope.spawn(move || match status(server, "alice", &format!("guess {number}")) {
+                    401 => denied.fetch_add(1, Ordering::Relaxed),
+                    429 => 0,
+                    other => panic!("{other}"),
+                });
             }
-            // Fewer if a server hears of the lockout before it hashes what Redis has allowed: that is refused, too.
-            assert_eq!(hashed, denied.into_inner(), "{kind:?} {hash}");
-            assert!((1..=6).contains(&hashed), "{kind:?} {hash}: {hashed} hashes");
-            for server in &servers {
-                assert_eq!(status(server, "alice", "secret"), 429, "not told from a guess");
-                assert_eq!(status(server, "user1", "secret"), 200, "another user");
-                assert_eq!(server.lines_with(LOCKED_OUT), 1, "each says so");
-                let answer = client::ask(server.port(), &request("alice", "secret")).unwrap();
-                let seconds: u64 = answer.header("retry-after").unwrap().parse().unwrap();
-                assert!((1..=40).contains(&seconds), "Retry-After: {seconds}");
+        });
+        let (allowed, hashed) = (allowed() - before.0, hashed() - before.1);
+        // On a busy machine, some answers come late: then a server counts by itself. The metrics tell how often.
+        let late = (unanswered(&servers) - before.2) as usize;
+        let what = format!("{kind:?} {hash}: {allowed} allowed by Redis, {hashed} hashed, {late} late");
+        assert!(allowed <= 6 && hashed <= allowed + late, "{what}");
+        assert_eq!(hashed, denied.into_inner(), "{what}");
+        // Not all that Redis has allowed are hashed if a server hears of the lockout before.
+        assert!(late > 0 || allowed == 6 && hashed > 0, "{what}");
+        for server in &servers {
+            let further = denied_until_locked_out(server, "alice");
+            assert!(late > 0 || further as u64 <= lookups(server, "late") + lookups(server, "skipped"), "{what}");
+            assert_eq!(status(server, "alice", "secret"), 429, "not told from a guess");
+            assert_eq!(status(server, "user1", "secret"), 200, "another user");
+            let lines = server.lines_with(LOCKED_OUT);
+            assert!(lines == 1 || lines > 1 && unanswered(&servers) > before.2, "each says so: {lines}");
+            let answer = client::ask(server.port(), &request("alice", "secret")).unwrap();
+            let seconds: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+            assert!((1..=40).contains(&seconds), "Retry-After: {seconds}");
+        }
+        servers[0].restart();
+        wait_until("the lockout outlives the restart", || {
+            denied_until_locked_out(&servers[0], "alice");
+            lookups(&servers[0], "locked_out") > 0 || {
+                servers[0].restart();
+                false
             }
-            // The lockout outlives restarts.
-            servers[0].restart();
-            assert!(!(0..3).all(|_| status(&servers[0], "alice", "secret") != 429), "locked out after a restart");
-            true
         });
     }
 }
@@ -185,14 +201,82 @@ fn without_redis_each_server_allows_its_share_of_failures_and_requests() {
         // Every child notices that it has lost Redis with its first request.
         let passing = (0..40).filter(|_| status(&server, "user1", "secret") == 200).count();
         assert!((4..=12).contains(&passing), "{mpm:?} {passing}");
-        if mpm == Mpm::usual() {
-            assert_eq!(passing, 4);
-        }
         redis.start_again();
         wait_until("counted together again", || {
             sleep(Duration::from_millis(100));
             status(&server, "alice", "secret") == 200
         });
+    }
+}
+
+/// A way to lose Redis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Loss {
+    Killed,
+    Stopped,
+    /// Each connection is refused, from the start.
+    Refused,
+}
+
+#[test]
+fn whatever_the_loss_three_servers_allow_the_limits_together_and_nobody_waits() {
+    // One child in each: what it has noticed, the server has.
+    let one_child = "StartServers 1\nServerLimit 1\nMinSpareThreads 1\nMaxSpareThreads 16\nMaxRequestWorkers 16\n";
+    if Mpm::usual() == Mpm::Prefork {
+        return Installation::get().skip_this_test("a child of prefork has one thread");
+    }
+    let losses = [Loss::Killed, Loss::Stopped, Loss::Refused];
+    for (kind, loss) in Kind::installed().into_iter().flat_map(|kind| losses.map(|loss| (kind, loss))) {
+        let what = format!("{kind:?} {loss:?}");
+        let mut redis = Redis::start(kind);
+        let url = redis.url();
+        let global = format!("{one_child}EsAuthMaxFailures 6/600\nEsAuthFleetServers 3");
+        let front = Front { global: &global, section: "EsAuthLimit 12/600", ..Front::of(&url) };
+        let start = || if loss == Loss::Refused { front.start() } else { connected(&front) };
+        if loss == Loss::Refused {
+            redis.kill();
+        }
+        let servers = [start(), start(), start()];
+        match loss {
+            Loss::Killed => redis.kill(),
+            Loss::Stopped => redis.signal(libc::SIGSTOP),
+            Loss::Refused => {}
+        }
+        for server in &servers {
+            let mut number = 2;
+            wait_until("the loss is noticed", || {
+                assert_eq!(status(server, &format!("user{number}"), "secret"), 200, "{what}");
+                number = if number < 19 { number + 1 } else { 2 };
+                metric(server, "rust_esauth_fleet_reachable") == 0
+            });
+            let results =
+                || ["skipped", "late", "known", "unknown", "locked_out"].map(|result| lookups(server, result));
+            let (before, hashed, began) = (results(), hashes(server), Instant::now());
+            let guesses = [1, 2, 3, 4, 5, 6].map(|number| status(server, "alice", &format!("guess {number}")));
+            assert_eq!(guesses, [401, 401, 429, 429, 429, 429], "{what}");
+            assert_eq!(status(server, "alice", "secret"), 429, "{what}: not told from a guess");
+            let passing = [(); 16].map(|()| status(server, "user1", "secret"));
+            assert!(passing[..4] == [200; 4] && passing[4..] == [429; 12], "{what}: {passing:?}");
+            assert_eq!(status(server, "user0", "wrong"), 401, "{what}");
+            // Of nine that are not remembered, five meet the share; and none of them waited.
+            let after = results();
+            assert_eq!(hashes(server) - hashed, 4, "{what}");
+            assert_eq!((after[0] - before[0], &after[1..]), (9, &before[1..]), "{what}");
+            assert!(began.elapsed() < Duration::from_secs(5), "{what}: {:?}", began.elapsed());
+        }
+        match loss {
+            Loss::Killed | Loss::Refused => redis.start_again(),
+            Loss::Stopped => redis.signal(libc::SIGCONT),
+        }
+        let further = servers.each_ref().map(|server| {
+            wait_until("it is regained", || metric(server, "rust_esauth_fleet_reachable") == 1);
+            denied_until_locked_out(server, "alice")
+        });
+        // The fleet's count begins anew; what a server has counted itself, it still knows.
+        assert!(
+            further.iter().all(|&further| further <= 4) && further.iter().sum::<usize>() <= 6,
+            "{what}: {further:?}"
+        );
     }
 }
 

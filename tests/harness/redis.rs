@@ -1,5 +1,6 @@
 //! A server of Redis or Valkey, started by the test.
 
+use std::env;
 use std::fs;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -21,19 +22,22 @@ impl Kind {
     /// Those that are installed; the others are reported as skipped.
     pub(crate) fn installed() -> Vec<Kind> {
         let kinds: Vec<Kind> = [Kind::Redis, Kind::Valkey].into_iter().filter(|kind| kind.is_installed()).collect();
-        assert!(kinds.contains(&Kind::Redis), "redis-server is not installed; run make deps");
+        assert!(kinds.contains(&Kind::Redis), "{} is not installed; run make deps", Kind::Redis.program());
         if !kinds.contains(&Kind::Valkey) {
             let test = std::thread::current().name().unwrap_or("").to_owned();
-            let _ = writeln!(std::io::stderr(), "skipped with Valkey: {test}: valkey-server is not installed");
+            let _ =
+                writeln!(std::io::stderr(), "skipped with Valkey: {test}: {} is not installed", Kind::Valkey.program());
         }
         kinds
     }
 
-    fn program(self) -> &'static str {
-        match self {
-            Kind::Redis => "redis-server",
-            Kind::Valkey => "valkey-server",
-        }
+    /// Its program: ESAUTH_REDIS or ESAUTH_VALKEY names another one, such as the other kind's, which then meets every test.
+    fn program(self) -> String {
+        let (variable, usual) = match self {
+            Kind::Redis => ("ESAUTH_REDIS", "redis-server"),
+            Kind::Valkey => ("ESAUTH_VALKEY", "valkey-server"),
+        };
+        env::var(variable).unwrap_or_else(|_| usual.to_owned())
     }
 
     fn is_installed(self) -> bool {
