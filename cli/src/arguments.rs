@@ -13,10 +13,10 @@ use crate::finding::Code;
 const STATUS: &str = "Exit status: 0: no problem found, 1: a problem found, 2: the check could not run (wrong usage, \
                       unreadable file).";
 
-const EXPLAINED: &str = "Exit status: 0 where the request passes, 1 where it is refused, 2 where it could not be judged (wrong \
+const EXPLAINED: &str = "Exit status: 0 if the request passes, 1 if it is refused, 2 if it could not be judged (wrong \
                          usage, a file that cannot be read or has faults).";
 
-const CHANGED: &str = "Exit status: 0 if the file has what was asked for, 2 if not: then it is as it was.";
+const CHANGED: &str = "Exit status: 0 if the file has the wanted content, 2 if not: then it is unchanged.";
 
 const UNLOCKED: &str =
     "Exit status: 0 if something was unlocked, 1 if nothing was locked, 2 if the server does not answer.";
@@ -291,16 +291,16 @@ pub(crate) struct LockoutsOptions {
 #[derive(Args)]
 #[command(group(ArgGroup::new("whom").required(true).multiple(true).args(["user", "address", "all"])))]
 pub(crate) struct UnlockOptions {
-    /// Those of this user: everywhere, or only at ADDRESS.
+    /// Lockouts of this user: everywhere, or only at ADDRESS.
     #[arg(long, value_name = "NAME")]
     pub(crate) user: Option<OsString>,
 
-    /// Those of this client (IPv6: of its /64): of every user, or only of NAME. Guesses from there are no longer held against
-    /// it either.
+    /// Lockouts of this client (IPv6: of its /64): for every user, or only for NAME. Earlier guesses from there are
+    /// forgotten, too.
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     pub(crate) address: Option<IpAddr>,
 
-    /// All.
+    /// All lockouts.
     #[arg(long, conflicts_with_all = ["user", "address"])]
     pub(crate) all: bool,
 
@@ -338,7 +338,7 @@ pub(crate) struct ControlSocket {
 /// Makes a key for the servers that share verdicts over Redis or Valkey (EsAuthFleetKey).
 #[derive(Args)]
 pub(crate) struct FleetKeyOptions {
-    /// The file to create. One that is there is not changed.
+    /// The file to create. An existing file is not changed.
     pub(crate) file: PathBuf,
 }
 
