@@ -75,6 +75,7 @@ const VARIABLES: &[&str] = &[
     "NGX_HTTP_.*_CONF",
     "NGX_HTTP_GET",
     "NGX_HTTP_HEAD",
+    "NGX_HTTP_OK",
     "NGX_HTTP_VAR_.*",
     "NGX_HTTP_INTERNAL_SERVER_ERROR",
     "NGX_HTTP_MODULE",

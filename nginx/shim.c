@@ -29,14 +29,14 @@ ngx_int_t esauth_challenge(ngx_http_request_t *r, const ngx_str_t *value) {
     return r->headers_out.www_authenticate == NULL ? NGX_HTTP_INTERNAL_SERVER_ERROR : NGX_HTTP_UNAUTHORIZED;
 }
 
-ngx_int_t esauth_send(ngx_http_request_t *r, const ngx_str_t *type, const ngx_str_t *body) {
+ngx_int_t esauth_send(ngx_http_request_t *r, ngx_uint_t status, const ngx_str_t *type, const ngx_str_t *body) {
     static const ngx_str_t key = ngx_string("Cache-Control"), value = ngx_string("no-store");
     ngx_chain_t out;
     ngx_int_t rc = ngx_http_discard_request_body(r);
     if (rc != NGX_OK) {
         return rc;
     }
-    r->headers_out.status = NGX_HTTP_OK;
+    r->headers_out.status = status;
     r->headers_out.content_length_n = body->len;
     r->headers_out.content_type = *type;
     r->headers_out.content_type_len = type->len;
@@ -55,6 +55,10 @@ ngx_int_t esauth_send(ngx_http_request_t *r, const ngx_str_t *type, const ngx_st
     out.buf->last_buf = r == r->main;
     out.buf->last_in_chain = 1;
     return ngx_http_output_filter(r, &out);
+}
+
+void esauth_answer(ngx_http_request_t *r, ngx_uint_t status, const ngx_str_t *type, const ngx_str_t *body) {
+    ngx_http_finalize_request(r, esauth_send(r, status, type, body));
 }
 
 ngx_int_t esauth_any_satisfies(ngx_http_request_t *r) {

@@ -23,8 +23,11 @@ ngx_int_t esauth_add_header(ngx_http_request_t *r, const ngx_str_t *key, const n
 /* Adds a challenge to the answer, and returns the answer's status. */
 ngx_int_t esauth_challenge(ngx_http_request_t *r, const ngx_str_t *value);
 
-/* Sends a page that no cache keeps. Both strings must live as long as the request. */
-ngx_int_t esauth_send(ngx_http_request_t *r, const ngx_str_t *type, const ngx_str_t *body);
+/* Sends an answer that no cache keeps. Both strings must live as long as the request. */
+ngx_int_t esauth_send(ngx_http_request_t *r, ngx_uint_t status, const ngx_str_t *type, const ngx_str_t *body);
+
+/* The same in a handler that is not the content's, which is to return NGX_DONE. The request may have ended then. */
+void esauth_answer(ngx_http_request_t *r, ngx_uint_t status, const ngx_str_t *type, const ngx_str_t *body);
 
 /* True if the location admits a request that any of its access modules admits. */
 ngx_int_t esauth_any_satisfies(ngx_http_request_t *r);

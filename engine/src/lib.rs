@@ -6,6 +6,7 @@
 //! * [`verification::Verifier`] remembers verdicts for all processes of a server, and computes each hash once.
 //! * [`exposition::page`] shows its counts to Prometheus.
 //! * [`hash::verify`] compares a password with a stored hash of any family that `htpasswd` or crypt(3) makes.
+//! * [`refusal`] is an answer in the form of Elasticsearch's own.
 //! * [`control`] is what operators say to a running server, and its answers.
 //! * [`Listing`] is a password or group file line by line, and [`hash::describe`] describes a stored hash, for programs
 //!   that explain a file to people.
@@ -21,6 +22,7 @@ mod files;
 pub mod hash;
 mod outcome;
 mod random;
+pub mod refusal;
 mod sync;
 pub mod threads;
 pub mod verification;

@@ -4,8 +4,9 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use esauth_engine::refusal::names_json;
 use esauth_engine::verification::{
-    Answer, Credential, FileKind, Judgement, Lockout, Outcome, Scope, Verdict, Verifier,
+    Answer, Credential, FileKind, Judgement, Limit, Lockout, Outcome, Rate, Scope, Spent, Verdict, Verifier,
 };
 use esauth_engine::{Accepted, Groups, Moment, Passwords, ReadError, Seldom, Snapshot};
 
@@ -32,44 +33,59 @@ const GRANTED: Judgement = Judgement::of(Verdict::Granted);
 /// The judgement of a user by a file without hashes.
 const UNKNOWN: Judgement = Judgement::of(Verdict::Denied);
 
+/// What to do with a request.
+pub(crate) enum Decided<'r> {
+    /// Return this to nginx.
+    Status(Status),
+    /// Answer with this status and body, in Elasticsearch's form.
+    Answer(Status, &'r [u8]),
+}
+
 /// Whether the request may pass.
-pub(crate) fn decide(request: Request<'_>, location: &LocationConfig, main: &MainConfig) -> Status {
-    let Some(realm) = location.realm else { return Status::DECLINED };
-    let Some(realm) = request.expand(realm) else { return Status::ERROR };
+pub(crate) fn decide<'r>(request: Request<'r>, location: &'r LocationConfig, main: &'r MainConfig) -> Decided<'r> {
+    let Some(realm) = location.realm else { return Decided::Status(Status::DECLINED) };
+    let Some(realm) = request.expand(realm) else { return Decided::Status(Status::ERROR) };
     if realm == b"off" {
-        return Status::DECLINED;
+        return Decided::Status(Status::DECLINED);
     }
-    let Some(visit) = Visit::of(request) else { return Status::INTERNAL_SERVER_ERROR };
+    let Some(visit) = Visit::of(request) else { return Decided::Status(Status::INTERNAL_SERVER_ERROR) };
     let case = Case { request, location, main, realm };
     let decided = case.credentials(visit).and_then(|()| {
-        let decided = visit.with(|state| case.authenticate(state).and_then(|()| case.authorize(state)));
+        let decided = visit.with(|state| {
+            case.authenticate(state)?;
+            case.count(state)?;
+            case.authorize(state)
+        });
         decided.unwrap_or(Err(Status::INTERNAL_SERVER_ERROR.into()))
     });
-    let (outcome, status) = match decided {
-        Ok(()) => (Outcome::Granted, Status::OK),
-        Err(Stop::Wait) if request.suspend() => return Status::AGAIN,
-        Err(Stop::Rest) if request.rest(LATE) => return Status::AGAIN,
+    let (outcome, decided) = match decided {
+        Ok(()) => (Outcome::Granted, Decided::Status(Status::OK)),
+        Err(Stop::Wait) if request.suspend() => return Decided::Status(Status::AGAIN),
+        Err(Stop::Rest) if request.rest(LATE) => return Decided::Status(Status::AGAIN),
         Err(Stop::Wait | Stop::Rest) => {
             visit.give_up();
-            (Outcome::Error, Status::INTERNAL_SERVER_ERROR)
+            (Outcome::Error, Decided::Status(Status::INTERNAL_SERVER_ERROR))
         }
-        Err(Stop::Refused(outcome, status)) => (outcome, status),
+        Err(Stop::Refused(outcome, status)) => (outcome, Decided::Status(status)),
+        Err(Stop::Answered(outcome, status, body)) => (outcome, Decided::Answer(status, body)),
     };
     visit.with(|state| state.noted = Some(Noted { outcome, others_may_admit: request.any_satisfies() }));
-    status
+    decided
 }
 
 /// Why a request does not pass.
-enum Stop {
+enum Stop<'r> {
     Refused(Outcome, Status),
+    /// The same, with a body.
+    Answered(Outcome, Status, &'r [u8]),
     /// It waits, and the handler is called again.
     Wait,
     /// It is refused later: the handler is called again after [`LATE`].
     Rest,
 }
 
-impl From<Status> for Stop {
-    fn from(status: Status) -> Stop {
+impl From<Status> for Stop<'_> {
+    fn from(status: Status) -> Self {
         Stop::Refused(Outcome::Error, status)
     }
 }
@@ -84,7 +100,7 @@ struct Case<'r> {
 
 impl<'r> Case<'r> {
     /// Has nginx decode the credentials.
-    fn credentials(&self, visit: &Visit) -> Result<(), Stop> {
+    fn credentials(&self, visit: &Visit) -> Result<(), Stop<'r>> {
         match self.request.decode_credentials() {
             Status::OK => {
                 visit.wipe_password_of(self.request);
@@ -99,7 +115,7 @@ impl<'r> Case<'r> {
         }
     }
 
-    fn authenticate(&self, state: &mut State) -> Result<(), Stop> {
+    fn authenticate(&self, state: &mut State) -> Result<(), Stop<'r>> {
         let path = self.path(self.location.user_file, FileKind::Users)?;
         let passwords = self.content::<Passwords>(state, path)?;
         // Without the memory, nothing would limit guessing.
@@ -166,7 +182,7 @@ impl<'r> Case<'r> {
         })
     }
 
-    fn ask(&self, state: &mut State, verifier: &Verifier, credential: &Credential<'_>) -> Result<Judgement, Stop> {
+    fn ask(&self, state: &mut State, verifier: &Verifier, credential: &Credential<'_>) -> Result<Judgement, Stop<'r>> {
         let pending = match verifier.look_among(credential, fleet::peers()) {
             Answer::Now(judgement) => return Ok(judgement),
             Answer::Later(pending) => pending,
@@ -178,8 +194,55 @@ impl<'r> Case<'r> {
         }
     }
 
+    /// Counts the request among the user's, if these are limited. It counts once, also where nginx redirects it, and as the
+    /// page of an error.
+    fn count(&self, state: &mut State) -> Result<(), Stop<'r>> {
+        if self.location.limits.is_empty() || state.is_counted {
+            return Ok(());
+        }
+        let user = self.request.user();
+        let rate = Limit::of_user(self.location.limits, user, || self.groups_for_limit(state))?;
+        let (Some(rate), Some(verifier)) = (rate, &self.main.verifier) else { return Ok(()) };
+        let path = self.path(self.location.user_file, FileKind::Users)?;
+        state.is_counted = true;
+        match verifier.spend(path, user, rate, fleet::peers()) {
+            Spent::Admitted => Ok(()),
+            Spent::Refused { seconds, begins } => {
+                if begins {
+                    self.log_limit(rate);
+                }
+                Err(self.over_limit(rate, seconds))
+            }
+        }
+    }
+
+    /// `None`: they are unknown.
+    fn groups_for_limit(&self, state: &mut State) -> Result<Option<Arc<Snapshot<Groups>>>, Stop<'r>> {
+        if self.location.group_file.is_none() {
+            self.log_no_groups();
+            return Ok(None);
+        }
+        let path = self.path(self.location.group_file, FileKind::Groups)?;
+        match self.content::<Groups>(state, path) {
+            Ok(groups) => Ok(Some(groups)),
+            Err(Stop::Wait) => Err(Stop::Wait),
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn over_limit(&self, rate: Rate, seconds: u64) -> Stop<'r> {
+        let (outcome, request) = (Outcome::RateLimited, self.request);
+        let refused = self.retry_after(outcome, Status::TOO_MANY_REQUESTS, seconds);
+        let wants_json = [&b"accept"[..], b"content-type"].iter().any(|name| request.any_header(name, names_json));
+        if !wants_json || !request.is_main() {
+            return refused;
+        }
+        let body = request.pool().and_then(|pool| pool.join(&[rate.refusal(seconds).as_bytes()]));
+        body.map_or(refused, |body| Stop::Answered(outcome, Status::TOO_MANY_REQUESTS, body))
+    }
+
     /// Whether the user meets one of the requirements.
-    fn authorize(&self, state: &mut State) -> Result<(), Stop> {
+    fn authorize(&self, state: &mut State) -> Result<(), Stop<'r>> {
         let user = self.request.user();
         let groups = match self.location.asks_groups() {
             true => {
@@ -204,7 +267,7 @@ impl<'r> Case<'r> {
     }
 
     /// A file's path. Without one, the request is refused.
-    fn path(&self, value: Option<Value>, kind: FileKind) -> Result<&'r [u8], Stop> {
+    fn path(&self, value: Option<Value>, kind: FileKind) -> Result<&'r [u8], Stop<'r>> {
         let Some(value) = value else {
             let directive = file_directive(kind).as_bytes();
             self.write(Level::Error, 0, &[b"esauth: ", directive, b" is not set here, so every request is refused"]);
@@ -214,7 +277,7 @@ impl<'r> Case<'r> {
         self.request.expand(value).map(until_nul).ok_or(Status::ERROR.into())
     }
 
-    fn content<T: FileOf>(&self, state: &mut State, path: &[u8]) -> Result<Arc<Snapshot<T>>, Stop> {
+    fn content<T: FileOf>(&self, state: &mut State, path: &[u8]) -> Result<Arc<Snapshot<T>>, Stop<'r>> {
         match content::<T>(self.request, state, path) {
             Content::Read(snapshot) => Ok(snapshot),
             Content::Waits => Err(Stop::Wait),
@@ -296,14 +359,32 @@ impl<'r> Case<'r> {
         self.write(Level::Warning, 0, &[b"esauth: locked out for ", seconds.as_bytes(), answered, what, user, why]);
     }
 
+    /// Logs once until the user has been within the limit for a while: refused requests leave no line of their own.
+    fn log_limit(&self, rate: Rate) {
+        let rate = format!("{}/{}", rate.requests, rate.seconds);
+        let advice = b", answered with 429; slow down the user's programs, or raise the limit";
+        let (user, is_over) = (self.request.user(), b"\" is over esauth_limit ");
+        self.write(Level::Warning, 0, &[b"esauth: user \"", user, is_over, rate.as_bytes(), advice]);
+    }
+
+    fn log_no_groups(&self) {
+        static LAST: Seldom = Seldom::new();
+        if LAST.is_due(60) {
+            let text =
+                b"esauth: esauth_limit names groups, but esauth_group_file is not set here; until it is, the lowest \
+                         limit counts for every user without a line";
+            self.write(Level::Error, 0, &[text]);
+        }
+    }
+
     /// Asks for other credentials.
-    fn challenge(&self, outcome: Outcome) -> Stop {
+    fn challenge(&self, outcome: Outcome) -> Stop<'r> {
         let value = self.request.pool().and_then(|pool| pool.join(&[b"Basic realm=\"", self.realm, b"\""]));
         let challenged = value.map_or(Status::INTERNAL_SERVER_ERROR, |value| self.request.challenge(value));
         Stop::Refused(outcome, challenged)
     }
 
-    fn retry_after(&self, outcome: Outcome, status: Status, seconds: u64) -> Stop {
+    fn retry_after(&self, outcome: Outcome, status: Status, seconds: u64) -> Stop<'r> {
         let text = seconds.to_string();
         let value = self.request.pool().and_then(|pool| pool.join(&[text.as_bytes()]));
         let added = value.is_some_and(|value| self.request.add_header(b"Retry-After", value));

@@ -28,7 +28,9 @@ use std::ffi::{c_char, c_void};
 use std::mem::zeroed;
 use std::ptr::{null, null_mut};
 
+use access::Decided;
 use config::{location, server};
+use esauth_engine::refusal::MEDIA_TYPE;
 use nginx::bindings::{
     self, NGX_HTTP_MODULE, esauth_signature, nginx_version, ngx_command_t, ngx_conf_t, ngx_cycle_t, ngx_http_module_t,
     ngx_http_request_t, ngx_int_t, ngx_module_t, ngx_uint_t,
@@ -40,7 +42,7 @@ use nginx::request::Request;
 use nginx::status::Status;
 
 /// The directives; each part has its own.
-static mut COMMANDS: [ngx_command_t; 15] = table();
+static mut COMMANDS: [ngx_command_t; 16] = table();
 
 const fn table<const N: usize>() -> [ngx_command_t; N] {
     let parts: [&[ngx_command_t]; 3] = [&location::COMMANDS, &server::COMMANDS, &[metrics::COMMAND]];
@@ -217,9 +219,14 @@ unsafe extern "C" fn handle(raw: *mut ngx_http_request_t) -> ngx_int_t {
         let Some(request) = (unsafe { Request::new(raw) }) else { return Status::INTERNAL_SERVER_ERROR };
         // SAFETY: this module's configurations, made by `create`.
         let (location, main) = unsafe { (request.location(index()), request.main(index())) };
-        match (location, main) {
-            (Some(location), Some(main)) => access::decide(request, location, main),
-            _ => Status::INTERNAL_SERVER_ERROR,
+        let (Some(location), Some(main)) = (location, main) else { return Status::INTERNAL_SERVER_ERROR };
+        match access::decide(request, location, main) {
+            Decided::Status(status) => status,
+            Decided::Answer(status, body) => {
+                // SAFETY: alive until now, and not used behind this; the body is in the request's pool.
+                unsafe { nginx::request::answer(raw, status, MEDIA_TYPE.as_bytes(), body) };
+                Status::DONE
+            }
         }
     })
     .0

@@ -1,11 +1,11 @@
 //! `EsAuthLimit`: requests of authenticated users, counted before authorization, whichever module has authenticated them.
 
+use std::convert::Infallible;
 use std::ffi::{CStr, c_int};
 
 use esauth_engine::Seldom;
-use esauth_engine::verification::{Rate, Spent};
+use esauth_engine::verification::{Limit, Rate, Spent};
 
-use crate::config::limit::{Limit, Whose};
 use crate::config::section::DirConfig;
 use crate::httpd::bindings::{DECLINED, DONE, HTTP_INTERNAL_SERVER_ERROR};
 use crate::httpd::generation::too_many_requests;
@@ -48,37 +48,17 @@ fn limit(request: Request<'_>, config: &DirConfig<'_>) -> c_int {
     }
 }
 
-/// The rate of a user: that of the first line with the user's name, else of the first line with one of the user's groups,
-/// else of the line without names.
+/// The rate that counts for a user; see [`Limit::of_user`].
 fn rate(request: Request<'_>, config: &DirConfig<'_>, user: &CStr) -> Option<Rate> {
-    let limits = config.limits;
-    let named = |limit: &&Limit<'_>| matches!(limit.whose, Whose::Users(names) if names.contains(&user));
-    if let Some(limit) = limits.iter().find(named) {
-        return limit.rate;
-    }
-    let everybodys = || limits.iter().find(|limit| limit.is_everybodys()).and_then(|limit| limit.rate);
-    if !limits.iter().any(|limit| matches!(limit.whose, Whose::Groups(_))) {
-        return everybodys();
-    }
-    let file = match config.group_file {
+    let groups = || match config.group_file {
         Some(path) => files::groups(request, path).ok(),
         None => {
             log_no_groups(request);
             None
         }
     };
-    let Some(file) = file else { return lowest(limits) };
-    let memberships = file.of(user.to_bytes());
-    let is_member = |group: &&CStr| memberships.is_some_and(|groups| groups.contains(group.to_bytes()));
-    let of_group = |limit: &&Limit<'_>| matches!(limit.whose, Whose::Groups(names) if names.iter().any(is_member));
-    limits.iter().find(of_group).map_or_else(everybodys, |limit| limit.rate)
-}
-
-/// The lowest rate of a user whose groups are unknown.
-fn lowest(limits: &[Limit<'_>]) -> Option<Rate> {
-    let rates = limits.iter().filter(|limit| !matches!(limit.whose, Whose::Users(_))).filter_map(|limit| limit.rate);
-    let in_a_day = |rate: &Rate| u64::from(rate.requests) * 86_400 * 1000 / u64::from(rate.seconds);
-    rates.min_by_key(in_a_day)
+    let Ok(rate) = Limit::of_user(config.limits, user.to_bytes(), || Ok::<_, Infallible>(groups()));
+    rate
 }
 
 fn refuse(request: Request<'_>, rate: Rate, seconds: u64) -> c_int {
@@ -89,10 +69,7 @@ fn refuse(request: Request<'_>, rate: Rate, seconds: u64) -> c_int {
     if !answer::wants_json(request) {
         return status;
     }
-    let Rate { requests, seconds: window } = rate;
-    let reason = format!("the user's limit is {requests} requests in {window} seconds; retry after {seconds} seconds");
-    // Elasticsearch's own type of 429, at which its clients wait and retry.
-    answer::refuse_as(request, 429, "es_rejected_execution_exception", &reason);
+    request.answer(429, answer::JSON, rate.refusal(seconds).as_bytes());
     DONE
 }
 

@@ -7,13 +7,13 @@
 
 use std::ffi::CStr;
 
-use esauth_engine::verification::FileKind;
+use esauth_engine::verification::{FileKind, Limit};
 
 use crate::config::backend::Backend;
 #[cfg(httpd = "2.2")]
 use crate::config::backend::refuse_in_22;
 use crate::config::files::name_file;
-use crate::config::limit::Limit;
+use crate::config::limit;
 #[cfg(httpd = "2.4")]
 use crate::config::server::number;
 use crate::httpd::bindings::{authn_provider, command_rec};
@@ -389,7 +389,7 @@ fn add_provider<'p>(command: Command<'p>, config: &mut DirConfig<'p>, name: &'p 
 
 /// `EsAuthLimit …`, appended to the section's list.
 fn add_limit<'p>(command: Command<'p>, config: &mut DirConfig<'p>, arguments: &'p CStr) -> Answer<'p> {
-    let limit = Limit::parse(command, arguments)?;
+    let limit = limit::parse(command, arguments)?;
     if limit.is_everybodys() && config.limits.iter().any(Limit::is_everybodys) {
         return command.refuse(&[b"EsAuthLimit: the section has another one that names neither users nor groups"]);
     }

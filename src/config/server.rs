@@ -288,7 +288,7 @@ fn refuse<'p, T>(command: Command<'p>, value: &CStr, allowed: &str) -> Result<T,
 }
 
 /// `text` as a number from `least` to `most`: digits only.
-pub(crate) fn whole_number(text: &str, least: usize, most: usize) -> Option<usize> {
+fn whole_number(text: &str, least: usize, most: usize) -> Option<usize> {
     let number = text.parse().ok().filter(|number| (least..=most).contains(number))?;
     text.bytes().all(|byte| byte.is_ascii_digit()).then_some(number)
 }

@@ -38,7 +38,7 @@ pub(crate) const CRATES: &[Crate] = &[
             &["verification"],
             &["counters", "files"],
             &["hash", "outcome"],
-            &["clock", "random", "sync", "threads", "wipe"],
+            &["clock", "random", "refusal", "sync", "threads", "wipe"],
         ],
     },
     Crate {

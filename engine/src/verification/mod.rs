@@ -5,13 +5,14 @@
 //! (`table`), decides which request computes a missing hash (`queue`, `compute`), and refuses clients that failed too
 //! often (`lockouts`). Operators look into that and undo it (`operators`). `judgement` is the way of a credential through
 //! all of these; `queued` the same for a host whose threads must not wait. `peers` is what other servers know and count. `rates`
-//! counts the requests of users that were let in. For a connection that repeats credentials granted a moment ago, even
+//! counts the requests of users that were let in, by the `limits` of the configuration. For a connection that repeats credentials granted a moment ago, even
 //! the lookup is skipped (`recall`).
 
 mod compute;
 mod count;
 mod digest;
 mod judgement;
+mod limits;
 mod lockouts;
 mod network;
 mod operators;
@@ -29,6 +30,7 @@ mod verifier;
 
 pub use compute::Credential;
 pub use judgement::{Answer, Judgement, Pending, Verdict};
+pub use limits::{Limit, LimitFault};
 pub use lockouts::{Lockout, MaxFailures, PeerLockout, Scope, Unlocked};
 pub use network::AddressRange;
 pub use operators::{Locked, LockedOut, Remembered};

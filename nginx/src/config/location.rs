@@ -2,7 +2,7 @@
 
 use std::ptr::NonNull;
 
-use esauth_engine::verification::FileKind;
+use esauth_engine::verification::{FileKind, Limit, LimitFault};
 
 use super::server::MainConfig;
 use crate::nginx::bindings::{ngx_command_t, ngx_http_complex_value_t, ngx_str_t};
@@ -22,6 +22,8 @@ pub(crate) struct LocationConfig {
     pub(crate) group_file: Option<Value>,
     /// Any of these suffices; without one, any user does.
     requirements: Option<&'static Requirement>,
+    /// In the order written.
+    pub(crate) limits: &'static [Limit<'static>],
 }
 
 /// One `esauth_require`, and those before it.
@@ -53,6 +55,9 @@ impl LocationConfig {
         self.user_file = self.user_file.or(outer.user_file);
         self.group_file = self.group_file.or(outer.group_file);
         self.requirements = self.requirements.or(outer.requirements);
+        if self.limits.is_empty() {
+            self.limits = outer.limits;
+        }
     }
 
     /// The requirements, any of which suffices.
@@ -70,17 +75,19 @@ impl LocationConfig {
 }
 
 /// Rows of the table of directives.
-pub(crate) const COMMANDS: [ngx_command_t; 4] = [
+pub(crate) const COMMANDS: [ngx_command_t; 5] = [
     of_location::<LocationConfig, Realm>(c"esauth", LOCATIONS | ONE_WORD),
     of_location::<LocationConfig, UserFile>(c"esauth_user_file", LOCATIONS | ONE_WORD),
     of_location::<LocationConfig, GroupFile>(c"esauth_group_file", LOCATIONS | ONE_WORD),
     of_location::<LocationConfig, Require>(c"esauth_require", LOCATIONS | WORDS),
+    of_location::<LocationConfig, RequestLimit>(c"esauth_limit", LOCATIONS | WORDS),
 ];
 
 struct Realm;
 struct UserFile;
 struct GroupFile;
 struct Require;
+struct RequestLimit;
 
 const DUPLICATE: Refused = Refused::because(c"is duplicate");
 
@@ -145,6 +152,30 @@ impl Directive<LocationConfig> for Require {
         };
         let requirement = pool.value(Requirement { who, before: location.requirements }).ok_or(Refused::NO_MEMORY)?;
         location.requirements = Some(requirement);
+        Ok(())
+    }
+}
+
+impl Directive<LocationConfig> for RequestLimit {
+    fn read(reading: Reading<'static>, location: &mut LocationConfig) -> Result<(), Refused> {
+        let words: Vec<&'static [u8]> = (1..reading.words().len()).map(|number| reading.word(number)).collect();
+        let pool = reading.pool().ok_or(Refused::NO_MEMORY)?;
+        let names = pool.list(words.get(2..).unwrap_or(&[])).ok_or(Refused::NO_MEMORY)?;
+        let (rate, kind) = (reading.word(1), words.get(1).copied());
+        let limit = Limit::parse(rate, kind, names).map_err(|fault| match fault {
+            LimitFault::Rate => {
+                let expected = format!("\", expected \"off\" or {}", Limit::RATES);
+                reading.refuse(&[b"invalid value \"", rate, expected.as_bytes()])
+            }
+            LimitFault::Names => {
+                let expected = b"\", expected \"user NAME ...\" or \"group NAME ...\"";
+                reading.refuse(&[b"invalid value \"", kind.unwrap_or_default(), expected])
+            }
+        })?;
+        if limit.is_everybodys() && location.limits.iter().any(Limit::is_everybodys) {
+            return Err(Refused::because(c"names neither users nor groups, and is not the first such"));
+        }
+        location.limits = pool.list(&[location.limits, &[limit]].concat()).ok_or(Refused::NO_MEMORY)?;
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 use std::ptr::NonNull;
+use std::slice;
 
 use super::bindings::{
     self, ngx_http_auth_basic_user, ngx_http_cleanup_add, ngx_http_complex_value, ngx_http_complex_value_t,
@@ -137,8 +138,33 @@ impl<'r> Request<'r> {
 
     /// Sends a page that no cache keeps, and returns what a content handler is to return.
     pub(crate) fn send(self, content_type: &'static [u8], body: &'r [u8]) -> Status {
+        let status = bindings::NGX_HTTP_OK as usize;
         // SAFETY: a request of this thread, and strings that live as long.
-        Status(unsafe { bindings::esauth_send(self.as_ptr(), &borrowed(content_type), &borrowed(body)) })
+        Status(unsafe { bindings::esauth_send(self.as_ptr(), status, &borrowed(content_type), &borrowed(body)) })
+    }
+
+    /// Whether `is` accepts the value of one of the client's headers with this name.
+    pub(crate) fn any_header(self, name: &[u8], is: impl Fn(&[u8]) -> bool) -> bool {
+        let mut part = &self.raw().headers_in.headers.part;
+        loop {
+            if !part.elts.is_null() {
+                // SAFETY: nginx's list of the request's headers.
+                let headers =
+                    unsafe { slice::from_raw_parts(part.elts.cast::<bindings::ngx_table_elt_t>(), part.nelts) };
+                for header in headers {
+                    // SAFETY: in the request's pool.
+                    let (key, value) = unsafe { (bytes(header.key), bytes(header.value)) };
+                    if key.eq_ignore_ascii_case(name) && is(value) {
+                        return true;
+                    }
+                }
+            }
+            // SAFETY: null, or the list's next part.
+            match unsafe { part.next.as_ref() } {
+                Some(next) => part = next,
+                None => return false,
+            }
+        }
     }
 
     /// The place of the decoded password, for wiping it.
@@ -181,6 +207,22 @@ impl<'r> Request<'r> {
         }
         true
     }
+}
+
+/// Answers a request in another handler than its content's, which is to return [`Status::DONE`]. No cache keeps the answer.
+///
+/// # Safety
+///
+/// The request is alive, and `body` lives as long as it. It may end with this call: nothing of this module is borrowed, and
+/// the request is not used afterwards.
+pub(crate) unsafe fn answer(
+    request: *mut ngx_http_request_t,
+    status: Status,
+    content_type: &'static [u8],
+    body: *const [u8],
+) {
+    // SAFETY: as the caller promises.
+    unsafe { bindings::esauth_answer(request, status.0 as usize, &borrowed(content_type), &borrowed(&*body)) }
 }
 
 /// Resumes a request that was suspended. It may have ended afterwards.

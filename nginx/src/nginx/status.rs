@@ -14,6 +14,8 @@ impl Status {
     pub(crate) const ERROR: Status = Status(-1);
     /// Not now; the request is resumed later.
     pub(crate) const AGAIN: Status = Status(-2);
+    /// The request has been answered here.
+    pub(crate) const DONE: Status = Status(-4);
     /// Nothing to decide here.
     pub(crate) const DECLINED: Status = Status(-5);
 

@@ -39,6 +39,8 @@ pub(crate) struct State {
     pub(crate) judged: Option<Judged>,
     /// True if its refusal is sent late.
     pub(crate) is_late: bool,
+    /// True once it is counted among the user's requests.
+    pub(crate) is_counted: bool,
     pub(crate) noted: Option<Noted>,
     /// Duration of the hash computed for this request.
     pub(crate) hashed_for: Option<Duration>,

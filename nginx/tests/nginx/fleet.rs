@@ -22,6 +22,8 @@ pub(crate) struct Front<'a> {
     pub(crate) fleet: &'a str,
     pub(crate) credentials: Option<&'a str>,
     pub(crate) workers: usize,
+    /// The directive for the password file; empty: the location has its own.
+    pub(crate) users: &'a str,
     /// Further directives in `http`.
     pub(crate) http: &'a str,
     /// Further directives in the location.
@@ -30,21 +32,29 @@ pub(crate) struct Front<'a> {
 
 impl<'a> Front<'a> {
     pub(crate) fn of(fleet: &'a str) -> Front<'a> {
-        Front { key: KEY, fleet, credentials: None, workers: 2, http: "", location: "" }
+        Front {
+            key: KEY,
+            fleet,
+            credentials: None,
+            workers: 2,
+            users: "esauth_user_file users;",
+            http: "",
+            location: "",
+        }
     }
 
     pub(crate) fn start(&self) -> Nginx {
-        let Front { key, fleet, credentials, workers, http, location } = *self;
-        let users = format!("alice:{HASH}\n{}", users_with_hashes());
+        let Front { key, fleet, credentials, workers, users, http, location } = *self;
+        let lines = format!("alice:{HASH}\n{}", users_with_hashes());
         let wants = credentials.map_or("", |_| "esauth_fleet_credentials secret/credentials;");
         let http = format!(
             "esauth_fleet {fleet}; esauth_fleet_key secret/key; {wants} {http}
              server {{ listen PORT0; root FOLDER/html;
-                 location / {{ esauth x; esauth_user_file users; {location} }}
+                 location / {{ esauth x; {users} {location} }}
                  location /metrics {{ esauth_metrics; }}
                  location /open/ {{ alias FOLDER/html/; }} }}"
         );
-        let files = [("html/page", "page"), ("users", &users), ("secret/key", key)];
+        let files = [("html/page", "page"), ("users", &lines), ("secret/key", key)];
         let files = [&files[..], &[("secret/credentials", credentials.unwrap_or(""))]].concat();
         Nginx::start(&Setup { ports: 1, workers, http: &http, files: &files })
     }

@@ -14,12 +14,12 @@ use crate::server::{Nginx, skip};
 const LOCKED_OUT: &str = "esauth: locked out for ";
 
 /// Questions to Redis without an answer in time: on a busy machine there are some, and then servers count by themselves.
-fn unanswered(servers: &[Nginx]) -> u64 {
+pub(crate) fn unanswered(servers: &[Nginx]) -> u64 {
     servers.iter().map(|server| lookups(server, "late") + lookups(server, "skipped")).sum()
 }
 
 /// Runs a test again, with servers of its own, until all answers came in time; a few times at most.
-fn until_in_time(test: impl Fn() -> bool) {
+pub(crate) fn until_in_time(test: impl Fn() -> bool) {
     if !(0..5).any(|_| test()) {
         skip("this machine is too busy: each time, an answer was late");
     }

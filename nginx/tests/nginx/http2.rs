@@ -41,7 +41,7 @@ impl Http2 {
         self.stream.write_all(&frame).unwrap();
     }
 
-    /// Sends a GET request, and returns its stream.
+    /// Sends a GET request of a client that accepts JSON, and returns its stream.
     pub(crate) fn get(&mut self, path: &str, user: Option<(&str, &str)>) -> u32 {
         // Strings of less than 127 bytes, not indexed and as they are.
         let text = |text: &str| [&[text.len() as u8], text.as_bytes()].concat();
@@ -49,6 +49,9 @@ impl Http2 {
         block.extend(text(path));
         block.push(0x01);
         block.extend(text("localhost"));
+        block.push(0x00);
+        block.extend(text("accept"));
+        block.extend(text("application/json"));
         if let Some((user, password)) = user {
             block.push(0x00);
             block.extend(text("authorization"));

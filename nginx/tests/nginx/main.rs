@@ -3,6 +3,7 @@
 //! * `parity`, `differential`: beside nginx's own auth_basic, hand-written and generated;
 //! * `promises`: what the module does beyond it; `hostile`: clients that guess; `routes`: the ways of a request through nginx;
 //! * `fleet`, `fleet_counts`: several servers over one Redis, and their counts;
+//! * `limits`: esauth_limit;
 //! * `reports`: metrics, variables and log lines; `documentation`: docs/nginx.md.
 
 #![cfg(nginx)]
@@ -21,6 +22,7 @@ mod fleet_counts;
 mod harness;
 mod hostile;
 mod http2;
+mod limits;
 mod pair;
 mod parity;
 mod promises;
