@@ -1,8 +1,8 @@
 //! An entry: the name of a right password, and the moment until which that counts.
 //!
 //! The name is a keyed digest, made by the engine. The value is the end and a keyed digest of name and end. So an entry
-//! cannot be made without the key, moved to another name, or prolonged; one that was recorded and put back says nothing
-//! that was not true, and no longer than it did. Whoever can write to the server can only take entries away.
+//! cannot be made without the key, moved to another name, or prolonged; one that was recorded and put back was
+//! true, and ends when it would have ended. An attacker who can write to the server can only remove entries.
 
 use subtle::ConstantTimeEq;
 

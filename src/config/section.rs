@@ -278,7 +278,7 @@ pub(crate) const COMMANDS: &[command_rec] = &[
     command::anywhere_but_htaccess(command::word::<Section>(
         c"EsAuthBackendUser",
         |command, config, value| config.backend.set_user(command, value),
-        c"how the back end is told the user's name: Off, RunAs (Elasticsearch) or Proxy (OpenSearch's proxy authentication)",
+        c"how the user's name is sent to the back end: Off, RunAs (Elasticsearch) or Proxy (OpenSearch's proxy authentication)",
     )),
     command::anywhere_but_htaccess(command::arguments::<Section>(
         c"EsAuthLimit",

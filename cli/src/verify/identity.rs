@@ -114,9 +114,9 @@ impl Asked {
                         id,
                         format!("a client's \"{name}\" {effect}"),
                         Advice::each(
-                            "Such headers must not reach the back end: EsAuthBackendCredentials or EsAuthBackendUser take \
-                             them away, RequestHeader unset does so for one name at a time.",
-                            "Such headers must not reach the back end: proxy_set_header NAME \"\" takes one away.",
+                            "Such headers must not reach the back end: EsAuthBackendCredentials or EsAuthBackendUser \
+                             removes them all, and RequestHeader unset NAME removes one.",
+                            "Such headers must not reach the back end: proxy_set_header NAME \"\" removes one.",
                         ),
                     );
                 }
