@@ -174,9 +174,11 @@ impl<'r> Case<'r> {
     where
         'r: 'c,
     {
+        let client = std::str::from_utf8(self.request.client()).unwrap_or("");
         Some(Credential {
             password: until_nul(self.request.password()),
-            client: std::str::from_utf8(self.request.client()).unwrap_or(""),
+            client,
+            exempt: self.main.is_exempt(client),
             file: path,
             ..verifier.credential(passwords, accepted, self.request.user())?
         })

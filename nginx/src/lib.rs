@@ -42,7 +42,7 @@ use nginx::request::Request;
 use nginx::status::Status;
 
 /// The directives; each part has its own.
-static mut COMMANDS: [ngx_command_t; 16] = table();
+static mut COMMANDS: [ngx_command_t; 17] = table();
 
 const fn table<const N: usize>() -> [ngx_command_t; N] {
     let parts: [&[ngx_command_t]; 3] = [&location::COMMANDS, &server::COMMANDS, &[metrics::COMMAND]];

@@ -1,6 +1,6 @@
 //! The directives for the server as a whole, which is `http` in nginx: all workers share one memory.
 
-use esauth_engine::verification::{FileKind, MaxFailures, Settings, Verifier};
+use esauth_engine::verification::{AddressRange, FileKind, MaxFailures, Settings, Verifier};
 use esauth_fleet::MOST_SERVERS;
 
 use super::fleet::Fleet;
@@ -22,6 +22,7 @@ pub(crate) struct MainConfig {
     cache_ttl: Option<u64>,
     hash_slots: Option<usize>,
     max_failures: Option<Option<MaxFailures>>,
+    exempt: &'static [AddressRange],
     pub(crate) fleet: Fleet,
     files: Option<&'static NamedFile>,
     /// The memory of the workers, once they are to be started.
@@ -48,6 +49,11 @@ impl MainConfig {
             workers: connections.min(MOST_WAITING),
             max_failures: self.max_failures.flatten(),
         }
+    }
+
+    /// Whether the failures of a client at this address are not counted.
+    pub(crate) fn is_exempt(&self, client: &str) -> bool {
+        self.exempt.iter().any(|range| range.contains(client))
     }
 
     /// The number of verdicts to remember.
@@ -87,11 +93,12 @@ impl MainConfig {
 }
 
 /// Rows of the table of directives.
-pub(crate) const COMMANDS: [ngx_command_t; 9] = [
+pub(crate) const COMMANDS: [ngx_command_t; 10] = [
     of_main::<MainConfig, CacheSize>(c"esauth_cache_size", MAIN | ONE_WORD),
     of_main::<MainConfig, CacheTtl>(c"esauth_cache_ttl", MAIN | ONE_WORD),
     of_main::<MainConfig, HashSlots>(c"esauth_hash_slots", MAIN | ONE_WORD),
     of_main::<MainConfig, Failures>(c"esauth_max_failures", MAIN | ONE_OR_TWO_WORDS),
+    of_main::<MainConfig, Exempt>(c"esauth_exempt", MAIN | WORDS),
     of_main::<MainConfig, FleetAddresses>(c"esauth_fleet", MAIN | WORDS),
     of_main::<MainConfig, FleetKey>(c"esauth_fleet_key", MAIN | ONE_WORD),
     of_main::<MainConfig, FleetCredentials>(c"esauth_fleet_credentials", MAIN | ONE_WORD),
@@ -103,6 +110,7 @@ struct CacheSize;
 struct CacheTtl;
 struct HashSlots;
 struct Failures;
+struct Exempt;
 struct FleetAddresses;
 struct FleetKey;
 struct FleetCredentials;
@@ -135,6 +143,22 @@ impl Directive<MainConfig> for Failures {
         let failures = number(reading, 1, 1, 1_000_000)? as u32;
         let seconds = if reading.words().len() > 2 { time(reading, 2)? } else { 300 };
         set(&mut main.max_failures, Some(MaxFailures { failures, seconds }))
+    }
+}
+
+impl Directive<MainConfig> for Exempt {
+    fn read(reading: Reading<'static>, main: &mut MainConfig) -> Result<(), Refused> {
+        let mut exempt = main.exempt.to_vec();
+        for number in 1..reading.words().len() {
+            let word = reading.word(number);
+            let range = std::str::from_utf8(word).ok().and_then(|text| text.parse().ok());
+            exempt.push(range.ok_or_else(|| {
+                let expected = b"\", expected an address such as 192.0.2.1, or a range such as 2001:db8::/32";
+                reading.refuse(&[b"invalid value \"", word, expected])
+            })?);
+        }
+        main.exempt = reading.pool().and_then(|pool| pool.list(&exempt)).ok_or(Refused::NO_MEMORY)?;
+        Ok(())
     }
 }
 

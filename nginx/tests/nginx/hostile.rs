@@ -62,3 +62,17 @@ fn during_a_lockout_the_right_password_looks_like_any_guess() {
     assert_eq!([status(&server, "alice", "guess"), status(&server, "alice", "secret")], [429, 429]);
     assert_eq!(server.hashes("alice"), 3);
 }
+
+#[test]
+fn an_exempt_client_is_never_locked_out_and_all_others_are() {
+    let directives = "esauth_max_failures 3 1m; esauth_exempt 192.0.2.1 2001:db8::/32; esauth_exempt 127.7.0.0/16;";
+    let server = start(directives, &format!("alice:{FAST}\n"));
+    let statuses = |from: [u8; 4]| {
+        [1, 2, 3, 4, 5, 6].map(|number| {
+            let mut connection = Connection::open_from(IpAddr::from(from), server.port()).unwrap();
+            connection.ask(&request("alice", &format!("guess {number}"))).unwrap().status
+        })
+    };
+    assert_eq!(statuses([127, 7, 0, 9]), [401; 6]);
+    assert_eq!(statuses([127, 0, 0, 9]), [401, 401, 401, 429, 429, 429]);
+}

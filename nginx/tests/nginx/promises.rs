@@ -343,6 +343,10 @@ fn a_wrong_directive_is_refused_with_its_value() {
         ("} esauth_cache_size x; server {", "invalid value \"x\", expected a number from 0 to 10000000"),
         ("} esauth_cache_ttl 31d; server {", "invalid value \"31d\", expected a time from 1s to 30d"),
         ("} esauth_hash_slots 0; server {", "invalid value \"0\", expected a number from 1 to 512"),
+        (
+            "} esauth_exempt 192.0.2.0/33; server {",
+            "invalid value \"192.0.2.0/33\", expected an address such as 192.0.2.1",
+        ),
         ("} esauth_max_failures off 1m; server {", "invalid value \"off\", expected a number from 1 to 1000000"),
     ] {
         let (accepted, said) = says(directive);
