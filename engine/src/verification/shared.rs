@@ -265,3 +265,32 @@ fn size_of_memory(grants: usize, denials: usize) -> Option<usize> {
     let buckets = grants.checked_add(denials)?;
     buckets.checked_mul(size_of::<[Entry; WAYS]>())?.checked_add(size_of::<Header>())
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "what fails while a test is set up fails the test")]
+
+    use super::super::digest::Digest;
+    use super::*;
+
+    /// The last entry ends with the mapping, as Miri checks.
+    #[test]
+    fn grants_and_denials_lie_behind_the_header_and_a_successor_finds_them() {
+        let (shared, _) = Shared::create(2 * WAYS * DENIALS_FRACTION).unwrap();
+        let digests: Vec<Digest> = (0..4 * WAYS as u64).map(|number| Digest::example(&number.to_le_bytes())).collect();
+        for digest in &digests {
+            shared.grants().insert(digest, 0, 10);
+            shared.denials().insert(digest, 0, 10);
+        }
+        // SAFETY: the memory just created.
+        let adopted = unsafe { Shared::adopt(shared.address(), 2 * WAYS * DENIALS_FRACTION) }.unwrap();
+        for table in [adopted.grants(), adopted.denials()] {
+            assert!(table.entries(1) >= WAYS as u64);
+            assert!(digests.iter().any(|digest| table.contains(digest, 1, 0)));
+        }
+        adopted.forget();
+        assert_eq!((shared.grants().entries(1), shared.denials().entries(1)), (0, 0));
+        // SAFETY: as above; nothing uses it any more.
+        unsafe { Shared::release(shared.address()) };
+    }
+}
