@@ -9,7 +9,8 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-need_commands valgrind python3
+need_commands valgrind python3 openssl
+defined=()
 figures=$root/benches/instructions.txt
 apxs=${APXS:-$(command -v apxs || command -v apxs2)}
 httpd=$("$apxs" -q SBINDIR)/$("$apxs" -q progname)
@@ -20,12 +21,12 @@ trap 'rm -rf "$folder"' EXIT
 # The counts of other versions are other counts.
 versions="$("$httpd" -v | sed -n 's/.*\(Apache\/[^ ]*\).*/\1/p'), $(rustc --version | cut -d' ' -f1,2), $(uname -m)"
 
-# The instructions that a command executes, with the callgrind options that it takes.
+# The instructions that a command executes, with the callgrind options that it takes: in the thread that executes most.
 instructions() ( # COMMAND...
     cd "$folder"
-    rm -f callgrind.out
-    (unprivileged valgrind --quiet --vgdb=no --tool=callgrind --callgrind-out-file=callgrind.out "$@") >output 2>&1 || true
-    sed -n 's/^\(summary\|totals\): //p' callgrind.out | sort -n | tail -1 | grep . || { cat output >&2; exit 1; }
+    rm -f callgrind.out*
+    (unprivileged valgrind --quiet --vgdb=no --tool=callgrind --separate-threads=yes --callgrind-out-file=callgrind.out "$@") >output 2>&1 || true
+    sed -n 's/^\(summary\|totals\): //p' callgrind.out* | sort -n | tail -1 | grep . || { cat output >&2; exit 1; }
 )
 
 verdicts() { # COUNT
@@ -41,8 +42,20 @@ requests() { # COUNT KEEP-ALIVE PATH
         exec python3 -B "$root/benches/instructions_client.py" "$folder" "$port" "$back_end_port" "$@"
     ) &
     client=$!
-    instructions "$httpd" -X -d "$folder" -f "$folder/httpd.conf"
+    instructions "$httpd" -X -d "$folder" -f "$folder/httpd.conf" "${defined[@]}"
     wait "$client" || die "not all of $count requests were answered; see $folder"
+}
+
+# The same with threads: one that answers, and others.
+requests_of_event() {
+    defined=(-D EVENT)
+    requests "$@"
+}
+
+# The same with EsAuthFleet, too. Nobody answers there; after the first request, which is hashed, nobody is asked.
+requests_in_fleet() {
+    defined=(-D EVENT -D FLEET)
+    requests "$@"
 }
 
 # Instructions of one: start, end and warming up cancel out.
@@ -75,7 +88,19 @@ YAML
 mkdir -p "$folder/htdocs/open" "$folder/htdocs/closed"
 echo page | tee "$folder/htdocs/open/page" >"$folder/htdocs/closed/page"
 {
-    for name in mpm_prefork authn_core authz_core authz_user unixd proxy proxy_http; do
+    cat <<-CONF
+		<IfDefine EVENT>
+		    LoadModule mpm_event_module $modules/mod_mpm_event.so
+		    StartServers 1
+		    ServerLimit 1
+		    ThreadsPerChild 1
+		    MaxRequestWorkers 1
+		</IfDefine>
+		<IfDefine !EVENT>
+		    LoadModule mpm_prefork_module $modules/mod_mpm_prefork.so
+		</IfDefine>
+	CONF
+    for name in authn_core authz_core authz_user unixd proxy proxy_http; do
         [ ! -e "$modules/mod_$name.so" ] || echo "LoadModule ${name}_module $modules/mod_$name.so"
     done
     echo "LoadModule rust_esauth_module $folder/module.so"
@@ -93,6 +118,10 @@ echo page | tee "$folder/htdocs/open/page" >"$folder/htdocs/closed/page"
 		    AuthUserFile $folder/users
 		    Require valid-user
 		</Location>
+		<IfDefine FLEET>
+		    EsAuthFleet redis://127.0.0.1:$(free_port)
+		    EsAuthFleetKey $folder/key
+		</IfDefine>
 		ProxyPass /passed-on http://127.0.0.1:$back_end_port
 		ProxyPass /handed-over http://127.0.0.1:$back_end_port
 		ProxyPass /judged http://127.0.0.1:$back_end_port
@@ -115,6 +144,8 @@ echo page | tee "$folder/htdocs/open/page" >"$folder/htdocs/closed/page"
 	CONF
 } >"$folder/httpd.conf"
 chmod -R a+rX "$folder"
+(umask 077 && openssl rand -hex 32 >"$folder/key")
+if [ "$(id -u)" -eq 0 ]; then chown nobody "$folder/key"; fi
 # Callgrind writes without privileges, since httpd could not change its user and still write there.
 chmod a+w "$folder"
 
@@ -122,6 +153,8 @@ open=$(each requests keep-alive /open/page)
 passed_on=$(each requests keep-alive /passed-on/shop-1/_search)
 counted="verdict $(each verdicts)
 request-kept-alive $(($(each requests keep-alive /closed/page) - open))
+request-of-event $(each requests_of_event keep-alive /closed/page)
+request-of-event-in-a-fleet $(each requests_in_fleet keep-alive /closed/page)
 request-new-connection $(($(each requests close /closed/page) - $(each requests close /open/page)))
 request-without-authentication $open
 request-passed-on $passed_on
@@ -129,7 +162,7 @@ hand-over $(($(each requests keep-alive /handed-over/shop-1/_search) - passed_on
 judgement-by-roles $(($(each requests keep-alive /judged/shop-1/_search) - passed_on))"
 
 if [ "${1:-}" = --record ]; then
-    printf '# Instructions of a verdict, of the authentication in a request, of requests without it and passed on, of a hand-over and a judgement. %s\n%s\n' \
+    printf '# Instructions of a verdict, of the authentication in a request, of whole ones under event without and with EsAuthFleet, of requests without it and passed on, of a hand-over and a judgement. %s\n%s\n' \
         "$versions" "$counted" >"$figures"
 fi
 grep -q "$versions" "$figures" || say "The figures in benches/instructions.txt are of other versions than $versions."

@@ -12,6 +12,7 @@ import backend_part
 import bystander_part
 import chart
 import cold_part
+import fleet_part
 import flood_part
 import report
 import roles_part
@@ -25,7 +26,8 @@ from servers import Ours, Site
 
 ROOT = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 PARTS = {"turns": turns_part.run, "static": static_part.run, "backend": backend_part.run, "cold": cold_part.run, "storm": storm_part.run,
-         "flood": flood_part.run, "bystander": bystander_part.run, "scale": scale_part.run, "roles": roles_part.run}
+         "flood": flood_part.run, "bystander": bystander_part.run, "scale": scale_part.run, "roles": roles_part.run,
+         "fleet": fleet_part.run}
 
 
 class Bench:
@@ -40,6 +42,9 @@ class Bench:
         self.flood_seconds = 1 if options.quick else 2
         self.flood_rounds = 1 if options.quick else 2
         self.turns = 1000 if options.quick else 10_000
+        self.share_turns = 4 if options.quick else 20
+        self.loss_turns = 2 if options.quick else 7
+        self.newcomers = 60 if options.quick else 200
         self.quick = options.quick
         self.begin = time.monotonic()
         self.skipped = {}

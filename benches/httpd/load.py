@@ -33,12 +33,12 @@ class Load:
     p99: float
 
 
-def status(url, header=None, timeout=60):
-    """The status code of a GET request."""
+def status(url, header=None, timeout=60, headers=None, address=""):
+    """The status code of a GET request, with further headers and from this address."""
     parts = urllib.parse.urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout, source_address=(address, 0))
     try:
-        connection.request("GET", parts.path, headers={"Authorization": header} if header else {})
+        connection.request("GET", parts.path, headers={**(headers or {}), **({"Authorization": header} if header else {})})
         answer = connection.getresponse()
         answer.read()
         return answer.status

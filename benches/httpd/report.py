@@ -135,6 +135,25 @@ def roles_lines(found, markdown):
     return table(["with EsAuthRoles", "figure"], rows, markdown)
 
 
+def quantiles(micros):
+    """The median and nine tenths of these microseconds, and the longest."""
+    micros = sorted(micros)
+    return " ".join(f"{micros[min(int(len(micros) * part), len(micros) - 1)] / 1000:.1f}" for part in (0.5, 0.9, 1)) + " ms"
+
+
+def fleet_lines(found, markdown):
+    """The share with and without a fleet, and one row for each loss."""
+    rows = [[key, f"{share:.2%} of the open rate", *[DASH] * 5] for key, share in found["share"].get("medians", {}).items()]
+    for how, loss in found["losses"].items():
+        if "failed" in loss:
+            rows.append([how, *["failed"] * 6])
+        else:
+            rows.append([how, *[percent(statistics.median(loss[name])) for name in ("share", "per_processor_second")], str(loss["asked"]),
+                         *[quantiles(loss[name]) for name in ("lost", "before", "calm")]])
+    return table(["Redis", "share of the open rate, of that before", "per processor second", "others, judged rightly",
+                  "besides the hash: median, 90 %, longest", "before", "without load"], rows, markdown)
+
+
 def failures(results):
     """A line for each measurement that failed."""
     for part in ("static", "backend"):
@@ -147,6 +166,9 @@ def failures(results):
     for part, found in results.get("roles", {}).items():
         if "failed" in found:
             yield f"roles, {part}: {found['failed']}"
+    for how, found in results.get("fleet", {}).get("losses", {}).items():
+        if "failed" in found:
+            yield f"fleet, {how}: {found['failed']}"
     for part in ("turns", "storm", "flood", "bystander"):
         for server in results.get(part, {}).values():
             if "failed" in server:
@@ -174,6 +196,8 @@ def text(results, markdown):
     parts.append(("scale", "The engine alone, at the largest sizes", lambda found: scale_lines(found, markdown)))
     parts.append(("roles", "EsAuthRoles: what a request costs more, and the verdict alone",
                   lambda found: roles_lines(found, markdown)))
+    parts.append(("fleet", "EsAuthFleet: a remembered client, and requests that are hashed beside it, while Redis is lost",
+                  lambda found: fleet_lines(found, markdown)))
     lines = []
     for part, title, make in parts:
         if results.get(part):
