@@ -5,6 +5,7 @@
 #include "ap_config_layout.h"
 #include "http_core.h"
 #include "ap_mmn.h"
+#include "scoreboard.h"
 
 #if MODULE_MAGIC_NUMBER_MAJOR >= 20120211 /* httpd 2.4 */
 
@@ -51,10 +52,18 @@ void esauth_log_server(const char *file, int line, int module_index, int level, 
 
 int esauth_is_rehearsal(server_rec *s)
 {
-    /* Kept in the process's pool, since the module itself is unloaded between the two readings. */
+#if MODULE_MAGIC_NUMBER_MAJOR >= 20120211
+    (void)s;
+    return ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG;
+#else
+    /* httpd 2.2 does not tell. Kept in the process's pool, since the module itself is unloaded between the two readings. */
     static const char key[] = "rust_esauth rehearsed";
     void *seen = NULL;
 
+    /* A restart, which may be the first to load this module. */
+    if (ap_my_generation > 0) {
+        return 0;
+    }
     apr_pool_userdata_get(&seen, key, s->process->pool);
     if (seen != NULL) {
         return 0;
@@ -62,6 +71,7 @@ int esauth_is_rehearsal(server_rec *s)
     /* _set copies the key, which would vanish when this library is unloaded; the value is only compared with NULL. */
     apr_pool_userdata_set((void *)1, key, NULL, s->process->pool);
     return 1;
+#endif
 }
 
 const char *esauth_runtime_path(apr_pool_t *pool, const char *name)

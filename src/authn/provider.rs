@@ -167,7 +167,15 @@ pub(crate) fn judge(
     let config = DirConfig::of(request);
     let accepted = file.accepted(user.to_bytes());
     // Without the cache, nothing would limit guessing.
-    let Some(cache) = verdicts::verifier() else { return AuthnStatus::Error };
+    let Some(cache) = verdicts::verifier() else {
+        log_request!(
+            request,
+            Level::Error,
+            0,
+            b"rust_esauth: without the verified cache, every login is refused; restart httpd"
+        );
+        return AuthnStatus::Error;
+    };
     // If others may know the user, its absence here is no secret, and no failure is counted.
     if accepted.is_none() && (!has_only_ours(config) || !config.authoritative()) {
         return AuthnStatus::UserNotFound;

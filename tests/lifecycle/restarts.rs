@@ -2,6 +2,24 @@
 
 use super::*;
 
+#[test]
+fn a_running_server_that_loads_the_module_at_a_restart_answers_as_one_started_with_it() {
+    for restart in [Httpd::restart, Httpd::graceful] {
+        // The stock modules stay, as with `a2enmod`.
+        let server = start(Mpm::usual(), STOCK, false, "LogLevel info");
+        assert_eq!(status(&server, "alice", "secret"), 200);
+        let path = server.folder().join("httpd.conf");
+        let configuration = fs::read_to_string(&path).unwrap();
+        fs::write(&path, Installation::get().load_ours() + &configuration).unwrap();
+        restart(&server);
+        assert_eq!(status(&server, "alice", "secret"), 200);
+        assert_eq!(server.lines_with(" answers for HTTP Basic authentication, beside mod_auth_basic"), 1);
+        assert_eq!(status(&server, "alice", "wrong"), 401);
+        restart(&server);
+        assert_eq!(status(&server, "alice", "secret"), 200);
+    }
+}
+
 /// Each takes seconds under Valgrind, and finds any fault at once.
 fn restarts() -> usize {
     if memcheck::is_wanted() { 6 } else { 100 }
