@@ -7,8 +7,17 @@ import os
 import pty
 import re
 import sys
+import termios
+import time
 
 PROMPT = re.compile(rb"password[^\r\n]*: ?$", re.IGNORECASE)
+
+
+def wait_until_hidden(terminal):
+    """Waits until the terminal does not show what is typed, as programs ask it after they have asked for the password."""
+    deadline = time.monotonic() + 5
+    while termios.tcgetattr(terminal)[3] & termios.ECHO and time.monotonic() < deadline:
+        time.sleep(0.005)
 
 
 def main(password, command):
@@ -26,6 +35,7 @@ def main(password, command):
         sys.stdout.buffer.write(printed.replace(b"\r\n", b"\n"))
         unanswered += printed
         if PROMPT.search(unanswered):
+            wait_until_hidden(terminal)
             os.write(terminal, password.encode() + b"\n")
             unanswered = b""
     sys.stdout.flush()
