@@ -74,7 +74,8 @@ fn guesses_on_two_servers_are_counted_as_on_one() {
             for server in &servers {
                 assert_eq!(status(server, "alice", "secret"), 429, "not told from a guess");
                 assert_eq!(status(server, "user1", "secret"), 200, "another user");
-                assert_eq!(server.lines_with(LOCKED_OUT), 1, "each says so");
+                // Once more if it began the lockout by its own count and then learns another end of it.
+                assert!((1..=2).contains(&server.lines_with(LOCKED_OUT)), "each says so");
                 let answer = ask(server.port(), &request("/page", "alice", "secret")).unwrap();
                 let seconds: u64 = answer.header("retry-after").unwrap().parse().unwrap();
                 assert!((1..=40).contains(&seconds), "Retry-After: {seconds}");
