@@ -388,7 +388,17 @@ fn a_key_that_others_can_read_or_that_is_none_is_refused_and_the_server_goes_on_
         fs::set_permissions(server.folder().join("key"), fs::Permissions::from_mode(0o600)).unwrap();
         server.graceful();
         serves_by_itself(&server, 1, "corrected");
-        wait_until("it is left with the fleet", || !redis.entries().is_empty());
+        // On a busy machine, Redis may be late; then the password of another user is left.
+        let mut number = 2;
+        wait_until("it is left with the fleet", || {
+            sleep(Duration::from_millis(300));
+            let is_left = !redis.entries().is_empty();
+            if !is_left {
+                serves_by_itself(&server, number, "corrected");
+                number += 1;
+            }
+            is_left
+        });
         redis.ask(&["FLUSHALL"]);
     }
 }
