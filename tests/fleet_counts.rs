@@ -14,7 +14,8 @@ use esauth_engine::verification::{Counted, MaxFailures, Peers as _, Question, Re
 use esauth_fleet::{Address, Event, Fleet, Key, Lookup, Observer, Options};
 use harness::client;
 use harness::fleet::{
-    CHANGED, Front, HASH, KEY, answering, hashes, lookups, metric, request, status, wait_until, watch,
+    CHANGED, Front, HASH, KEY, answering, connected, hashes, lookups, metric, request, status, unanswered, wait_until,
+    watch,
 };
 use harness::httpd::{Httpd, Mpm};
 use harness::installation::Installation;
@@ -27,28 +28,11 @@ const LOCKED_OUT: &str = "rust_esauth: locked out for ";
 /// Of "secret".
 const SHA: &str = "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=";
 
-/// Questions to Redis without an answer in time: on a busy machine there are some, and then servers count by themselves.
-fn unanswered(servers: &[Httpd]) -> u64 {
-    servers.iter().map(|server| lookups(server, "late") + lookups(server, "skipped")).sum()
-}
-
 /// Runs a test again, with servers of its own, until all answers came in time; a few times at most.
 fn until_in_time(test: impl Fn() -> bool) {
     if !(0..5).any(|_| test()) {
         Installation::get().skip_this_test("this machine is too busy: each time, an answer was late");
     }
-}
-
-/// A server that its first questions have connected to Redis.
-fn connected(front: &Front<'_>) -> Httpd {
-    let server = front.start();
-    let mut number = 20;
-    wait_until("it is connected", || {
-        assert_eq!(status(&server, &format!("user{number}"), "secret"), 200);
-        number = if number < 59 { number + 1 } else { 20 };
-        lookups(&server, "known") + lookups(&server, "unknown") > 0
-    });
-    server
 }
 
 /// Guesses until a server's last answer is a lockout; how often it was none. Where Redis answers late, guesses are counted all
@@ -69,7 +53,7 @@ fn guesses_on_three_servers_are_counted_as_on_one() {
         let url = redis.url();
         let global = Mpm::usual().room_for_200().to_owned() + "\nEsAuthMaxFailures 6/40";
         let front = Front { hash, global: &global, ..Front::of(&url) };
-        let servers = [connected(&front), connected(&front), connected(&front)];
+        let servers = [connected(front.start()), connected(front.start()), connected(front.start())];
         let allowed = || servers.iter().map(|server| lookups(server, "unknown") as usize).sum::<usize>();
         let hashed = || servers.iter().map(hashes).sum::<usize>();
         let before = (allowed(), hashed(), unanswered(&servers));
@@ -121,7 +105,7 @@ fn a_right_password_on_one_server_forgives_on_all_and_a_changed_line_begins_anew
     until_in_time(|| {
         redis.ask(&["FLUSHALL"]);
         let front = Front { global: "EsAuthMaxFailures 3/600", ..Front::of(&url) };
-        let servers = [connected(&front), connected(&front), connected(&front)];
+        let servers = [connected(front.start()), connected(front.start()), connected(front.start())];
         let late = unanswered(&servers);
         assert_eq!([0, 1].map(|number| status(&servers[number], "alice", &format!("typo {number}"))), [401; 2]);
         assert_eq!(redis.counted(), 1);
@@ -132,7 +116,7 @@ fn a_right_password_on_one_server_forgives_on_all_and_a_changed_line_begins_anew
         wait_until("what is known to others forgives, too", || redis.counted() == 0);
         // The third failure of all, and then one after the lockout.
         let third = ["a", "b", "c", "d"].map(|guess| status(&servers[2], "alice", guess));
-        let changed = connected(&Front { hash: CHANGED, ..front });
+        let changed = connected(Front { hash: CHANGED, ..front }.start());
         let after = status(&changed, "alice", "changed");
         if unanswered(&servers) > late {
             return false;
@@ -150,7 +134,7 @@ fn a_lockout_reaches_a_server_that_remembers_the_password_as_wrong() {
     until_in_time(|| {
         redis.ask(&["FLUSHALL"]);
         let front = Front { global: "EsAuthMaxFailures 4/600", ..Front::of(&url) };
-        let servers = [connected(&front), connected(&front)];
+        let servers = [connected(front.start()), connected(front.start())];
         let late = unanswered(&servers);
         let old = || status(&servers[0], "alice", "old");
         let first = old();
@@ -173,7 +157,7 @@ fn redis_learns_no_name_and_no_address_from_counts() {
     let redis = Redis::start(Kind::Redis);
     let url = redis.url();
     let global = "EsAuthMaxFailures 3/600";
-    let server = connected(&Front { global, section: "EsAuthLimit 100/60", ..Front::of(&url) });
+    let server = connected(Front { global, section: "EsAuthLimit 100/60", ..Front::of(&url) }.start());
     let seen = watch(&redis, "", || {
         assert_eq!(status(&server, "alice", "geheim"), 401);
         assert_eq!(status(&server, "alice", "secret"), 200);
@@ -232,7 +216,7 @@ fn whatever_the_loss_three_servers_allow_the_limits_together_and_nobody_waits() 
         let url = redis.url();
         let global = format!("{one_child}EsAuthMaxFailures 6/600\nEsAuthFleetServers 3");
         let front = Front { global: &global, section: "EsAuthLimit 12/600", ..Front::of(&url) };
-        let start = || if loss == Loss::Refused { front.start() } else { connected(&front) };
+        let start = || if loss == Loss::Refused { front.start() } else { connected(front.start()) };
         if loss == Loss::Refused {
             redis.kill();
         }
@@ -354,7 +338,7 @@ fn an_enemys_server_can_lock_out_but_neither_let_in_nor_lift_what_a_server_count
 fn what_is_flushed_away_is_still_counted_by_each_server() {
     let redis = Redis::start(Kind::Redis);
     let url = redis.url();
-    let server = connected(&Front { global: "EsAuthMaxFailures 4/600", ..Front::of(&url) });
+    let server = connected(Front { global: "EsAuthMaxFailures 4/600", ..Front::of(&url) }.start());
     let before = hashes(&server);
     for number in 0..12 {
         let guess = status(&server, "alice", &format!("guess {number}"));
@@ -402,7 +386,7 @@ fn a_users_requests_are_limited_over_all_servers() {
 fn a_remembered_client_neither_waits_for_redis_nor_asks_it_and_renews_its_entry() {
     let redis = Redis::start(Kind::Redis);
     let url = redis.url();
-    let server = connected(&Front { global: "EsAuthMaxFailures 4/600\nEsAuthCacheTTL 3", ..Front::of(&url) });
+    let server = connected(Front { global: "EsAuthMaxFailures 4/600\nEsAuthCacheTTL 3", ..Front::of(&url) }.start());
     assert_eq!(status(&server, "alice", "secret"), 200);
     let began = Instant::now();
     let seen = watch(&redis, "", || {

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
-use super::client::{self, Request};
+use super::client::{self, Answer, Request};
 use super::crypt;
 use super::httpd::{Httpd, Mpm, Setup, Site};
 use super::installation::{self, Installation};
@@ -119,14 +119,52 @@ pub(crate) fn hashes(server: &Httpd) -> usize {
 pub(crate) fn metric(server: &Httpd, sample: &str) -> u64 {
     let request = Request::get("/metrics").header("Host: localhost");
     let request = if Installation::get().is_22() { request.basic("alice", "secret") } else { request };
-    let answer = client::ask(server.port(), &request);
-    let page = String::from_utf8(answer.unwrap().body).unwrap();
+    sample_in(&client::ask(server.port(), &request).unwrap(), sample)
+}
+
+/// The value of a sample on a page of metrics.
+pub(crate) fn sample_in(page: &Answer, sample: &str) -> u64 {
+    let page = String::from_utf8_lossy(&page.body);
     let found = page.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' ')?.parse().ok());
     found.unwrap_or_else(|| panic!("no {sample} in\n{page}"))
 }
 
-pub(crate) fn lookups(server: &Httpd, result: &str) -> u64 {
-    metric(server, &format!("rust_esauth_fleet_lookups_total{{result=\"{result}\"}}"))
+/// A server of a fleet, of whatever kind.
+pub(crate) trait Member {
+    /// The status of the answer to a login.
+    fn status(&self, user: &str, password: &str) -> u16;
+    fn metric(&self, sample: &str) -> u64;
+}
+
+impl Member for Httpd {
+    fn status(&self, user: &str, password: &str) -> u16 {
+        status(self, user, password)
+    }
+
+    fn metric(&self, sample: &str) -> u64 {
+        metric(self, sample)
+    }
+}
+
+/// Questions to Redis that ended so.
+pub(crate) fn lookups(server: &impl Member, result: &str) -> u64 {
+    server.metric(&format!("rust_esauth_fleet_lookups_total{{result=\"{result}\"}}"))
+}
+
+/// Questions to Redis without an answer in time: on a busy machine there are some, and then servers count by themselves.
+pub(crate) fn unanswered(servers: &[impl Member]) -> u64 {
+    servers.iter().map(|server| lookups(server, "late") + lookups(server, "skipped")).sum()
+}
+
+/// A server that its first questions have connected to Redis.
+pub(crate) fn connected<M: Member>(server: M) -> M {
+    let mut number = 20;
+    wait_until("it is connected", || {
+        assert_eq!(server.status(&format!("user{number}"), "secret"), 200);
+        number = if number < 59 { number + 1 } else { 20 };
+        lookups(&server, "known") + lookups(&server, "unknown") > 0
+    });
+    server
 }
 
 /// Entries are left behind without waiting.

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use crate::harness::client::{Request, ask};
 use crate::harness::fleet as httpd;
-use crate::harness::fleet::{HASH, KEY, OTHER_KEY, USERS, answering, users, users_with_hashes, wait_until, watch};
+use crate::harness::fleet::{
+    HASH, KEY, Member, OTHER_KEY, USERS, answering, lookups, sample_in, users, users_with_hashes, wait_until, watch,
+};
 use crate::harness::installation::workspace;
 use crate::harness::memcheck::{self, patience};
 use crate::harness::redis::{Kind, Redis};
@@ -75,14 +77,17 @@ pub(crate) fn hashes(server: &Nginx) -> usize {
 }
 
 pub(crate) fn metric(server: &Nginx, sample: &str) -> u64 {
-    let answer = ask(server.port(), &Request::get("/metrics").header("Host: localhost")).unwrap();
-    let page = String::from_utf8(answer.body).unwrap();
-    let found = page.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' ')?.parse().ok());
-    found.unwrap_or_else(|| panic!("no {sample} in\n{page}"))
+    sample_in(&ask(server.port(), &Request::get("/metrics").header("Host: localhost")).unwrap(), sample)
 }
 
-pub(crate) fn lookups(server: &Nginx, result: &str) -> u64 {
-    metric(server, &format!("rust_esauth_fleet_lookups_total{{result=\"{result}\"}}"))
+impl Member for Nginx {
+    fn status(&self, user: &str, password: &str) -> u16 {
+        status(self, user, password)
+    }
+
+    fn metric(&self, sample: &str) -> u64 {
+        metric(self, sample)
+    }
 }
 
 /// True, with a message, under Valgrind, where most answers of Redis are late.

@@ -4,37 +4,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, sleep};
 use std::time::Duration;
 
-use crate::fleet::{Front, hashes, is_too_slow, lookups, request, status};
+use crate::fleet::{Front, hashes, is_too_slow, request, status};
 use crate::harness::client::ask;
-use crate::harness::fleet::wait_until;
+use crate::harness::fleet::{connected, unanswered, wait_until};
 use crate::harness::redis::{Kind, Redis};
-use crate::server::{Nginx, skip};
+use crate::server::skip;
 
 /// Beginning of a lockout's line.
 const LOCKED_OUT: &str = "esauth: locked out for ";
-
-/// Questions to Redis without an answer in time: on a busy machine there are some, and then servers count by themselves.
-pub(crate) fn unanswered(servers: &[Nginx]) -> u64 {
-    servers.iter().map(|server| lookups(server, "late") + lookups(server, "skipped")).sum()
-}
 
 /// Runs a test again, with servers of its own, until all answers came in time; a few times at most.
 pub(crate) fn until_in_time(test: impl Fn() -> bool) {
     if !(0..5).any(|_| test()) {
         skip("this machine is too busy: each time, an answer was late");
     }
-}
-
-/// A server that its first questions have connected to Redis.
-fn connected(front: &Front<'_>) -> Nginx {
-    let server = front.start();
-    let mut number = 20;
-    wait_until("it is connected", || {
-        assert_eq!(status(&server, &format!("user{number}"), "secret"), 200);
-        number = if number < 59 { number + 1 } else { 20 };
-        lookups(&server, "known") + lookups(&server, "unknown") > 0
-    });
-    server
 }
 
 #[test]
@@ -49,7 +32,7 @@ fn guesses_on_two_servers_are_counted_as_on_one() {
             redis.ask(&["FLUSHALL"]);
             // A worker asks for the first time when its first guess comes.
             let front = Front { workers: 1, http: "esauth_max_failures 6 40s;", ..Front::of(&url) };
-            let servers = [connected(&front), connected(&front)];
+            let servers = [connected(front.start()), connected(front.start())];
             let (before, late): (usize, _) = (servers.iter().map(hashes).sum(), unanswered(&servers));
             let denied = AtomicUsize::new(0);
             thread::scope(|scope| {
@@ -95,7 +78,7 @@ fn a_lockout_survives_a_restart_and_a_right_password_on_one_server_forgives_on_a
     until_in_time(|| {
         redis.ask(&["FLUSHALL"]);
         let front = Front { http: "esauth_max_failures 3 10m;", workers: 1, ..Front::of(&url) };
-        let mut servers = [connected(&front), connected(&front)];
+        let mut servers = [connected(front.start()), connected(front.start())];
         let late = unanswered(&servers);
         assert_eq!([0, 1].map(|number| status(&servers[number], "alice", &format!("typo {number}"))), [401; 2]);
         assert_eq!(redis.counted(), 1);

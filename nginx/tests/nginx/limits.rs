@@ -5,8 +5,9 @@ use std::thread::{self, sleep};
 use std::time::Duration;
 
 use crate::fleet::{Front, is_too_slow, metric};
-use crate::fleet_counts::{unanswered, until_in_time};
+use crate::fleet_counts::until_in_time;
 use crate::harness::client::{Answer, Connection, Request, ask};
+use crate::harness::fleet::unanswered;
 use crate::harness::fleet::wait_until;
 use crate::harness::redis::{Kind, Redis};
 use crate::harness::scratch::Scratch;
