@@ -33,7 +33,7 @@ fn guesses_on_two_servers_are_counted_as_on_one() {
             // A worker asks for the first time when its first guess comes.
             let front = Front { workers: 1, http: "esauth_max_failures 6 40s;", ..Front::of(&url) };
             let servers = [connected(front.start()), connected(front.start())];
-            let (before, late): (usize, _) = (servers.iter().map(hashes).sum(), unanswered(&servers));
+            let (before, late_before): (usize, _) = (servers.iter().map(hashes).sum(), unanswered(&servers));
             let denied = AtomicUsize::new(0);
             thread::scope(|scope| {
                 for number in 0..24 {
@@ -45,7 +45,7 @@ fn guesses_on_two_servers_are_counted_as_on_one() {
                     });
                 }
             });
-            let late = (unanswered(&servers) - late) as usize;
+            let late = (unanswered(&servers) - late_before) as usize;
             let hashed = servers.iter().map(hashes).sum::<usize>() - before;
             assert!(hashed <= 6 + late, "{kind:?}: {hashed} hashes, {late} late");
             if late > 0 {
@@ -57,8 +57,9 @@ fn guesses_on_two_servers_are_counted_as_on_one() {
             for server in &servers {
                 assert_eq!(status(server, "alice", "secret"), 429, "not told from a guess");
                 assert_eq!(status(server, "user1", "secret"), 200, "another user");
-                // Once more if it began the lockout by its own count and then learns another end of it.
-                assert!((1..=2).contains(&server.lines_with(LOCKED_OUT)), "each says so");
+                // Once more if Redis is late now: then it begins a lockout by its own count.
+                let lines = server.lines_with(LOCKED_OUT);
+                assert!(lines == 1 || lines > 1 && unanswered(&servers) > late_before, "each says so: {lines}");
                 let answer = ask(server.port(), &request("/page", "alice", "secret")).unwrap();
                 let seconds: u64 = answer.header("retry-after").unwrap().parse().unwrap();
                 assert!((1..=40).contains(&seconds), "Retry-After: {seconds}");
