@@ -83,7 +83,6 @@ const VARIABLES: &[&str] = &[
     "NGX_OK",
     "NGX_PROCESS_MASTER",
     "esauth_signature",
-    "esauth_turn",
     "nginx_version",
     "ngx_cycle",
     "ngx_http_core_module",

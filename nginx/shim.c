@@ -66,29 +66,62 @@ ngx_int_t esauth_any_satisfies(ngx_http_request_t *r) {
     return location->satisfy == NGX_HTTP_SATISFY_ANY;
 }
 
-ngx_uint_t esauth_turn;
-
 static ngx_int_t (*process_events)(ngx_cycle_t *cycle, ngx_msec_t timer, ngx_uint_t flags);
+static ngx_uint_t in_turn;
 
 static ngx_int_t process_turn(ngx_cycle_t *cycle, ngx_msec_t timer, ngx_uint_t flags) {
-    static ngx_uint_t last;
     ngx_int_t rc;
     /* Posted events are handled later. */
-    esauth_turn = flags & NGX_POST_EVENTS ? 0 : ++last;
+    in_turn = !(flags & NGX_POST_EVENTS);
     rc = process_events(cycle, timer, flags);
-    esauth_turn = 0;
+    in_turn = 0;
     return rc;
 }
 
-void esauth_follow_turns(void) {
-    if (ngx_event_actions.process_events != process_turn) {
-        process_events = ngx_event_actions.process_events;
-        ngx_event_actions.process_events = process_turn;
+static ngx_connection_t *followed;
+static void (*followed_by)(void);
+
+static void follow(ngx_event_t *event) {
+    followed_by();
+}
+
+ngx_int_t esauth_follow(int descriptor, void (*work)(void)) {
+    ngx_connection_t *connection;
+    if (!(ngx_event_flags & NGX_USE_EPOLL_EVENT)) {
+        return NGX_DECLINED;
+    }
+    connection = ngx_get_connection(descriptor, ngx_cycle->log);
+    if (connection == NULL) {
+        return NGX_ERROR;
+    }
+    connection->log = ngx_cycle->log;
+    connection->read->log = ngx_cycle->log;
+    connection->read->handler = follow;
+    followed_by = work;
+    if (ngx_add_event(connection->read, NGX_READ_EVENT, NGX_CLEAR_EVENT) != NGX_OK) {
+        ngx_free_connection(connection);
+        connection->fd = (ngx_socket_t) -1;
+        return NGX_ERROR;
+    }
+    followed = connection;
+    process_events = ngx_event_actions.process_events;
+    ngx_event_actions.process_events = process_turn;
+    return NGX_OK;
+}
+
+void esauth_unfollow(void) {
+    if (followed != NULL) {
+        ngx_del_event(followed->read, NGX_READ_EVENT, 0);
+        ngx_free_connection(followed);
+        /* Or nginx takes it for one that was left open. */
+        followed->fd = (ngx_socket_t) -1;
+        followed = NULL;
+        ngx_event_actions.process_events = process_events;
     }
 }
 
-ngx_int_t esauth_began_before_turn(ngx_http_request_t *r) {
-    return r->connection->requests > 1 && r->http_version < NGX_HTTP_VERSION_20;
+ngx_int_t esauth_is_behind(ngx_http_request_t *r) {
+    return in_turn && followed != NULL && r->connection->requests > 1 && r->http_version < NGX_HTTP_VERSION_20;
 }
 
 ngx_uint_t esauth_connections(ngx_cycle_t *cycle) {

@@ -32,16 +32,15 @@ void esauth_answer(ngx_http_request_t *r, ngx_uint_t status, const ngx_str_t *ty
 /* True if the location admits a request that any of its access modules admits. */
 ngx_int_t esauth_any_satisfies(ngx_http_request_t *r);
 
-/* Has esauth_turn tell the turns of the event loop. Call it in each worker, once its event loop is chosen. */
-void esauth_follow_turns(void);
+/* Has the event loop call `work` when there is something to read from the descriptor, until the latter is followed no more.
+ * Declined without epoll, which alone tells of descriptors in the order in which they became readable. One at a time. */
+ngx_int_t esauth_follow(int descriptor, void (*work)(void));
+void esauth_unfollow(void);
 
-/* The number of the turn while the event loop handles what it has just been told of; otherwise 0. Whatever is handled then
- * had come before. */
-extern ngx_uint_t esauth_turn;
-
-/* True if the client had sent a part of the request before the turn in which it is handled: it is not the first of its
- * connection, which might be read together with the end of a TLS handshake, and no other request is read along with it. */
-ngx_int_t esauth_began_before_turn(ngx_http_request_t *r);
+/* True if the request began after everything that could be read from the descriptor has been told: the event loop was told
+ * of both, in this order. That is so for no first request of a connection, which might be read together with the end of a
+ * TLS handshake, and for none that is read along with others. */
+ngx_int_t esauth_is_behind(ngx_http_request_t *r);
 
 /* The number of clients' connections that all workers can have. */
 ngx_uint_t esauth_connections(ngx_cycle_t *cycle);

@@ -31,7 +31,8 @@ mod wipe;
 pub use clock::Seldom;
 pub use files::{
     Accepted, Credentials, CredentialsFault, CredentialsFile, FileEvent, Groups, LineRules, Listed, Listing,
-    Memberships, Moment, Parse, Passwords, ReadError, Reading, Rotation, Snapshot, Source, Watcher, advice_on_watching,
+    Memberships, Moment, Parse, Passwords, ReadError, Reading, Rotation, Seen, Snapshot, Source, Watcher,
+    advice_on_watching,
 };
 pub use random::fill_with_random;
 pub use wipe::wipe_registers;

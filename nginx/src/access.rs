@@ -17,7 +17,7 @@ use crate::fleet;
 use crate::nginx::log::Level;
 use crate::nginx::request::Request;
 use crate::nginx::status::Status;
-use crate::worker::files::{Content, FileOf, content};
+use crate::worker::files::{Content, FileOf, at_once, content};
 use crate::worker::hashing::{Entered, enter};
 use crate::worker::recent;
 use crate::worker::visit::{Judged, Noted, State, Visit};
@@ -49,15 +49,16 @@ pub(crate) fn decide<'r>(request: Request<'r>, location: &'r LocationConfig, mai
         return Decided::Status(Status::DECLINED);
     }
     let Some(visit) = Visit::of(request) else { return Decided::Status(Status::INTERNAL_SERVER_ERROR) };
-    let case = Case { request, location, main, realm };
-    let decided = case.credentials(visit).and_then(|()| {
-        let decided = visit.with(|state| {
+    let case = Case { request, visit, location, main, realm };
+    let decided = visit.with(|state| {
+        if !case.recalls(state) {
+            case.credentials()?;
             case.authenticate(state)?;
-            case.count(state)?;
-            case.authorize(state)
-        });
-        decided.unwrap_or(Err(Status::INTERNAL_SERVER_ERROR.into()))
+        }
+        case.count(state)?;
+        case.authorize(state)
     });
+    let decided = decided.unwrap_or(Err(Status::INTERNAL_SERVER_ERROR.into()));
     let (outcome, decided) = match decided {
         Ok(()) => (Outcome::Granted, Decided::Status(Status::OK)),
         Err(Stop::Wait) if request.suspend() => return Decided::Status(Status::AGAIN),
@@ -93,19 +94,33 @@ impl From<Status> for Stop<'_> {
 /// A request, and what its location asks for.
 struct Case<'r> {
     request: Request<'r>,
+    visit: &'r Visit,
     location: &'r LocationConfig,
     main: &'r MainConfig,
     realm: &'r [u8],
 }
 
 impl<'r> Case<'r> {
+    /// True if the same credentials were granted a moment ago, by the content that the file still has. They need not even
+    /// be decoded then.
+    fn recalls(&self, state: &mut State) -> bool {
+        let (Some(verifier), Some(file)) = (&self.main.verifier, self.location.user_file) else { return false };
+        if state.judged.is_some() || !self.request.has_authorization() {
+            return false;
+        }
+        let Some(path) = self.request.expand(file).map(until_nul) else { return false };
+        let Some(passwords) = at_once::<Passwords>(self.request, state, path) else { return false };
+        let recalls = recent::recalls(verifier, self.request, &passwords);
+        if recalls {
+            state.judged = Some(Judged { path: pinned_path(state, path), judgement: GRANTED, is_logged: true });
+        }
+        recalls
+    }
+
     /// Has nginx decode the credentials.
-    fn credentials(&self, visit: &Visit) -> Result<(), Stop<'r>> {
-        match self.request.decode_credentials() {
-            Status::OK => {
-                visit.wipe_password_of(self.request);
-                Ok(())
-            }
+    fn credentials(&self) -> Result<(), Stop<'r>> {
+        match self.visit.decode() {
+            Status::OK => Ok(()),
             Status::DECLINED => {
                 self.write(Level::Info, 0, &[b"no user/password was provided for basic authentication"]);
                 let has_others = self.request.has_authorization();
@@ -115,16 +130,16 @@ impl<'r> Case<'r> {
         }
     }
 
+    /// The name of the user, whose credentials have been granted.
+    fn user(&self) -> Result<&'r [u8], Stop<'r>> {
+        self.credentials().map(|()| self.request.user())
+    }
+
     fn authenticate(&self, state: &mut State) -> Result<(), Stop<'r>> {
         let path = self.path(self.location.user_file, FileKind::Users)?;
         let passwords = self.content::<Passwords>(state, path)?;
         // Without the memory, nothing would limit guessing.
         let Some(verifier) = &self.main.verifier else { return Err(Status::INTERNAL_SERVER_ERROR.into()) };
-        if state.judged.is_none() && recent::recalls(verifier, self.request, &passwords) {
-            let path = state.passwords.as_ref().map_or_else(|| path.into(), |pinned| Rc::clone(&pinned.path));
-            state.judged = Some(Judged { path, judgement: GRANTED, is_logged: true });
-            return Ok(());
-        }
         let accepted = passwords.accepted(self.request.user());
         let credential = self.credential(verifier, path, &passwords, accepted);
         if state.judged.as_ref().is_none_or(|judged| *judged.path != *path) {
@@ -133,8 +148,7 @@ impl<'r> Case<'r> {
                 // A file without hashes has no user to hide.
                 None => UNKNOWN,
             };
-            let path = state.passwords.as_ref().map_or_else(|| path.into(), |pinned| Rc::clone(&pinned.path));
-            state.judged = Some(Judged { path, judgement, is_logged: false });
+            state.judged = Some(Judged { path: pinned_path(state, path), judgement, is_logged: false });
         }
         let Some(Judged { judgement, is_logged, .. }) = &mut state.judged else {
             return Err(Status::INTERNAL_SERVER_ERROR.into());
@@ -202,7 +216,7 @@ impl<'r> Case<'r> {
         if self.location.limits.is_empty() || state.is_counted {
             return Ok(());
         }
-        let user = self.request.user();
+        let user = self.user()?;
         let rate = Limit::of_user(self.location.limits, user, || self.groups_for_limit(state))?;
         let (Some(rate), Some(verifier)) = (rate, &self.main.verifier) else { return Ok(()) };
         let path = self.path(self.location.user_file, FileKind::Users)?;
@@ -245,7 +259,6 @@ impl<'r> Case<'r> {
 
     /// Whether the user meets one of the requirements.
     fn authorize(&self, state: &mut State) -> Result<(), Stop<'r>> {
-        let user = self.request.user();
         let groups = match self.location.asks_groups() {
             true => {
                 let path = self.path(self.location.group_file, FileKind::Groups)?;
@@ -253,6 +266,10 @@ impl<'r> Case<'r> {
             }
             false => None,
         };
+        if self.location.requirements().any(|who| matches!(who, Who::ValidUser)) {
+            return Ok(());
+        }
+        let user = self.user()?;
         let memberships = groups.as_ref().and_then(|groups| groups.of(user));
         let meets = self.location.requirements().any(|who| match who {
             Who::ValidUser => true,
@@ -398,6 +415,11 @@ impl<'r> Case<'r> {
             log.write(level, error, parts);
         }
     }
+}
+
+/// The path of the password file that the request uses.
+fn pinned_path(state: &State, path: &[u8]) -> Rc<[u8]> {
+    state.passwords.as_ref().map_or_else(|| path.into(), |pinned| Rc::clone(&pinned.path))
 }
 
 /// What a C string of these bytes is.

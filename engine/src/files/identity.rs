@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::Read;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, Statx, StatxFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, StatFs, Statx, StatxFlags};
 use rustix::io::Errno;
 use rustix::mm::{Advice, madvise};
 use zeroize::Zeroizing;
@@ -95,12 +95,16 @@ const EXACT: [u64; 8] = [
     0x8584_58f6, // ramfs
 ];
 
+/// True if only this machine's kernel changes the file system.
+#[allow(clippy::unnecessary_cast, reason = "the field's type differs between architectures")]
+pub(super) fn is_exact(system: &StatFs) -> bool {
+    EXACT.contains(&(system.f_type as u32 as u64))
+}
+
 impl Look {
     /// The check that an open file's file system needs.
-    #[allow(clippy::unnecessary_cast, reason = "the field's type differs between architectures")]
     fn for_file(file: &File) -> Look {
-        let is_exact = rustix::fs::fstatfs(file).is_ok_and(|system| EXACT.contains(&(system.f_type as u32 as u64)));
-        if is_exact { Look::Stat } else { Look::Open }
+        if rustix::fs::fstatfs(file).is_ok_and(|system| is_exact(&system)) { Look::Stat } else { Look::Open }
     }
 
     /// The file at `path` as it is now. Allocates nothing on the heap.

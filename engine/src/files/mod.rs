@@ -3,20 +3,23 @@
 //! * `identity`: checks whether a file has changed, and reads it.
 //! * `lines`, `htpasswd`, `groups`, `credentials`: from bytes to a snapshot; `listing`: line by line, to explain a file;
 //!   `rotation`: a second password of a user.
-//! * `source`, `snapshot`, `watch`: the current snapshot of one file.
+//! * `source`, `snapshot`, `watch`, `route`, `glance`: the current snapshot of one file.
 
 mod credentials;
+mod glance;
 mod groups;
 mod htpasswd;
 mod identity;
 mod lines;
 mod listing;
 mod rotation;
+mod route;
 mod snapshot;
 mod source;
 mod watch;
 
 pub use credentials::{Credentials, CredentialsFault, CredentialsFile};
+pub use glance::Seen;
 pub use groups::{Groups, Memberships};
 pub use htpasswd::{Accepted, Passwords};
 pub use identity::ReadError;

@@ -21,6 +21,7 @@ use zeroize::Zeroizing;
 
 use super::identity::{Digest, Identity, Look, Opened, ReadError, digest};
 use super::lines::LineRules;
+use super::route::Route;
 use super::snapshot::Snapshot;
 use super::watch::{Activity, Watch, Watcher};
 use crate::clock::monotonic_milliseconds;
@@ -52,13 +53,14 @@ pub trait Parse: Sized {
 
 /// One file and its current snapshot, shared by the threads of a process.
 pub struct Source<T> {
-    path: CString,
+    pub(super) path: CString,
     rules: LineRules,
     /// Maximum size of the file in bytes.
     limit: Option<u64>,
     /// Whether every access must prove that the process may read the file.
-    proves_rights: bool,
-    watcher: Arc<Watcher>,
+    pub(super) proves_rights: bool,
+    pub(super) watcher: Arc<Watcher>,
+    pub(super) route: Route,
     current: RwLock<Option<Arc<Snapshot<T>>>>,
     /// Held by the one thread that reads the file; the others wait rather than answer from stale data.
     reader: Mutex<Reader>,
@@ -131,6 +133,7 @@ impl<T: Parse> Source<T> {
             limit: None,
             proves_rights: false,
             watcher,
+            route: Route::default(),
             current: RwLock::new(None),
             reader: Mutex::default(),
             loads: AtomicU64::new(0),
@@ -151,6 +154,11 @@ impl<T: Parse> Source<T> {
     pub fn proving_rights(mut self) -> Self {
         self.proves_rights = true;
         self
+    }
+
+    /// The content read last, if it was settled and there is nothing to tell.
+    pub(super) fn last_settled(&self) -> Option<Arc<Snapshot<T>>> {
+        self.last_read().filter(|snapshot| snapshot.is_settled() && !self.has_events.load(Ordering::Relaxed))
     }
 
     /// The content read last, current or not. Does not access the file.
@@ -348,6 +356,7 @@ impl<T> Drop for Source<T> {
         let reader = self.reader.get_mut().unwrap_or_else(PoisonError::into_inner);
         reader.stop_watching(&self.watcher);
         reader.stop_watching_path(&self.watcher);
+        self.route.release(&self.watcher);
     }
 }
 

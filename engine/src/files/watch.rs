@@ -5,13 +5,14 @@
 //! `close` return. So a reader that has taken the pending events knows whether a writer is active. The folder is
 //! watched as well: only its events tell the history of a file that has just been put there under the same name.
 //!
-//! This does not detect whether a file has changed: file systems change without inotify noticing (NFS, the layers of an
-//! overlay, writes through `mmap`).
+//! It does not detect every change: file systems change without inotify noticing (NFS, the layers of an overlay, writes
+//! through `mmap`). Where nothing else can change a file, `route` uses the reports to save a check.
 
 use std::collections::HashMap;
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -28,6 +29,8 @@ pub struct Watcher {
     /// Opened for the first watch.
     inotify: OnceCell<OwnedFd>,
     watched: Mutex<HashMap<i32, Entries>>,
+    /// How often events were taken.
+    reports: AtomicU64,
 }
 
 /// The targets of one kernel watch, by name: files in a folder, or one file, with an empty name.
@@ -72,10 +75,23 @@ impl Watcher {
         self.add(folder, name, arrival | WatchFlags::MODIFY | WatchFlags::CLOSE_WRITE | WatchFlags::ONLYDIR)
     }
 
+    /// Watches which files the names in `folder` lead to, and who may reach them.
+    pub(super) fn watch_names(&self, folder: &CStr) -> Result<Watch, Errno> {
+        let gone = WatchFlags::DELETE | WatchFlags::MOVED_FROM;
+        let come = WatchFlags::CREATE | WatchFlags::MOVED_TO;
+        self.add(folder, b"", gone | come | WatchFlags::ATTRIB | WatchFlags::ONLYDIR)
+    }
+
+    /// Watches the content and the rights of the file at `path`.
+    pub(super) fn watch_file(&self, path: &CStr) -> Result<Watch, Errno> {
+        self.add(path, b"", WatchFlags::MODIFY | WatchFlags::CLOSE_WRITE | WatchFlags::ATTRIB)
+    }
+
     fn add(&self, path: &CStr, name: &[u8], flags: WatchFlags) -> Result<Watch, Errno> {
         let mut watched = self.watched();
         let inotify = self.inotify.get_or_try_init(|| inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK))?;
-        let number = inotify::add_watch(inotify, path, flags)?;
+        // A file has one watch, which others rely on too.
+        let number = inotify::add_watch(inotify, path, flags | WatchFlags::MASK_ADD)?;
         watched.entry(number).or_default().entry(name.into()).or_default().holders += 1;
         Ok(Watch { number, name: name.into() })
     }
@@ -109,6 +125,21 @@ impl Watcher {
         Some(watched.get(&watch.number)?.get(&watch.name)?.activity)
     }
 
+    /// The descriptor that can be read once there is an event. `None` before the first watch.
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.inotify.get().map(AsFd::as_fd)
+    }
+
+    /// Takes the events until now.
+    pub fn take(&self) {
+        self.take_events(&mut self.watched());
+    }
+
+    /// Changes when events are taken.
+    pub(super) fn reports(&self) -> u64 {
+        self.reports.load(Ordering::SeqCst)
+    }
+
     /// Adds to a newly watched file its activity since its `arrival`, from the folder's reports.
     pub(crate) fn add_history(&self, watch: &Watch, arrival: &Watch) {
         let mut watched = self.watched();
@@ -135,6 +166,8 @@ impl Watcher {
         let mut reader = Reader::new(inotify.as_fd(), &mut buffer);
         let mut lost = false;
         while !reader.is_buffer_empty() || has_events(inotify) {
+            // Before they are taken: a thread that finds no event must know that there was one.
+            self.reports.fetch_add(1, Ordering::SeqCst);
             match reader.next() {
                 Ok(event) if event.events().contains(ReadFlags::QUEUE_OVERFLOW) => lost = true,
                 Ok(event) if event.events().contains(ReadFlags::IGNORED) => {
@@ -174,6 +207,8 @@ impl Activity {
     fn note(&mut self, happened: ReadFlags) {
         if happened.intersects(ReadFlags::CREATE | ReadFlags::MOVED_TO) {
             *self = Activity { arrivals: self.arrivals + 1, ..Activity::default() };
+        }
+        if !happened.intersects(ReadFlags::MODIFY | ReadFlags::CLOSE_WRITE) {
             return;
         }
         self.events += 1;

@@ -4,11 +4,12 @@
 //! * [`text`]: nginx's strings; [`status`]: what handlers return;
 //! * [`configuration`]: reading directives, and values with variables; [`pool`]: memory of a request or configuration;
 //! * [`request`], [`variable`], [`log`]: a request and its parts, variables, and lines in the error log;
-//! * [`thread`]: work in the thread pool; [`turn`], [`timer`]: the event loop; [`process`], [`local`]: the process, and state of a worker.
+//! * [`thread`]: work in the thread pool; [`descriptor`], [`timer`]: the event loop; [`process`], [`local`]: the process, and state of a worker.
 
 pub(crate) mod bindings;
 pub(crate) mod boundary;
 pub(crate) mod configuration;
+pub(crate) mod descriptor;
 pub(crate) mod local;
 pub(crate) mod log;
 pub(crate) mod module;
@@ -19,5 +20,4 @@ pub(crate) mod status;
 pub(crate) mod text;
 pub(crate) mod thread;
 pub(crate) mod timer;
-pub(crate) mod turn;
 pub(crate) mod variable;

@@ -1,8 +1,11 @@
 //! A request: its parts, its answer, and its wait.
 
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::slice;
+
+use zeroize::Zeroize;
 
 use super::bindings::{
     self, ngx_http_auth_basic_user, ngx_http_cleanup_add, ngx_http_complex_value, ngx_http_complex_value_t,
@@ -80,19 +83,13 @@ impl<'r> Request<'r> {
         unsafe { (ngx_http_complex_value(self.as_ptr(), value.as_ptr(), &mut expanded) == 0).then(|| bytes(expanded)) }
     }
 
-    /// Decodes the client's credentials, once for each request. Declined if there are none.
-    pub(crate) fn decode_credentials(self) -> Status {
-        // SAFETY: a request of this thread.
-        Status(unsafe { ngx_http_auth_basic_user(self.as_ptr()) })
-    }
-
-    /// The decoded user name.
+    /// The decoded user name: see [`Credentials`].
     pub(crate) fn user(self) -> &'r [u8] {
         // SAFETY: in the request's pool.
         unsafe { bytes(self.raw().headers_in.user) }
     }
 
-    /// The decoded password.
+    /// The decoded password: as above.
     pub(crate) fn password(self) -> &'r [u8] {
         // SAFETY: in the request's pool.
         unsafe { bytes(self.raw().headers_in.passwd) }
@@ -109,10 +106,10 @@ impl<'r> Request<'r> {
         unsafe { self.raw().headers_in.authorization.as_ref().map_or(&[], |header| bytes(header.value)) }
     }
 
-    /// True if the client had sent a part of it before the current turn of the event loop.
-    pub(crate) fn began_before_turn(self) -> bool {
+    /// True if all that could be read from the followed descriptor when the request began has been read.
+    pub(crate) fn is_behind(self) -> bool {
         // SAFETY: a request of this thread.
-        unsafe { bindings::esauth_began_before_turn(self.as_ptr()) != 0 }
+        unsafe { bindings::esauth_is_behind(self.as_ptr()) != 0 }
     }
 
     /// True if it is a client's own, not a part of one.
@@ -167,12 +164,6 @@ impl<'r> Request<'r> {
         }
     }
 
-    /// The place of the decoded password, for wiping it.
-    pub(crate) fn password_place(self) -> (*mut u8, usize) {
-        let password = self.raw().headers_in.passwd;
-        (password.data, password.len)
-    }
-
     /// Adds a header to the answer. False if memory is lacking.
     pub(crate) fn add_header(self, key: &'static [u8], value: &'r [u8]) -> bool {
         // SAFETY: a request of this thread, and strings that live as long.
@@ -206,6 +197,50 @@ impl<'r> Request<'r> {
             cleanup.handler = Some(ended);
         }
         true
+    }
+}
+
+/// The credentials of a client's request. When this is dropped, no decoded password is left in the request's pool.
+pub(crate) struct Credentials {
+    request: NonNull<ngx_http_request_t>,
+    /// The result of decoding them, and where the password is. nginx's variables decode them again, elsewhere.
+    decoded: Cell<Option<(Status, ngx_str_t)>>,
+}
+
+impl Credentials {
+    /// # Safety
+    ///
+    /// It is dropped before the memory of the request's pool is freed.
+    pub(crate) unsafe fn of(request: Request<'_>) -> Credentials {
+        let main = NonNull::new(request.raw().main).unwrap_or(request.raw);
+        Credentials { request: main, decoded: Cell::new(None) }
+    }
+
+    /// Decodes them, once. Declined if there are none.
+    pub(crate) fn decode(&self) -> Status {
+        if let Some((status, _)) = self.decoded.get() {
+            return status;
+        }
+        // SAFETY: alive, and of this thread, as this is.
+        let (status, password) = unsafe {
+            let status = Status(ngx_http_auth_basic_user(self.request.as_ptr()));
+            (status, self.request.as_ref().headers_in.passwd)
+        };
+        self.decoded.set(Some((status, password)));
+        status
+    }
+}
+
+impl Drop for Credentials {
+    fn drop(&mut self) {
+        // SAFETY: in the pool, whose memory has not been freed.
+        let latest = unsafe { self.request.as_ref() }.headers_in.passwd;
+        for password in [self.decoded.get().map(|(_, password)| password), Some(latest)].into_iter().flatten() {
+            if !password.data.is_null() {
+                // SAFETY: as above; nobody uses it any more.
+                unsafe { slice::from_raw_parts_mut(password.data, password.len) }.zeroize();
+            }
+        }
     }
 }
 

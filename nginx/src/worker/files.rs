@@ -1,7 +1,7 @@
 //! The password and group files of the process.
 //!
-//! An unchanged file, as one `stat` tells, is answered at once. That holds for all requests of one turn of the event loop
-//! that began before it: all but the first of a connection, and those of HTTP/2. Reading a file, and waiting for a program that rewrites
+//! An unchanged file, as one `stat` tells, is answered at once. The event loop is told of changes, in the order in which
+//! they and the requests come; as long as it is told of none, one `stat` is enough for a tick of the clock. Reading a file, and waiting for a program that rewrites
 //! it, happens in the thread pool, one task at a time for each file. A request that comes during a reading waits for the
 //! next one, which begins after it came.
 
@@ -11,17 +11,18 @@ use std::sync::Arc;
 
 use esauth_engine::verification::{Contents, FileKind, Verifier};
 use esauth_engine::{
-    FileEvent, Groups, LineRules, Parse, Passwords, ReadError, Reading, Snapshot, Source, Watcher, advice_on_watching,
+    FileEvent, Groups, LineRules, Parse, Passwords, ReadError, Reading, Seen, Snapshot, Source, Watcher,
+    advice_on_watching,
 };
 
 use super::visit::{Pinned, State};
 use super::waiting::{add, forget, tell};
 use crate::config::file_directive;
+use crate::nginx::descriptor::{Reads, follow, unfollow};
 use crate::nginx::local::Local;
 use crate::nginx::log::{Level, Log, log};
 use crate::nginx::request::Request;
 use crate::nginx::thread::{Task, post};
-use crate::nginx::turn::{self, Turn};
 
 /// Files that are kept, of each kind, beside those in use. Variables in a name may lead to any number of them.
 const MOST: usize = 256;
@@ -32,6 +33,8 @@ pub(crate) struct Files {
     passwords: Vec<File<Passwords>>,
     groups: Vec<File<Groups>>,
     watcher: Arc<Watcher>,
+    /// True once the event loop has been asked to tell of changes, as far as it can.
+    followed: bool,
     verifier: Option<Verifier>,
 }
 
@@ -44,6 +47,7 @@ fn with<R>(work: impl FnOnce(&mut Files) -> R) -> Option<R> {
 
 /// Frees the memory, at the end of the process.
 pub(super) fn end() {
+    unfollow();
     // SAFETY: as above.
     unsafe { FILES.clear() };
 }
@@ -55,8 +59,8 @@ struct File<T> {
     reading: Vec<u64>,
     /// The requests that came since it began.
     next: Vec<u64>,
-    /// The turn in which it was last found unchanged.
-    unchanged_in: Option<Turn>,
+    /// What has last shown that it is unchanged.
+    seen: Option<Seen>,
     /// The loads that are in the server's counters.
     counted: u64,
 }
@@ -105,6 +109,29 @@ impl FileOf for Groups {
     }
 }
 
+struct Changes;
+
+impl Reads for Changes {
+    fn read() {
+        with(|files| files.watcher.take());
+    }
+}
+
+impl Files {
+    /// Learns of all changes until the request began.
+    fn take_changes(&mut self, request: Request<'_>) {
+        if !self.followed {
+            if let Some(descriptor) = self.watcher.descriptor() {
+                follow::<Changes>(descriptor);
+                self.followed = true;
+            }
+        }
+        if !request.is_behind() {
+            self.watcher.take();
+        }
+    }
+}
+
 /// Reads files ahead of the first request, and counts readings for this verifier from now on.
 pub(super) fn preload(named: &[(FileKind, &[u8])], verifier: Option<Verifier>) {
     with(|files| {
@@ -129,21 +156,30 @@ pub(crate) enum Content<T> {
     Failed,
 }
 
-/// The content of the file at `path` for a request, which sees the same as long as it lasts.
-pub(crate) fn content<T: FileOf>(request: Request<'_>, state: &mut State, path: &[u8]) -> Content<T> {
+/// The content of the file at `path` for a request, if it can be told at once.
+pub(crate) fn at_once<T: FileOf>(request: Request<'_>, state: &mut State, path: &[u8]) -> Option<Arc<Snapshot<T>>> {
     if let Some(pinned) = T::pinned(state).as_ref().filter(|pinned| *pinned.path == *path) {
-        return match &pinned.content {
-            Ok(snapshot) => Content::Read(Arc::clone(snapshot)),
-            Err(error) => Content::Unreadable(*error),
-        };
+        return pinned.content.as_ref().ok().map(Arc::clone);
     }
     let seen = with(|files| {
+        files.take_changes(request);
         let file = file::<T>(files, path);
-        file.glance(request).map(|snapshot| Pinned { path: Rc::clone(&file.path), content: Ok(snapshot) })
+        let seen = file.source.glance_since(&mut file.seen);
+        seen.map(|snapshot| (Rc::clone(&file.path), snapshot))
     });
-    if let Some(Pinned { path, content: Ok(snapshot) }) = seen.flatten() {
-        *T::pinned(state) = Some(Pinned { path, content: Ok(Arc::clone(&snapshot)) });
+    let (path, snapshot) = seen.flatten()?;
+    *T::pinned(state) = Some(Pinned { path, content: Ok(Arc::clone(&snapshot)) });
+    Some(snapshot)
+}
+
+/// The content of the file at `path` for a request, which sees the same as long as it lasts.
+pub(crate) fn content<T: FileOf>(request: Request<'_>, state: &mut State, path: &[u8]) -> Content<T> {
+    if let Some(snapshot) = at_once(request, state, path) {
         return Content::Read(snapshot);
+    }
+    let pinned = T::pinned(state).as_ref().filter(|pinned| *pinned.path == *path);
+    if let Some(error) = pinned.and_then(|pinned| pinned.content.as_ref().err()) {
+        return Content::Unreadable(*error);
     }
     let Some(number) = add(request, state, forget) else { return Content::Failed };
     let is_read = with(|files| {
@@ -184,18 +220,7 @@ impl<T: FileOf> File<T> {
         // Without NUL: see `path` in `access`.
         let name = CString::new(&*path).unwrap_or_default();
         let source = Arc::new(Source::new(&name, LineRules::Httpd24, Arc::clone(watcher)));
-        File { path, source, reading: Vec::new(), next: Vec::new(), unchanged_in: None, counted: 0 }
-    }
-
-    /// Its content, if that can be told at once.
-    fn glance(&mut self, request: Request<'_>) -> Option<Arc<Snapshot<T>>> {
-        let turn = turn::current();
-        if turn.is_some() && turn == self.unchanged_in && request.began_before_turn() {
-            return self.source.last_read();
-        }
-        let snapshot = self.source.glance();
-        self.unchanged_in = turn.filter(|_| snapshot.is_some());
-        snapshot
+        File { path, source, reading: Vec::new(), next: Vec::new(), seen: None, counted: 0 }
     }
 
     fn preload(&mut self, verifier: Option<&Verifier>) {

@@ -19,13 +19,11 @@ use esauth_engine::verification::wait_briefly;
 
 use crate::config::server::MainConfig;
 use crate::fleet;
-use crate::nginx::turn;
 
 /// Prepares the thread of the event loop, and reads the files named in the configuration ahead of the first request.
 pub(crate) fn start(main: &MainConfig) {
     if main.used {
         wait_briefly();
-        turn::follow();
         files::preload(&main.files(), main.verifier);
         fleet::start(main);
     }

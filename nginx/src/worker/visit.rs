@@ -1,17 +1,16 @@
 //! What is known about a request so far. Handlers are called again after each wait, and after each internal redirect.
 
-use std::cell::{Cell, RefCell};
-use std::ptr::null_mut;
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use esauth_engine::verification::{Judgement, Outcome};
 use esauth_engine::{Groups, Passwords, ReadError, Snapshot};
-use zeroize::Zeroize;
 
 use crate::nginx::pool::Kept;
-use crate::nginx::request::Request;
+use crate::nginx::request::{Credentials, Request};
+use crate::nginx::status::Status;
 
 /// A file as this request sees it, until its end.
 pub(crate) struct Pinned<T> {
@@ -75,8 +74,7 @@ pub(crate) struct Noted {
 /// A request's [`State`], which lives as long as the request.
 pub(crate) struct Visit {
     state: RefCell<State>,
-    /// Where nginx has put the decoded password, and its length: wiped at the end. Null before.
-    password: Cell<(*mut u8, usize)>,
+    credentials: Credentials,
 }
 
 // SAFETY: the only such type of this module.
@@ -85,13 +83,16 @@ unsafe impl Kept for Visit {}
 impl Visit {
     /// The visit of a request. `None` if memory is lacking.
     pub(crate) fn of(request: Request<'_>) -> Option<&Visit> {
-        Visit::existing(request)
-            .or_else(|| request.pool()?.keep(Visit { state: RefCell::default(), password: Cell::new((null_mut(), 0)) }))
+        Visit::existing(request).or_else(|| {
+            // SAFETY: kept in the request's pool.
+            let credentials = unsafe { Credentials::of(request) };
+            request.pool()?.keep(Visit { state: RefCell::default(), credentials })
+        })
     }
 
-    /// Has the decoded password of this visit's request wiped at the end.
-    pub(crate) fn wipe_password_of(&self, request: Request<'_>) {
-        self.password.set(request.password_place());
+    /// Decodes the client's credentials, once for each request. Declined if there are none.
+    pub(crate) fn decode(&self) -> Status {
+        self.credentials.decode()
     }
 
     /// Has the request wait no more.
@@ -106,15 +107,5 @@ impl Visit {
     /// Calls `work` with the state. `None` if a caller holds it already.
     pub(crate) fn with<R>(&self, work: impl FnOnce(&mut State) -> R) -> Option<R> {
         Some(work(&mut *self.state.try_borrow_mut().ok()?))
-    }
-}
-
-impl Drop for Visit {
-    fn drop(&mut self) {
-        let (place, length) = self.password.get();
-        if !place.is_null() {
-            // SAFETY: in the request's pool, whose memory is freed after this.
-            unsafe { std::slice::from_raw_parts_mut(place, length) }.zeroize();
-        }
     }
 }
