@@ -1,6 +1,7 @@
 //! What the module promises beyond auth_basic, on a real nginx.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
@@ -156,7 +157,7 @@ fn an_edit_counts_at_the_next_request_and_no_user_is_refused_while_the_file_is_r
     });
 }
 
-/// Requests that are handled together share one look at the file. One that begins after the edit is not among them.
+/// Requests share looks at the file. One that begins after the edit is not among them.
 #[test]
 fn an_edit_counts_for_the_next_request_of_a_busy_connection() {
     let server = start(1, "keepalive_requests 1000000;", &fast());
@@ -191,6 +192,30 @@ fn an_edit_counts_for_the_next_request_of_a_busy_connection() {
         ends.store(true, Ordering::Relaxed);
         others.into_iter().for_each(|other| other.join().unwrap());
     });
+}
+
+/// As Kubernetes replaces a secret: the files stay as they are, and a link leads to another folder.
+#[test]
+fn a_folder_that_is_replaced_counts_for_the_next_request() {
+    let server = start(1, "keepalive_requests 1000000;", "");
+    let users = [fast(), fast() + "eve:" + FAST + "\n"];
+    for (folder, users) in ["without", "with"].iter().zip(&users) {
+        fs::create_dir(server.path(folder)).unwrap();
+        fs::write(server.path(folder).join("users"), users).unwrap();
+    }
+    fs::remove_file(server.path("users")).unwrap();
+    symlink("data/users", server.path("users")).unwrap();
+    symlink("without", server.path("data")).unwrap();
+    let mut connection = Connection::open(server.port()).unwrap();
+    let mut ask = |user| connection.ask(&request("/page", user, "secret")).unwrap().status;
+    for number in 0..number_from("ESAUTH_REWRITES", 100) {
+        let (folder, expected) = if number % 2 == 0 { ("with", 200) } else { ("without", 401) };
+        symlink(folder, server.path("new")).unwrap();
+        fs::rename(server.path("new"), server.path("data")).unwrap();
+        assert_eq!(ask("eve"), expected, "{number}");
+        // Remembered by then, and found unchanged in the same tick of the clock.
+        assert_eq!([ask("bob"), ask("bob"), ask("bob")], [200; 3]);
+    }
 }
 
 #[test]
