@@ -7,8 +7,9 @@ use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
 use crate::harness::client::{Answer, Connection, Request, ask};
+use crate::harness::memcheck;
 use crate::harness::process::Size;
-use crate::server::{FAST, Nginx, SLOW, SLOWER, Setup, check, number_from, signal};
+use crate::server::{FAST, Nginx, SLOW, Setup, check, number_from, signal, slow, slower};
 
 const SITE: &str = "server { listen PORT0; root FOLDER/html;
     location / { esauth x; esauth_user_file users; }
@@ -57,7 +58,7 @@ fn each_credential_is_hashed_once_for_all_workers() {
 
 #[test]
 fn a_storm_with_one_credential_computes_one_hash() {
-    let server = start(3, "", &format!("alice:{SLOW}\n"));
+    let server = start(3, "", &format!("alice:{}\n", slow()));
     let statuses: Vec<u16> = thread::scope(|scope| {
         let clients: Vec<_> = (0..200).map(|_| scope.spawn(|| status(&server, "/page", "alice", "secret"))).collect();
         clients.into_iter().map(|client| client.join().unwrap()).collect()
@@ -94,7 +95,7 @@ fn without_a_memory_every_request_is_hashed() {
 /// With one worker, hashes in the event loop would be answered first.
 #[test]
 fn a_request_that_needs_no_hash_is_answered_before_hashes_that_were_asked_for_earlier() {
-    let server = start(1, "", &format!("alice:{SLOWER}\nbob:{FAST}\n"));
+    let server = start(1, "", &format!("alice:{}\nbob:{FAST}\n", slower()));
     assert_eq!(status(&server, "/page", "bob", "secret"), 200);
     let mut guesses: Vec<_> = (0..4).map(|_| Connection::open(server.port()).unwrap()).collect();
     for (number, guess) in guesses.iter_mut().enumerate() {
@@ -113,7 +114,7 @@ fn a_request_that_needs_no_hash_is_answered_before_hashes_that_were_asked_for_ea
 
 #[test]
 fn a_client_that_goes_away_frees_its_place() {
-    let server = start(1, "esauth_hash_slots 1;", &format!("alice:{SLOWER}\nbob:{SLOW}\n"));
+    let server = start(1, "esauth_hash_slots 1;", &format!("alice:{}\nbob:{}\n", slower(), slow()));
     let mut guesses: Vec<_> = (0..20).map(|_| Connection::open(server.port()).unwrap()).collect();
     for (number, guess) in guesses.iter_mut().enumerate() {
         guess.send(&request("/page", "alice", &format!("guess {number}")).bytes()).unwrap();
@@ -332,13 +333,14 @@ fn reloads_under_load_lose_no_request_compute_no_hash_again_and_take_no_memory()
     });
     assert_eq!(server.hashes("alice"), 1);
     let (before, after) = (settled.expect("three reloads"), Size::settled(server.master()));
-    assert!(after.memory_kib < before.memory_kib + 512, "{before:?} {after:?}");
+    // Under Valgrind, memory is Valgrind's.
+    assert!(memcheck::is_wanted() || after.memory_kib < before.memory_kib + 512, "{before:?} {after:?}");
     assert!(after.descriptors <= before.descriptors && after.mappings < before.mappings + 8, "{before:?} {after:?}");
 }
 
 #[test]
 fn a_request_that_waits_survives_a_reload_and_a_graceful_stop() {
-    let server = start(1, "", &format!("alice:{SLOWER}\n"));
+    let server = start(1, "", &format!("alice:{}\n", slower()));
     let mut waiting = Connection::open(server.port()).unwrap();
     waiting.send(&request("/page", "alice", "secret").bytes()).unwrap();
     sleep(Duration::from_millis(50));

@@ -6,9 +6,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::harness::client::{Request, ask};
-use crate::harness::memcheck;
 use crate::http2::Http2;
-use crate::server::{FAST, Nginx, SLOW, SLOWER, Setup};
+use crate::server::{FAST, Nginx, SLOW, Setup, slower};
 
 /// The server under test, and one behind it that logs who asks.
 fn start(workers: usize, alice: &str) -> Nginx {
@@ -72,8 +71,7 @@ fn streams_of_one_connection_wait_together_and_share_one_hash() {
 
 #[test]
 fn streams_that_are_reset_while_they_wait_leave_the_others_alone() {
-    // Under Valgrind, the other one takes longer than anybody may wait.
-    let server = start(1, if memcheck::is_wanted() { SLOW } else { SLOWER });
+    let server = start(1, slower());
     let mut client = Http2::open(server.port());
     for round in 0..3 {
         let password = format!("guess {round}");
