@@ -37,9 +37,9 @@ ngx_int_t esauth_any_satisfies(ngx_http_request_t *r);
 ngx_int_t esauth_follow(int descriptor, void (*work)(void));
 void esauth_unfollow(void);
 
-/* True if the request began after everything that could be read from the descriptor has been told: the event loop was told
- * of both, in this order. That is so for no first request of a connection, which might be read together with the end of a
- * TLS handshake, and for none that is read along with others. */
+/* True if `work` has read what there was to read from the descriptor when the request began: the event loop was told of both in
+ * this turn, in their order. That is known of no first request of a connection, which might be read together with the end of
+ * a TLS handshake, and of none that is read along with others. */
 ngx_int_t esauth_is_behind(ngx_http_request_t *r);
 
 /* The number of clients' connections that all workers can have. */

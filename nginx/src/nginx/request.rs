@@ -106,7 +106,8 @@ impl<'r> Request<'r> {
         unsafe { self.raw().headers_in.authorization.as_ref().map_or(&[], |header| bytes(header.value)) }
     }
 
-    /// True if all that could be read from the followed descriptor when the request began has been read.
+    /// True if all that there was to read from the followed descriptor when the request began has been read. If not, it may
+    /// have been.
     pub(crate) fn is_behind(self) -> bool {
         // SAFETY: a request of this thread.
         unsafe { bindings::esauth_is_behind(self.as_ptr()) != 0 }

@@ -1,9 +1,9 @@
 //! The password and group files of the process.
 //!
 //! An unchanged file, as one `stat` tells, is answered at once. The event loop is told of changes, in the order in which
-//! they and the requests come; as long as it is told of none, one `stat` is enough for a tick of the clock. Reading a file, and waiting for a program that rewrites
-//! it, happens in the thread pool, one task at a time for each file. A request that comes during a reading waits for the
-//! next one, which begins after it came.
+//! they and the requests come; as long as it is told of none, one `stat` is enough for a tick of the clock. Reading a file,
+//! and waiting for a program that rewrites it, happens in the thread pool, one task at a time for each file. A request that
+//! comes during a reading waits for the next one, which begins after it came.
 
 use std::ffi::CString;
 use std::rc::Rc;
