@@ -96,7 +96,7 @@ fn follow(path: &CStr, watcher: &Watcher, watches: &mut Vec<Watch>) -> Option<()
         }
         ahead.append(&mut names(target.to_bytes()));
     }
-    watches.push(watcher.watch_file(&here).ok()?);
+    watches.push(watcher.watch(&here).ok()?);
     is_exact(&statfs(&here).ok()?).then_some(())
 }
 

@@ -64,9 +64,9 @@ pub(crate) struct Watch {
 }
 
 impl Watcher {
-    /// Watches the file at `path`, under any name. Release each watch with [`Watcher::unwatch`].
+    /// Watches the content and the rights of the file at `path`, under any name. Release each watch with [`Watcher::unwatch`].
     pub(crate) fn watch(&self, path: &CStr) -> Result<Watch, Errno> {
-        self.add(path, b"", WatchFlags::MODIFY | WatchFlags::CLOSE_WRITE)
+        self.add(path, b"", WatchFlags::MODIFY | WatchFlags::CLOSE_WRITE | WatchFlags::ATTRIB)
     }
 
     /// Watches any file with this `name` in `folder`.
@@ -80,11 +80,6 @@ impl Watcher {
         let gone = WatchFlags::DELETE | WatchFlags::MOVED_FROM;
         let come = WatchFlags::CREATE | WatchFlags::MOVED_TO;
         self.add(folder, b"", gone | come | WatchFlags::ATTRIB | WatchFlags::ONLYDIR)
-    }
-
-    /// Watches the content and the rights of the file at `path`.
-    pub(super) fn watch_file(&self, path: &CStr) -> Result<Watch, Errno> {
-        self.add(path, b"", WatchFlags::MODIFY | WatchFlags::CLOSE_WRITE | WatchFlags::ATTRIB)
     }
 
     fn add(&self, path: &CStr, name: &[u8], flags: WatchFlags) -> Result<Watch, Errno> {
