@@ -109,7 +109,7 @@ impl<'r> Case<'r> {
             return false;
         }
         let Some(path) = self.request.expand(file).map(until_nul) else { return false };
-        let Some(passwords) = at_once::<Passwords>(self.request, state, path) else { return false };
+        let Some(Ok(passwords)) = at_once::<Passwords>(self.request, state, path) else { return false };
         let recalls = recent::recalls(verifier, self.request, &passwords);
         if recalls {
             state.judged = Some(Judged { path: pinned_path(state, path), judgement: GRANTED, is_logged: true });

@@ -16,11 +16,16 @@ pub struct Seen {
 }
 
 impl<T: Parse> Source<T> {
-    /// The same as [`Source::glance`], by a caller that has taken the events of the source's [`Watcher`] until the moment
-    /// for which it asks. If all that the path leads through can be watched, one check is enough for as long as nothing is
-    /// reported, or for a tick of the clock (10 ms at most). `seen` is the caller's, and `None` at first.
-    pub fn glance_since(&self, seen: &mut Option<Seen>) -> Option<Arc<Snapshot<T>>> {
+    /// The same as [`Source::glance`]. If all that the path leads through can be watched, one check is enough for as long as
+    /// nothing is reported, or for a tick of the clock (10 ms at most). `is_told`: the caller has taken the events of the
+    /// source's [`Watcher`] until the moment for which it asks. `seen` is the caller's, and `None` at first.
+    ///
+    /// [`Watcher`]: super::Watcher
+    pub fn glance_since(&self, seen: &mut Option<Seen>, is_told: bool) -> Option<Arc<Snapshot<T>>> {
         let at = monotonic_nanoseconds();
+        if seen.is_some() && !is_told {
+            self.watcher.take();
+        }
         if *seen == Some(Seen { reports: self.watcher.reports(), at }) {
             if let Some(snapshot) = self.last_settled() {
                 return Some(snapshot);
@@ -43,7 +48,7 @@ mod tests {
     use std::io::Write;
     use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::{PermissionsExt, symlink};
-    use std::path::{Path, PathBuf};
+    use std::path::PathBuf;
     use std::thread;
     use std::time::{Duration, Instant};
 
@@ -59,8 +64,13 @@ mod tests {
     struct Folders(TempDir);
 
     impl Folders {
-        fn new() -> Folders {
+        /// `None` if others than this machine's kernel may change what leads there.
+        fn new() -> Option<Folders> {
             let folders = Folders(tempfile::tempdir().unwrap());
+            if !folders.0.path().ancestors().all(|folder| is_exact(&statfs(folder).unwrap())) {
+                eprintln!("skipped: the temporary folder is on a file system that others may change");
+                return None;
+            }
             for name in ["one", "two"] {
                 fs::create_dir(folders.path(name)).unwrap();
                 fs::write(folders.path(name).join("users"), format!("{name}:x\n")).unwrap();
@@ -68,7 +78,7 @@ mod tests {
             symlink("one", folders.path("link")).unwrap();
             symlink("link/users", folders.path("end")).unwrap();
             symlink(folders.path("one/users"), folders.path("other-end")).unwrap();
-            folders
+            Some(folders)
         }
 
         fn path(&self, name: &str) -> PathBuf {
@@ -99,24 +109,14 @@ mod tests {
                 fs::rename(self.path(from), self.path(to)).unwrap();
             }
         }
-
-        /// True if nothing but this machine's kernel changes what leads here.
-        fn is_exact(&self) -> bool {
-            let is_exact = self.0.path().ancestors().all(|folder| is_exact(&statfs(folder).unwrap()));
-            if !is_exact {
-                eprintln!("skipped: the temporary folder is on a file system that others may change");
-            }
-            is_exact
-        }
     }
 
-    /// Waits until the file is found unchanged without a check, and says since which tick.
-    fn settle(source: &Source<Passwords>, seen: &mut Option<Seen>) {
-        let began = Instant::now();
+    /// Waits until the file can be found unchanged without a check, and returns what shows it.
+    fn settle(source: &Source<Passwords>) -> Seen {
+        let (began, mut seen) = (Instant::now(), None);
         loop {
-            source.watcher.take();
-            if source.glance_since(seen).is_some() && seen.is_some() {
-                return;
+            if let (Some(_), Some(seen)) = (source.glance_since(&mut seen, false), seen) {
+                return seen;
             }
             assert!(source.current().snapshot.is_ok() && began.elapsed() < Duration::from_secs(10), "never unchanged");
             thread::sleep(Duration::from_millis(1));
@@ -126,13 +126,10 @@ mod tests {
     /// A change is seen in the very tick of the clock in which the file was found unchanged.
     fn is_seen_at_once(folders: &Folders, name: &str, change: impl Fn(u32)) {
         let source = folders.source(name);
-        let mut seen = None;
         for round in 0..1000 {
-            settle(&source, &mut seen);
-            let before = seen.unwrap();
+            let before = settle(&source);
             change(round);
-            source.watcher.take();
-            let found = source.glance_since(&mut seen);
+            let found = source.glance_since(&mut Some(before), false);
             if monotonic_nanoseconds() == before.at {
                 return assert!(found.is_none(), "{name} in round {round}");
             }
@@ -143,10 +140,7 @@ mod tests {
     #[test]
     #[cfg_attr(miri, ignore = "Miri does not know inotify")]
     fn whatever_happens_to_the_file_or_its_path_is_seen_at_once() {
-        let folders = Folders::new();
-        if !folders.is_exact() {
-            return;
-        }
+        let Some(folders) = Folders::new() else { return };
         let content = |round: u32| format!("one:{round}\n");
         let users = folders.path("one/users");
         for name in ["one/users", "link/users", "end", "other-end"] {
@@ -172,37 +166,26 @@ mod tests {
     #[test]
     #[cfg_attr(miri, ignore = "Miri does not know inotify")]
     fn a_path_that_leads_elsewhere_is_watched_there() {
-        let folders = Folders::new();
-        if !folders.is_exact() {
-            return;
-        }
-        let (source, mut seen) = (folders.source("link/users"), None);
-        settle(&source, &mut seen);
+        let Some(folders) = Folders::new() else { return };
+        let source = folders.source("link/users");
+        settle(&source);
         folders.turn("link");
-        settle(&source, &mut seen);
-        is_seen_by(&source, &mut seen, &folders.path("two/users"));
-    }
-
-    fn is_seen_by(source: &Source<Passwords>, seen: &mut Option<Seen>, users: &Path) {
-        let reports = source.watcher.reports();
-        fs::write(users, "two:other\n").unwrap();
-        source.watcher.take();
-        assert!(source.watcher.reports() > reports && source.glance_since(seen).is_none());
+        let before = settle(&source);
+        fs::write(folders.path("two/users"), "two:other\n").unwrap();
+        assert!(source.glance_since(&mut Some(before), false).is_none());
+        assert!(source.watcher.reports() > before.reports);
     }
 
     #[test]
     #[cfg_attr(miri, ignore = "Miri does not know inotify")]
     fn an_unchanged_file_is_checked_once_in_a_tick() {
-        let folders = Folders::new();
-        if !folders.is_exact() {
-            return;
+        let Some(folders) = Folders::new() else { return };
+        let source = folders.source("end");
+        let before = settle(&source);
+        let mut seen = Some(before);
+        while seen == Some(before) {
+            assert!(source.glance_since(&mut seen, false).is_some());
         }
-        let (source, mut seen) = (folders.source("end"), None);
-        settle(&source, &mut seen);
-        let before = seen;
-        while seen == before {
-            assert!(source.glance_since(&mut seen).is_some());
-        }
-        assert!(seen.is_some_and(|seen| Some(seen.reports) == before.map(|before| before.reports)));
+        assert!(seen.is_some_and(|seen| seen.reports == before.reports));
     }
 }

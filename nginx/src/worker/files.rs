@@ -118,16 +118,14 @@ impl Reads for Changes {
 }
 
 impl Files {
-    /// Learns of all changes until the request began.
-    fn take_changes(&mut self, request: Request<'_>) {
-        if !self.followed {
-            if let Some(descriptor) = self.watcher.descriptor() {
-                follow::<Changes>(descriptor);
-                self.followed = true;
-            }
+    /// Has the event loop tell of changes, once there is anything to be told.
+    fn follow_changes(&mut self) {
+        if self.followed {
+            return;
         }
-        if !request.is_behind() {
-            self.watcher.take();
+        if let Some(descriptor) = self.watcher.descriptor() {
+            follow::<Changes>(descriptor);
+            self.followed = true;
         }
     }
 }
@@ -156,30 +154,32 @@ pub(crate) enum Content<T> {
     Failed,
 }
 
-/// The content of the file at `path` for a request, if it can be told at once.
-pub(crate) fn at_once<T: FileOf>(request: Request<'_>, state: &mut State, path: &[u8]) -> Option<Arc<Snapshot<T>>> {
+/// The content of the file at `path` for a request, or why it cannot be read, if that can be told at once.
+pub(crate) fn at_once<T: FileOf>(
+    request: Request<'_>,
+    state: &mut State,
+    path: &[u8],
+) -> Option<Result<Arc<Snapshot<T>>, ReadError>> {
     if let Some(pinned) = T::pinned(state).as_ref().filter(|pinned| *pinned.path == *path) {
-        return pinned.content.as_ref().ok().map(Arc::clone);
+        return Some(pinned.content.clone());
     }
     let seen = with(|files| {
-        files.take_changes(request);
+        files.follow_changes();
         let file = file::<T>(files, path);
-        let seen = file.source.glance_since(&mut file.seen);
+        let seen = file.source.glance_since(&mut file.seen, request.is_behind());
         seen.map(|snapshot| (Rc::clone(&file.path), snapshot))
     });
     let (path, snapshot) = seen.flatten()?;
     *T::pinned(state) = Some(Pinned { path, content: Ok(Arc::clone(&snapshot)) });
-    Some(snapshot)
+    Some(Ok(snapshot))
 }
 
 /// The content of the file at `path` for a request, which sees the same as long as it lasts.
 pub(crate) fn content<T: FileOf>(request: Request<'_>, state: &mut State, path: &[u8]) -> Content<T> {
-    if let Some(snapshot) = at_once(request, state, path) {
-        return Content::Read(snapshot);
-    }
-    let pinned = T::pinned(state).as_ref().filter(|pinned| *pinned.path == *path);
-    if let Some(error) = pinned.and_then(|pinned| pinned.content.as_ref().err()) {
-        return Content::Unreadable(*error);
+    match at_once(request, state, path) {
+        Some(Ok(snapshot)) => return Content::Read(snapshot),
+        Some(Err(error)) => return Content::Unreadable(error),
+        None => {}
     }
     let Some(number) = add(request, state, forget) else { return Content::Failed };
     let is_read = with(|files| {
