@@ -136,8 +136,9 @@ find_browser() {
     command -v chromium || command -v chromium-browser || command -v chromium-headless-shell || command -v headless_shell
 }
 
+# A port that is handed out once: benches/httpd/processes.py says how.
 free_port() {
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+    PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$root/benches/httpd python3 -c 'import processes; print(processes.free_port())'
 }
 
 # The requested port, if it is free, or any free one.

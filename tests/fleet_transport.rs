@@ -6,12 +6,12 @@
 mod harness;
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::process::Command;
 
 use harness::fleet::{Front, hashes, lookups, status, wait_until};
 use harness::httpd::Httpd;
+use harness::ports::free_port;
 use harness::redis::{Kind, Redis};
 use harness::scratch::Scratch;
 
@@ -54,7 +54,7 @@ impl Certificates {
 
     /// A server with this certificate, and the port at which it wants TLS.
     fn server(&self, kind: Kind, name: &str) -> (Redis, u16) {
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let file = |ending: &str| self.path(&format!("{name}.{ending}")).display().to_string();
         let (text, certificate, key, trust) = (port.to_string(), file("pem"), file("key"), self.path("authority.pem"));
         let arguments = ["--tls-port", &text, "--tls-cert-file", &certificate, "--tls-key-file", &key];

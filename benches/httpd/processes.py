@@ -19,9 +19,18 @@ class Unavailable(Exception):
 
 
 def free_port():
-    """A TCP port of the loopback interface that nobody listens on."""
+    """A TCP port of the loopback interface that nobody listens on.
+
+    A connection to it was just closed from the server's side, so the kernel gives it to nobody else for a minute (TIME_WAIT),
+    but a server, which sets SO_REUSEADDR, can listen on it.
+    """
     with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", 0))
+        probe.listen()
+        with socket.create_connection(probe.getsockname()) as client:
+            probe.accept()[0].close()
+            client.recv(1)
         return probe.getsockname()[1]
 
 

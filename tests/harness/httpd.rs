@@ -1,7 +1,7 @@
 //! The server under test.
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::installation::{self, Generation, Installation};
 use super::memcheck;
+use super::ports::free_ports;
 use super::scratch::Scratch;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -372,12 +373,6 @@ fn command(configuration: &Path, under_memcheck: bool) -> Command {
         });
     }
     command
-}
-
-fn free_ports(count: usize) -> Vec<u16> {
-    // All are held until all are known, or one might be handed out twice.
-    let held: Vec<_> = (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()).collect();
-    held.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
 }
 
 fn signal(process: i32, signal: i32) {

@@ -3,12 +3,13 @@
 use std::env;
 use std::fs;
 use std::io::Write as _;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use super::ports::free_port;
 use super::scratch::Scratch;
 
 /// The servers that the fleet is for.
@@ -64,7 +65,7 @@ impl Redis {
         let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
         for _ in 0..5 {
             let folder = Scratch::new();
-            let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+            let port = free_port();
             let mut process = spawn(kind, port, &folder, &arguments);
             if is_ready(&mut process, port) {
                 return Redis { kind, process, port, folder, arguments };

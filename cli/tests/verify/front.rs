@@ -5,7 +5,6 @@
 #![allow(dead_code)]
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
@@ -13,6 +12,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::harness::httpd::{Httpd, Mpm, Setup, Site};
 use crate::harness::installation::{Installation, workspace};
+use crate::harness::ports::free_port;
 use crate::program::{Run, esauth_with};
 
 /// Elasticsearch 7.17.28's answer at `/`, shortened.
@@ -336,8 +336,4 @@ impl Run {
     pub(crate) fn advice(&self, id: &str) -> String {
         self.text(id, "advice")
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::harness::installation::user_ids;
 use crate::harness::memcheck::{self, patience};
+use crate::harness::ports::free_ports;
 use crate::harness::process::children;
 use crate::harness::scratch::Scratch;
 
@@ -261,12 +262,6 @@ pub(crate) fn number_from(variable: &str, usually: u64) -> u64 {
 pub(crate) fn is_root() -> bool {
     // SAFETY: a system call without arguments.
     unsafe { libc::geteuid() == 0 }
-}
-
-fn free_ports(count: usize) -> Vec<u16> {
-    // All are held until all are known, or one might be handed out twice.
-    let held: Vec<_> = (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()).collect();
-    held.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
 }
 
 pub(crate) fn signal(process: u32, signal: i32) {
