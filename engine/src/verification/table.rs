@@ -342,6 +342,38 @@ mod tests {
         assert!(table.contains(&digest(1), 2, 0));
     }
 
+    /// Every thread reads and writes every entry of one bucket many times, so Miri and ThreadSanitizer meet any access that is
+    /// not atomic.
+    #[test]
+    fn threads_that_read_and_write_one_bucket_find_only_what_was_inserted() {
+        let rounds = if cfg!(miri) { 12 } else { 5_000 };
+        let buckets = buckets(1);
+        let table = Table::new(&buckets);
+        let found: u64 = std::thread::scope(|scope| {
+            let threads = [0_u64, 1, 2, 3].map(|thread| {
+                scope.spawn(move || {
+                    let mut found = 0;
+                    for round in 0..rounds {
+                        // Twice as many as there are entries, so threads replace each other's.
+                        let known = digest((round + thread) % (2 * WAYS as u64));
+                        if table.contains(&known, round, round + 10) {
+                            found += 1;
+                        } else {
+                            table.insert(&known, round, round + 10);
+                        }
+                        assert!(!table.contains(&digest(1_000 + thread), round, round + 10));
+                        if round % 100 == thread {
+                            table.clear();
+                        }
+                    }
+                    found
+                })
+            });
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        });
+        assert!(found > 0, "nobody found what another had inserted");
+    }
+
     #[test]
     fn a_table_without_entries_holds_nothing() {
         let table = Table::new(&[]);
