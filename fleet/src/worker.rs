@@ -15,7 +15,7 @@ use crate::link::{self, Broken, Link, no_reply, words};
 use crate::shared::{Answer, BATCH, Event, Job, Lookup, Options, Shared, Standing};
 
 /// The longest time that a request waits for the fleet.
-pub const LONGEST_WAIT: Duration = Duration::from_millis(5);
+pub const LONGEST_WAIT: Duration = Duration::from_millis(3);
 
 /// The longest time until a connection is made and has answered, and until a batch is answered: then it is given up.
 const PATIENCE_TO_CONNECT: Duration = Duration::from_secs(1);
