@@ -71,6 +71,10 @@ fn is_quick(stored: &[u8]) -> bool {
         b"5" | b"6" | b"sm3" => !rest.starts_with(b"$rounds=") || longest_number < Some(5),
         b"7" => rest.get(1..12).is_none_or(|cost| cost[0] <= b'6' && &cost[1..] == b"U..../...."),
         b"y" | b"gy" | b"sm3y" => rest.starts_with(b"$j75$"),
-        _ => !(method.starts_with(b"sha1") || method.starts_with(b"md5")) || longest_number < Some(5),
+        // A negative number of rounds counts as a very large one (strtoul).
+        _ if method.starts_with(b"sha1") || method.starts_with(b"md5") => {
+            longest_number < Some(5) && !rest.contains(&b'-')
+        }
+        _ => true,
     }
 }
