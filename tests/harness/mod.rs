@@ -16,6 +16,7 @@ pub(crate) mod installation;
 pub(crate) mod log;
 pub(crate) mod md5;
 pub(crate) mod memcheck;
+pub(crate) mod memory;
 pub(crate) mod ports;
 pub(crate) mod process;
 pub(crate) mod redis;

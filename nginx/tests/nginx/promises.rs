@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::harness::client::{Answer, Connection, Request, ask};
 use crate::harness::memcheck;
+use crate::harness::memory::occurrences;
 use crate::harness::process::Size;
 use crate::server::{FAST, Nginx, SLOW, Setup, check, number_from, signal, slow, slower};
 
@@ -54,6 +55,33 @@ fn each_credential_is_hashed_once_for_all_workers() {
         assert_eq!(status(&server, "/page", "alice", "wrong"), 401);
     }
     assert_eq!(server.hashes("alice"), 2);
+}
+
+#[test]
+fn no_worker_holds_a_password_after_its_request() {
+    const PASSWORD: &str = "Xq7-correct-horse-battery-staple-9Z";
+    // Of that password, cost 4.
+    const BCRYPT: &str = "$2y$04$AbVNd.h.6CFXwbO6Oq.T6.mve/GWLrEqUb.3GBjhFzBWABeQTLduy";
+    const SHA: &str = "{SHA}IfEpgA7lY+JzS/jFbXf4tNzzQIQ=";
+    let users = format!("bcrypt:{BCRYPT}\nsha:{SHA}\nother:{FAST}\n");
+    // The log's format has $remote_user, for which nginx decodes the credentials once more.
+    let site = SITE.replace("PORT0;", "PORT0; access_log FOLDER/access.log;");
+    let files = [("html/page", "page"), ("users", &users), ("groups", "")];
+    let server = Nginx::start(&Setup { ports: 1, workers: 2, http: &site, files: &files });
+    for user in ["bcrypt", "sha"] {
+        for _ in 0..8 {
+            assert_eq!(status(&server, "/page", user, PASSWORD), 200, "{user}");
+            assert_eq!(status(&server, "/page", user, &format!("!{PASSWORD}")), 401, "{user}");
+        }
+    }
+    for user in ["other", "nobody"] {
+        assert_eq!(status(&server, "/page", user, PASSWORD), 401, "{user}");
+    }
+    assert!(fs::read_to_string(server.path("access.log")).unwrap().contains(" - sha ["));
+    for worker in server.workers() {
+        let found = occurrences(worker, PASSWORD.as_bytes());
+        assert!(found.is_empty(), "worker {worker}: {found:?}");
+    }
 }
 
 #[test]
