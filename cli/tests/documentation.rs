@@ -117,8 +117,10 @@ fn headings(text: &str) -> BTreeSet<String> {
 #[test]
 fn the_tests_that_the_threat_model_names_exist() {
     let page = fs::read_to_string(workspace().join("docs/threat-model.md")).unwrap();
-    let code: String =
-        ["tests", "engine", "roles", "cli/tests"].iter().flat_map(|at| sources(&workspace().join(at))).collect();
+    let code: String = ["tests", "engine", "roles", "cli/tests", "nginx/tests"]
+        .iter()
+        .flat_map(|at| sources(&workspace().join(at)))
+        .collect();
     let mut seen = 0;
     for name in page.split('`').skip(1).step_by(2) {
         if name.ends_with(".rs") {
