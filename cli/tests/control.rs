@@ -263,29 +263,34 @@ fn on_is_a_socket_in_the_runtime_dir() {
 #[test]
 fn the_process_has_the_rights_of_the_children_and_none_of_their_sockets() {
     let server = start(Mpm::usual());
+    // One that answers has its rights.
+    assert_eq!(listed(&server).len(), 0);
     let process = helper(&server).unwrap();
-    let read = |process: u32| fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = |process: u32, name: &str| read(process).lines().find(|line| line.starts_with(name)).unwrap().to_owned();
     let child = server.children().into_iter().find(|&child| child != process).unwrap();
-    for name in ["Uid:", "Gid:", "CapEff:"] {
-        assert_eq!(line(process, name), line(child, name));
-    }
-    // The socket of EsAuthControl, in turn, is none of the children's.
-    let unix = fs::read_to_string("/proc/net/unix").unwrap();
-    let control =
-        unix.lines().find(|line| line.contains("/control.sock.") && line.contains(&server.parent().to_string()));
-    let control = control.unwrap().split_whitespace().nth(6).unwrap().to_owned();
-    let port = format!(":{:04X} ", server.port());
-    let table = fs::read_to_string("/proc/net/tcp").unwrap();
-    let listening = table.lines().find(|line| line.contains(&port) && line.contains(" 0A ")).unwrap();
-    let inode = listening.split_whitespace().nth(9).unwrap();
     let holds = |process: u32, inode: &str| {
         let held = fs::read_dir(format!("/proc/{process}/fd")).unwrap().flatten();
         held.filter_map(|entry| fs::read_link(entry.path()).ok())
             .any(|target| target.as_os_str() == &format!("socket:[{inode}]")[..])
     };
+    // The socket of EsAuthControl is none of the children's: they let go of it once they have their rights.
+    let unix = fs::read_to_string("/proc/net/unix").unwrap();
+    let control =
+        unix.lines().find(|line| line.contains("/control.sock.") && line.contains(&server.parent().to_string()));
+    let control = control.unwrap().split_whitespace().nth(6).unwrap().to_owned();
+    wait_until("the child lets go of the socket", || !holds(child, &control));
+    assert!(holds(process, &control));
+    // And the other way round.
+    let port = format!(":{:04X} ", server.port());
+    let table = fs::read_to_string("/proc/net/tcp").unwrap();
+    let listening = table.lines().find(|line| line.contains(&port) && line.contains(" 0A ")).unwrap();
+    let inode = listening.split_whitespace().nth(9).unwrap();
     assert_eq!((holds(child, inode), holds(process, inode)), (true, false));
-    assert_eq!((holds(child, &control), holds(process, &control)), (false, true));
+
+    let read = |process: u32| fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = |process: u32, name: &str| read(process).lines().find(|line| line.starts_with(name)).unwrap().to_owned();
+    for name in ["Uid:", "Gid:", "CapEff:"] {
+        assert_eq!(line(process, name), line(child, name));
+    }
 }
 
 /// The right to unlock is the right to guess on, and a CGI program runs as the children's user.
