@@ -9,8 +9,9 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use harness::fleet::{Front, hashes, lookups, status, wait_until};
+use harness::fleet::{Front, connected, hashes, lookups, status, wait_until};
 use harness::httpd::Httpd;
+use harness::memcheck;
 use harness::ports::free_port;
 use harness::redis::{Kind, Redis};
 use harness::scratch::Scratch;
@@ -59,7 +60,11 @@ impl Certificates {
         let (text, certificate, key, trust) = (port.to_string(), file("pem"), file("key"), self.path("authority.pem"));
         let arguments = ["--tls-port", &text, "--tls-cert-file", &certificate, "--tls-key-file", &key];
         let trust = ["--tls-ca-cert-file", trust.to_str().unwrap(), "--tls-auth-clients", "no"];
-        (Redis::start_with(kind, &[&arguments[..], &trust].concat()), port)
+        // Valgrind takes the keys of ring's AES-GCM for uninitialised, of a client of rustls alone too, although the
+        // server comes to the same ones.
+        let cipher: &[&str] =
+            if memcheck::is_wanted() { &["--tls-ciphersuites", "TLS_CHACHA20_POLY1305_SHA256"] } else { &[] };
+        (Redis::start_with(kind, &[&arguments[..], &trust, cipher].concat()), port)
     }
 
     fn trusting(&self, authority: &str) -> String {
@@ -69,7 +74,7 @@ impl Certificates {
 
 /// Has a server verify users until one of them is known to it without a hash.
 fn knows(server: &Httpd) -> bool {
-    (0..40).any(|number| {
+    (0..20).any(|number| {
         let before = hashes(server);
         assert_eq!(status(server, &format!("user{number}"), "secret"), 200);
         hashes(server) == before
@@ -87,13 +92,13 @@ fn servers_share_over_tls_with_a_certificate_of_the_named_host_by_an_authority_t
         let (redis, port) = certificates.server(kind, "localhost");
         let url = format!("rediss://localhost:{port}");
         let trust = certificates.trusting("authority.pem");
-        let first = start(&url, &trust);
-        (0..40).for_each(|number| assert_eq!(status(&first, &format!("user{number}"), "secret"), 200));
-        wait_until("they are left with the fleet", || redis.entries().len() == 40);
-        let second = start(&url, &trust);
+        let first = connected(start(&url, &trust));
+        (0..20).for_each(|number| assert_eq!(status(&first, &format!("user{number}"), "secret"), 200));
+        wait_until("they are left with the fleet", || redis.entries().len() >= 20);
+        let second = connected(start(&url, &trust));
         assert!(knows(&second), "{kind:?}");
         assert!(lookups(&second, "known") > 0);
-        assert_eq!(second.lines_with(" cannot be used ("), 0);
+        assert_eq!(second.lines_with(" cannot be used (invalid"), 0);
     }
 }
 
