@@ -1,14 +1,15 @@
-//! What operators say to a running server, and what it answers: the text between `esauth` and the host.
+//! The texts between `esauth` and a host.
 //!
 //! Both are lists of fields, each ended by NUL, which no user's name contains. The first names the command or the kind of
-//! answer; the last is `end`, so that what was cut off on its way is recognized. No password, hash or digest is ever part of it.
+//! answer; the last is `end`, so that what was cut off on its way is recognized. No password, hash or digest is ever part of
+//! it.
 
 use std::fmt::Write as _;
 
 use crate::verification::{Locked, LockedOut, Lockout, Remembered, Scope, Unlocked, Verifier};
 
 /// Size limit of a command in bytes.
-pub const LONGEST_COMMAND: usize = 16 * 1024;
+pub(super) const LONGEST_COMMAND: usize = 16 * 1024;
 
 /// What an operator asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,9 +50,9 @@ const CLIENT: &str = "client=";
 const FIELDS: usize = 6;
 
 impl Command {
-    /// Does what the command says.
-    pub fn run(&self, verifier: &Verifier) -> Reply {
-        let nobody = || Reply::Refused("EsAuthMaxFailures is Off, so nobody is locked out".to_owned());
+    /// Does what the command says. `max_failures`: the directive that limits failures.
+    pub fn run(&self, verifier: &Verifier, max_failures: &str) -> Reply {
+        let nobody = || Reply::Refused(format!("{max_failures} is off, so nobody is locked out"));
         match self {
             Command::Lockouts => verifier.lockouts().map_or_else(nobody, Reply::Lockouts),
             Command::Unlock { user, client } => {
@@ -106,6 +107,25 @@ impl Command {
 }
 
 impl Reply {
+    /// A line for the log: what `command`, run by the user of the system with this number, has changed. `None`: nothing.
+    pub fn report(&self, by: u32, command: &Command) -> Option<Vec<u8>> {
+        let done = match self {
+            Reply::Unlocked(done) => format!("ended {} lockouts and cleared {} counts", done.lockouts, done.counts),
+            Reply::Forgotten(done) => format!("forgot {} right and {} wrong credentials", done.grants, done.denials),
+            Reply::Lockouts(_) | Reply::Refused(_) => return None,
+        };
+        let mut line = format!("esauth, run by user number {by}, {done}").into_bytes();
+        if let Command::Unlock { user, client } = command {
+            if let Some(user) = user {
+                line.extend([b" of user ", &user[..]].concat());
+            }
+            if let Some(client) = client {
+                line.extend([b" at ", client.as_bytes()].concat());
+            }
+        }
+        Some(line)
+    }
+
     /// The answer as bytes.
     pub fn encode(&self) -> Vec<u8> {
         let of_numbers =
