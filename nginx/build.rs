@@ -81,7 +81,10 @@ const VARIABLES: &[&str] = &[
     "NGX_HTTP_MODULE",
     "NGX_LOG_.*",
     "NGX_OK",
+    "NGX_PROCESS_HELPER",
     "NGX_PROCESS_MASTER",
+    "NGX_PROCESS_SINGLE",
+    "NGX_PROCESS_WORKER",
     "esauth_signature",
     "nginx_version",
     "ngx_cycle",
@@ -89,6 +92,8 @@ const VARIABLES: &[&str] = &[
     "ngx_http_module",
     "ngx_ncpu",
     "ngx_process",
+    "ngx_test_config",
+    "ngx_worker",
 ];
 
 fn main() {

@@ -274,7 +274,7 @@ pub(crate) struct ExplainOptions {
 
 /// Lists the clients that a running server has locked out (EsAuthMaxFailures).
 ///
-/// For root, or the user that starts httpd, on httpd's machine. Needs EsAuthControl.
+/// For root, or the user that starts the server, on its machine. Needs EsAuthControl, or esauth_control in nginx.
 #[derive(Args)]
 pub(crate) struct LockoutsOptions {
     #[command(flatten)]
@@ -287,7 +287,7 @@ pub(crate) struct LockoutsOptions {
 
 /// Ends lockouts of a running server, and clears the wrong passwords that count towards one.
 ///
-/// For root, or the user that starts httpd, on httpd's machine. Needs EsAuthControl.
+/// For root, or the user that starts the server, on its machine. Needs EsAuthControl, or esauth_control in nginx.
 #[derive(Args)]
 #[command(group(ArgGroup::new("whom").required(true).multiple(true).args(["user", "address", "all"])))]
 pub(crate) struct UnlockOptions {
@@ -319,7 +319,8 @@ fn address(text: &str) -> Result<IpAddr, String> {
 
 /// Makes a running server forget every password it remembers, right and wrong: each is hashed once more.
 ///
-/// Lockouts stay. For root, or the user that starts httpd, on httpd's machine. Needs EsAuthControl.
+/// Lockouts stay. For root, or the user that starts the server, on its machine. Needs EsAuthControl, or esauth_control in
+/// nginx.
 #[derive(Args)]
 pub(crate) struct ForgetOptions {
     #[command(flatten)]
@@ -329,8 +330,8 @@ pub(crate) struct ForgetOptions {
 /// The socket of a running server.
 #[derive(Args)]
 pub(crate) struct ControlSocket {
-    /// The path in EsAuthControl. Default: the first that exists of /run/apache2/rust_esauth.sock,
-    /// /run/httpd/rust_esauth.sock and /usr/local/apache2/logs/rust_esauth.sock.
+    /// The path in EsAuthControl or esauth_control. Default: the first that exists of /run/apache2/rust_esauth.sock,
+    /// /run/httpd/rust_esauth.sock, /usr/local/apache2/logs/rust_esauth.sock and /run/nginx-esauth.sock.
     #[arg(long, value_name = "PATH")]
     pub(crate) socket: Option<PathBuf>,
 }

@@ -1,5 +1,5 @@
 //! `esauth lockouts`, `esauth unlock`, `esauth forget`: what operators ask of a running server, on its socket
-//! (EsAuthControl).
+//! (`EsAuthControl`, `esauth_control`).
 
 use std::fmt::Write as _;
 use std::io::{self, Read, Write};
@@ -19,9 +19,13 @@ use crate::arguments::{ControlSocket, ForgetOptions, LockoutsOptions, UnlockOpti
 use crate::terminal::{self, count, faint, strong};
 use crate::text::printable;
 
-/// `EsAuthControl On` on Debian, on Red Hat's family, and of httpd built from its sources.
-const USUAL: [&str; 3] =
-    ["/run/apache2/rust_esauth.sock", "/run/httpd/rust_esauth.sock", "/usr/local/apache2/logs/rust_esauth.sock"];
+/// `EsAuthControl On` on Debian, on Red Hat's family, and of httpd built from its sources; and what docs/nginx.md proposes.
+const USUAL: [&str; 4] = [
+    "/run/apache2/rust_esauth.sock",
+    "/run/httpd/rust_esauth.sock",
+    "/usr/local/apache2/logs/rust_esauth.sock",
+    "/run/nginx-esauth.sock",
+];
 
 /// A reload replaces the socket.
 const RELOAD: Duration = Duration::from_secs(2);
@@ -100,14 +104,14 @@ fn advice(path: Option<&Path>, error: Option<&io::Error>) -> String {
     let path = path.map_or_else(|| USUAL.join(", "), |path| path.display().to_string());
     match error.map(io::Error::kind) {
         Some(io::ErrorKind::PermissionDenied) => {
-            format!("{path}: permission denied. Only root and the user that starts httpd may use it")
+            format!("{path}: permission denied. Only root and the user that starts the server may use it")
         }
         Some(io::ErrorKind::ConnectionRefused) => {
-            format!("{path}: httpd does not run, or no longer with EsAuthControl")
+            format!("{path}: the server does not run, or no longer with this socket")
         }
         Some(io::ErrorKind::NotFound) | None => format!(
-            "{path}: no such socket. Add \"EsAuthControl On\" to the server's configuration and reload it (lockouts stay), \
-             or name the socket with --socket"
+            "{path}: no such socket. Add \"EsAuthControl On\" to httpd's configuration, or \"esauth_control PATH;\" to nginx's, and \
+             reload it (lockouts stay); or name the socket with --socket"
         ),
         Some(_) => format!("{path}: {}", error.map(ToString::to_string).unwrap_or_default()),
     }

@@ -23,21 +23,15 @@ use harness::client::{Request, ask};
 use harness::installation::workspace;
 use harness::scratch::Scratch;
 use program::{Run, esauth, esauth_with};
-use server::{FAST, Nginx, Setup, module_file, skip};
+use server::{FAST, Nginx, Setup, has_module, skip};
 
 /// Skips the calling test where there is no nginx to test with.
 macro_rules! need_nginx {
     () => {
-        if !is_there() {
+        if !has_module() {
             return skip("without nginx's headers, the nginx module is not built");
         }
     };
-}
-
-/// Without nginx's headers, the module's file is empty.
-fn is_there() -> bool {
-    const NAME: &[u8] = b"ngx_http_esauth_module\0";
-    module_file().is_some_and(|file| fs::read(file).unwrap().windows(NAME.len()).any(|text| text == NAME))
 }
 
 /// Elasticsearch 7.17.28's answer at `/`, shortened.

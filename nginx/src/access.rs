@@ -155,6 +155,9 @@ impl<'r> Case<'r> {
         };
         if !std::mem::replace(is_logged, true) {
             self.log_judgement(judgement, accepted, path);
+            if let (true, Some(credential)) = (judgement.begins, &credential) {
+                verifier.keep_name(credential);
+            }
             state.hashed_for = judgement.hashed_for.or(state.hashed_for);
         }
         if !state.is_late && credential.is_some_and(|credential| verifier.may_answer_late(&credential, judgement)) {

@@ -5,14 +5,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use esauth_engine::verification::Peers;
-use esauth_fleet::{DEFAULT_SERVERS, Fleet, Host, Level as Importance, Settings, Stopped};
+use esauth_fleet::{DEFAULT_SERVERS, Fleet, Host, Level as Importance, Options, Settings, Stopped};
 
 use crate::config::server::MainConfig;
-use crate::nginx::log::{Level, Log, log};
-use crate::nginx::timer::{Repeated, repeat};
+use crate::nginx::lines;
+use crate::nginx::log::Level;
 
 /// What this module calls its directives.
 pub(crate) const HOST: Host = Host {
@@ -27,15 +26,6 @@ pub(crate) const HOST: Host = Host {
 /// Null: there is no fleet. Set when the worker starts, and null again when it ends.
 static FLEET: AtomicPtr<Fleet> = AtomicPtr::new(null_mut());
 
-/// The lines that wait for the event loop, which alone may write to nginx's log.
-static LINES: Mutex<Vec<(Importance, String)>> = Mutex::new(Vec::new());
-
-/// Most lines that wait: there is one for each change of state.
-const MOST_LINES: usize = 16;
-
-/// Milliseconds after which they are written at the latest.
-const LINES_PAUSE: usize = 500;
-
 /// The other servers, if there is a fleet.
 pub(crate) fn peers() -> Option<&'static dyn Peers> {
     // SAFETY: null, or a box that lives until `end`, after which nobody asks for it.
@@ -47,16 +37,23 @@ pub(crate) fn start(main: &MainConfig) {
     let (Some(settings), Some(verifier)) = (settings(main), main.verifier) else { return };
     if let Some(fleet) = Fleet::start(HOST, &settings, verifier.counters()) {
         FLEET.store(Box::into_raw(Box::new(fleet)), Ordering::Release);
-        repeat::<WriteLines>(LINES_PAUSE);
+        lines::start();
     }
-    WriteLines::work();
+    lines::write();
+}
+
+/// What ends lockouts at the fleet. `None`: it counts none.
+pub(crate) fn options(main: &MainConfig) -> Option<Options> {
+    let settings = settings(main).filter(|_| main.limits_failures())?;
+    // If its files are of no use, `start` has said so, and this server counts alone.
+    Options::read(&HOST, &settings).ok()
 }
 
 /// Closes the connection, at the end of the process. nginx has ended its thread pool.
 pub(crate) fn end() {
     // SAFETY: as in `peers`.
     let stopped = unsafe { FLEET.load(Ordering::Acquire).as_ref() }.map(Fleet::stop);
-    WriteLines::work();
+    lines::write();
     if stopped == Some(Stopped::Entirely) {
         // SAFETY: made by `start`. No thread uses it any more: nginx has ended its own, and it has ended itself.
         drop(unsafe { Box::from_raw(FLEET.swap(null_mut(), Ordering::AcqRel)) });
@@ -86,26 +83,10 @@ fn as_path(path: &[u8]) -> &Path {
 
 /// Takes a line of any thread.
 fn keep(level: Importance, text: &str) {
-    let mut lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
-    if lines.len() < MOST_LINES {
-        lines.push((level, text.to_owned()));
-    }
-}
-
-/// Writes the lines that other threads have left.
-struct WriteLines;
-
-impl Repeated for WriteLines {
-    fn work() {
-        let lines = std::mem::take(&mut *LINES.lock().unwrap_or_else(PoisonError::into_inner));
-        let Some(log) = Log::of_process() else { return };
-        for (level, text) in lines {
-            let level = match level {
-                Importance::Error => Level::Error,
-                Importance::Warning => Level::Warning,
-                Importance::Notice => Level::Notice,
-            };
-            log!(log, level, 0, b"esauth: ", text.as_bytes());
-        }
-    }
+    let level = match level {
+        Importance::Error => Level::Error,
+        Importance::Warning => Level::Warning,
+        Importance::Notice => Level::Notice,
+    };
+    lines::keep(level, text.as_bytes());
 }

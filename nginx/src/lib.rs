@@ -6,6 +6,7 @@
 //! * [`access`]: the handler of the access phase, which decides about a request;
 //! * [`outcomes`], [`metrics`]: counts, variables for the access log, and a page for Prometheus;
 //! * [`worker`]: what a worker process keeps, and the requests that wait for a file or a hash in the thread pool;
+//! * [`control`]: the socket for operators;
 //! * [`verdicts`]: the memory shared by the workers, kept at a reload; [`fleet`]: what is shared with other servers;
 //! * [`config`]: the directives;
 //! * [`nginx`]: safe wrappers of nginx's objects.
@@ -17,6 +18,7 @@
 
 mod access;
 mod config;
+mod control;
 mod fleet;
 mod metrics;
 mod nginx;
@@ -38,11 +40,12 @@ use nginx::bindings::{
 use nginx::boundary::guard;
 use nginx::configuration::{LAST, Phase, Reading};
 use nginx::module::index;
+use nginx::pool::Pool;
 use nginx::request::Request;
 use nginx::status::Status;
 
 /// The directives; each part has its own.
-static mut COMMANDS: [ngx_command_t; 17] = table();
+static mut COMMANDS: [ngx_command_t; 18] = table();
 
 const fn table<const N: usize>() -> [ngx_command_t; N] {
     let parts: [&[ngx_command_t]; 3] = [&location::COMMANDS, &server::COMMANDS, &[metrics::COMMAND]];
@@ -174,7 +177,12 @@ unsafe extern "C" fn before_workers(cycle: *mut ngx_cycle_t) -> ngx_int_t {
         match unsafe { main_configuration(cycle) } {
             Some(main) if main.used => {
                 // SAFETY: as above.
-                verdicts::establish(main, unsafe { bindings::esauth_connections(cycle) })
+                let established = verdicts::establish(main, unsafe { bindings::esauth_connections(cycle) });
+                // SAFETY: as above.
+                if let (Status::OK, Some(pool)) = (established, unsafe { Pool::new((*cycle).pool) }) {
+                    control::open(main, pool);
+                }
+                established
             }
             _ => Status::OK,
         }
@@ -188,6 +196,10 @@ unsafe extern "C" fn start_worker(cycle: *mut ngx_cycle_t) -> ngx_int_t {
         // SAFETY: the worker's cycle; only this thread uses its configuration.
         if let Some(main) = unsafe { main_configuration(cycle) } {
             worker::start(main);
+            // SAFETY: as above.
+            if let Some(pool) = unsafe { Pool::new((*cycle).pool) } {
+                control::serve(main, pool);
+            }
         }
         Status::OK
     })

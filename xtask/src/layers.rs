@@ -45,7 +45,7 @@ pub(crate) const CRATES: &[Crate] = &[
         folder: "nginx/src",
         layers: &[
             &["lib"],
-            &["access", "metrics", "outcomes"],
+            &["access", "control", "metrics", "outcomes"],
             &["worker"],
             &["fleet", "verdicts"],
             &["config"],

@@ -3,7 +3,10 @@
 // Every test crate compiles this file and uses a part of it.
 #![allow(dead_code)]
 
-use std::process::{Command, Stdio};
+use std::io::ErrorKind;
+use std::process::{Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -32,5 +35,15 @@ pub(crate) fn esauth_with(arguments: &[&str], variables: &[(&str, &str)]) -> Run
         json: serde_json::from_slice(&output.stdout).unwrap_or(Value::Null),
         output: text(&output.stdout),
         errors: text(&output.stderr),
+    }
+}
+
+/// Runs a program that has just been copied. While another test starts a process, that one may hold the file open for writing.
+pub(crate) fn run_copy(command: &mut Command) -> Output {
+    loop {
+        match command.output() {
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => sleep(Duration::from_millis(5)),
+            output => return output.unwrap(),
+        }
     }
 }

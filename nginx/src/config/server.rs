@@ -23,6 +23,7 @@ pub(crate) struct MainConfig {
     hash_slots: Option<usize>,
     max_failures: Option<Option<MaxFailures>>,
     exempt: &'static [AddressRange],
+    control: Option<Option<&'static [u8]>>,
     pub(crate) fleet: Fleet,
     files: Option<&'static NamedFile>,
     /// The memory of the workers, once they are to be started.
@@ -66,6 +67,16 @@ impl MainConfig {
         self.cache_ttl.unwrap_or(1200)
     }
 
+    /// Whether a client can be locked out.
+    pub(crate) fn limits_failures(&self) -> bool {
+        self.max_failures.flatten().is_some()
+    }
+
+    /// The path of the operators' socket, if there is one.
+    pub(crate) fn control(&self) -> Option<&'static [u8]> {
+        self.control.flatten()
+    }
+
     /// The files named without variables, each once, in their order.
     pub(crate) fn files(&self) -> Vec<(FileKind, &'static [u8])> {
         let files = std::iter::successors(self.files, |file| file.before);
@@ -93,12 +104,13 @@ impl MainConfig {
 }
 
 /// Rows of the table of directives.
-pub(crate) const COMMANDS: [ngx_command_t; 10] = [
+pub(crate) const COMMANDS: [ngx_command_t; 11] = [
     of_main::<MainConfig, CacheSize>(c"esauth_cache_size", MAIN | ONE_WORD),
     of_main::<MainConfig, CacheTtl>(c"esauth_cache_ttl", MAIN | ONE_WORD),
     of_main::<MainConfig, HashSlots>(c"esauth_hash_slots", MAIN | ONE_WORD),
     of_main::<MainConfig, Failures>(c"esauth_max_failures", MAIN | ONE_OR_TWO_WORDS),
     of_main::<MainConfig, Exempt>(c"esauth_exempt", MAIN | WORDS),
+    of_main::<MainConfig, Control>(c"esauth_control", MAIN | ONE_WORD),
     of_main::<MainConfig, FleetAddresses>(c"esauth_fleet", MAIN | WORDS),
     of_main::<MainConfig, FleetKey>(c"esauth_fleet_key", MAIN | ONE_WORD),
     of_main::<MainConfig, FleetCredentials>(c"esauth_fleet_credentials", MAIN | ONE_WORD),
@@ -111,6 +123,7 @@ struct CacheTtl;
 struct HashSlots;
 struct Failures;
 struct Exempt;
+struct Control;
 struct FleetAddresses;
 struct FleetKey;
 struct FleetCredentials;
@@ -159,6 +172,13 @@ impl Directive<MainConfig> for Exempt {
         }
         main.exempt = reading.pool().and_then(|pool| pool.list(&exempt)).ok_or(Refused::NO_MEMORY)?;
         Ok(())
+    }
+}
+
+impl Directive<MainConfig> for Control {
+    fn read(reading: Reading<'static>, main: &mut MainConfig) -> Result<(), Refused> {
+        let path = if reading.word(1) == b"off" { None } else { Some(reading.path(1)?) };
+        set(&mut main.control, path)
     }
 }
 

@@ -140,6 +140,12 @@ impl Nginx {
         self.lines_with(&format!("esauth: computed a hash for user \"{user}\","))
     }
 
+    /// Whether `nginx -t` accepts its configuration while it runs.
+    #[allow(dead_code, reason = "for the tests of esauth")]
+    pub(crate) fn accepts_its_configuration(&self) -> bool {
+        command(&self.path("nginx.conf"), &self.folder).arg("-t").stderr(Stdio::null()).status().unwrap().success()
+    }
+
     /// Reloads the configuration, and waits until the workers before are gone.
     pub(crate) fn reload(&self) {
         let before = self.workers();
@@ -245,6 +251,13 @@ pub(crate) fn module_file() -> Option<PathBuf> {
     let tests = std::env::current_exe().unwrap();
     let module = tests.parent().and_then(Path::parent).unwrap().join("libngx_http_esauth_module.so");
     module.exists().then_some(module)
+}
+
+/// Whether there is a module to test: without nginx's headers, its file is empty.
+#[allow(dead_code, reason = "for the tests of esauth")]
+pub(crate) fn has_module() -> bool {
+    const NAME: &[u8] = b"ngx_http_esauth_module\0";
+    module_file().is_some_and(|file| fs::read(file).unwrap().windows(NAME.len()).any(|text| text == NAME))
 }
 
 /// Reports that this test does nothing on this machine.
