@@ -1,10 +1,18 @@
 //! Clients that guess: they learn no names, shut nobody out, and are told nothing during a lockout. The engine's own tests have the
 //! policy; these show that it holds through nginx.
 
+use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use crate::harness::client::{Connection, Request, ask};
-use crate::server::{FAST, Nginx, SLOW, Setup};
+use crate::harness::crypt;
+use crate::harness::installation::{is_root, user_ids};
+use crate::harness::memcheck;
+use crate::server::{FAST, Nginx, SLOW, Setup, skip};
 
 fn start(directives: &str, users: &str) -> Nginx {
     let http = format!(
@@ -75,4 +83,52 @@ fn an_exempt_client_is_never_locked_out_and_all_others_are() {
     };
     assert_eq!(statuses([127, 7, 0, 9]), [401; 6]);
     assert_eq!(statuses([127, 0, 0, 9]), [401, 401, 401, 429, 429, 429]);
+}
+
+/// Its grant is renewed while it is in use, whatever else comes from its address.
+#[test]
+fn a_program_at_work_goes_on_beside_guesses_from_its_address_for_longer_than_verdicts_last() {
+    let server = start("esauth_cache_ttl 2s; esauth_max_failures 5 1m;", &format!("alice:{FAST}\n"));
+    let mut kept = Connection::open(server.port()).unwrap();
+    let mut at_work = || (kept.ask(&request("alice", "secret")).unwrap().status, status(&server, "alice", "secret"));
+    assert_eq!(at_work(), (200, 200));
+    let (began, mut guesses, mut locked_out) = (Instant::now(), 0, 0);
+    while began.elapsed() < Duration::from_secs(6) {
+        guesses += 1;
+        locked_out += usize::from(status(&server, "alice", &format!("guess {guesses}")) == 429);
+        assert_eq!(at_work(), (200, 200), "after {guesses} guesses");
+        sleep(Duration::from_millis(50));
+    }
+    assert!(locked_out > 0 && server.hashes("alice") < guesses, "{locked_out} of {guesses}");
+}
+
+/// Sets a worker's limit on its memory, as its own user.
+fn limit_memory(worker: u32, to: &str) {
+    let mut command = Command::new("prlimit");
+    if is_root() {
+        let (user, group) = user_ids("nobody");
+        command.uid(user).gid(group);
+    }
+    assert!(command.args(["--pid", &worker.to_string(), &format!("--as={to}:")]).status().unwrap().success());
+}
+
+#[test]
+fn a_hash_that_memory_is_lacking_for_is_neither_remembered_nor_counted() {
+    if memcheck::changes("a process has other memory") {
+        return;
+    }
+    let Some(yescrypt) = crypt::hash(b"secret", "$y$jCT$saltsaltsalt$") else {
+        return skip("the C library has no yescrypt");
+    };
+    let server = start("esauth_max_failures 2 1m;", &format!("alice:{yescrypt}\n"));
+    let worker = server.workers()[0];
+    let pages = fs::read_to_string(format!("/proc/{worker}/statm")).unwrap();
+    let pages: u64 = pages.split(' ').next().unwrap().parse().unwrap();
+    // The hash takes 128 MiB.
+    limit_memory(worker, &((pages << 12) + (64 << 20)).to_string());
+    let statuses: Vec<_> = (0..4).map(|_| status(&server, "alice", "secret")).collect();
+    limit_memory(worker, "unlimited");
+    assert_eq!(statuses, [503; 4]);
+    assert_eq!(server.lines_with("esauth: cannot compute the password hash of user \"alice\""), 4);
+    assert_eq!(status(&server, "alice", "secret"), 200);
 }
