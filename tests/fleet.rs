@@ -19,6 +19,7 @@ use harness::fleet::{
 };
 use harness::httpd::{self, Httpd, Mpm, Setup, Site};
 use harness::installation::Installation;
+use harness::memcheck;
 use harness::redis::{Kind, Redis};
 
 /// The number of users whose right passwords a server lets in without a hash.
@@ -43,6 +44,9 @@ fn knows(server: &Httpd, users: &[String]) -> bool {
 
 #[test]
 fn what_one_server_has_verified_the_others_know_also_after_restarts() {
+    if memcheck::changes("answers come too late") {
+        return;
+    }
     for (kind, mpm) in Kind::installed().into_iter().flat_map(|kind| Mpm::available().map_to(kind)) {
         let redis = Redis::start(kind);
         for url in [redis.url(), redis.socket()] {
@@ -81,6 +85,9 @@ impl MapTo for Vec<Mpm> {
 
 #[test]
 fn a_storm_of_first_requests_over_three_servers_computes_a_hash_in_each_at_most() {
+    if memcheck::changes("a hash takes longer than requests wait") {
+        return;
+    }
     let redis = Redis::start(Kind::Redis);
     let url = redis.url();
     let front = Front { hash: SLOW, global: Mpm::usual().room_for_200(), ..Front::of(&url) };
@@ -108,6 +115,9 @@ fn a_storm_of_first_requests_over_three_servers_computes_a_hash_in_each_at_most(
 
 #[test]
 fn an_entry_counts_for_the_same_line_key_and_time_only() {
+    if memcheck::changes("answers come too late") {
+        return;
+    }
     let redis = Redis::start(Kind::Redis);
     let url = redis.url();
     let first = Front::of(&url).start();
@@ -127,6 +137,9 @@ fn an_entry_counts_for_the_same_line_key_and_time_only() {
 
 #[test]
 fn no_forged_moved_or_outdated_entry_lets_anybody_in() {
+    if memcheck::changes("answers come too late") {
+        return;
+    }
     let redis = Redis::start(Kind::Redis);
     let url = redis.url();
     let server = Front { global: "EsAuthCacheTTL 2", ..Front::of(&url) }.start();
@@ -187,7 +200,7 @@ fn serves_by_itself(server: &Httpd, number: usize, when: &str) {
     let wrong = format!("wrong {number}");
     let began = Instant::now();
     assert_eq!((status(server, &user, "secret"), status(server, &user, &wrong)), (200, 401), "{when}");
-    assert!(began.elapsed() < Duration::from_secs(2), "{when}: {:?}", began.elapsed());
+    assert!(began.elapsed() < memcheck::patience(Duration::from_secs(2)), "{when}: {:?}", began.elapsed());
 }
 
 const LOST: &str = " cannot be used (";
@@ -324,12 +337,15 @@ fn no_answer_of_an_enemys_server_lets_anybody_in_or_holds_anybody_up() {
         assert_eq!(hashes(&server), 12, "{what}: nothing is believed");
         let [child] = [server.children()[0]];
         let memory = harness::process::Size::settled(child).memory_kib;
-        assert!(memory < 64 * 1024, "{what}: {memory} KiB");
+        assert!(memcheck::is_wanted() || memory < 64 * 1024, "{what}: {memory} KiB");
     }
 }
 
 #[test]
 fn a_child_has_one_connection_from_its_first_question_on_until_it_ends() {
+    if memcheck::changes("a hash takes longer than requests wait") {
+        return;
+    }
     for mpm in Mpm::available() {
         let redis = Redis::start(Kind::Redis);
         let url = redis.url();

@@ -19,6 +19,7 @@ use harness::fleet::{
 };
 use harness::httpd::{Httpd, Mpm};
 use harness::installation::Installation;
+use harness::memcheck;
 use harness::redis::{Kind, Redis};
 use harness::scratch::Scratch;
 
@@ -48,6 +49,9 @@ fn denied_until_locked_out(server: &Httpd, user: &str) -> usize {
 
 #[test]
 fn guesses_on_three_servers_are_counted_as_on_one() {
+    if memcheck::changes("answers come too late") {
+        return;
+    }
     for (kind, hash) in Kind::installed().into_iter().flat_map(|kind| [HASH, SHA].map(|hash| (kind, hash))) {
         let redis = Redis::start(kind);
         let url = redis.url();
@@ -100,6 +104,9 @@ fn guesses_on_three_servers_are_counted_as_on_one() {
 
 #[test]
 fn a_right_password_on_one_server_forgives_on_all_and_a_changed_line_begins_anew() {
+    if memcheck::changes("answers come too late") {
+        return;
+    }
     let redis = Redis::start(Kind::Redis);
     let url = redis.url();
     until_in_time(|| {
@@ -256,9 +263,11 @@ fn whatever_the_loss_three_servers_allow_the_limits_together_and_nobody_waits() 
             wait_until("it is regained", || metric(server, "rust_esauth_fleet_reachable") == 1);
             denied_until_locked_out(server, "alice")
         });
-        // The fleet's count begins anew; what a server has counted itself, it still knows.
+        // The fleet's count begins anew; what a server has counted itself, it still knows. Under Valgrind, answers are too
+        // late to be counted together.
+        let together = further.iter().sum::<usize>() <= 6;
         assert!(
-            further.iter().all(|&further| further <= 4) && further.iter().sum::<usize>() <= 6,
+            further.iter().all(|&further| further <= 4) && (together || memcheck::is_wanted()),
             "{what}: {further:?}"
         );
     }
@@ -316,7 +325,7 @@ fn an_enemys_server_can_lock_out_but_neither_let_in_nor_lift_what_a_server_count
         assert_eq!(hashes(&server), denied, "{what}");
         let passing = (0..16).filter(|_| status(&server, "user1", "secret") == 200).count();
         assert!((4..=8).contains(&passing), "{what}: {passing}");
-        assert!(began.elapsed() < Duration::from_secs(5), "{what}: {:?}", began.elapsed());
+        assert!(began.elapsed() < memcheck::patience(Duration::from_secs(5)), "{what}: {:?}", began.elapsed());
     }
     for (what, answer) in [
         ("the last one", &b"*2\r\n:1\r\n:9223372036854775807\r\n"[..]),
