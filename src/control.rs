@@ -4,10 +4,11 @@
 //! may have been written by a child that was taken over, and is no business of the parent's, which is root. Requests never
 //! come near it. Only root may connect, and the user that starts httpd.
 
+use std::cell::OnceCell;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::ptr::{from_mut, null_mut};
+use std::ptr::{from_ref, null_mut};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use esauth_engine::control::{Command, Reply, Socket};
@@ -17,7 +18,7 @@ use crate::httpd::bindings::server_rec;
 use crate::httpd::boundary::guard;
 use crate::httpd::helper::Helper;
 use crate::httpd::log::{Level, here, log_server};
-use crate::httpd::pool::Pool;
+use crate::httpd::pool::{ConfigurationPool, Pool, ProcessPool};
 use crate::state::{fleet, verdicts};
 
 /// The socket, in the pool of the configuration.
@@ -25,11 +26,16 @@ struct Control<'p> {
     named: &'p Named,
     main: &'p server_rec,
     pool: Pool<'p>,
-    helper: *mut Helper,
+    helper: OnceCell<&'p Helper<'p>>,
 }
 
 /// Null while there is none.
 static CONTROL: AtomicPtr<Control<'static>> = AtomicPtr::new(null_mut());
+
+fn control() -> Option<&'static Control<'static>> {
+    // SAFETY: null, or in the configuration's pool, which lives; the processes that share it have copies.
+    unsafe { CONTROL.load(Ordering::Acquire).as_ref() }
+}
 
 /// Called when the configuration is about to be replaced.
 pub(crate) fn forget() {
@@ -39,48 +45,36 @@ pub(crate) fn forget() {
 /// Opens the socket that the configuration names, and starts the process that serves it.
 ///
 /// Without it the server runs as well, so a failure is only logged: a reload must not end the server.
-///
-/// # Safety
-///
-/// `configuration` is the configuration's pool, the shared memory is established, and this is the parent's only thread.
-pub(crate) unsafe fn start<'p>(configuration: Pool<'p>, main: &'p server_rec) {
-    let Some(path) = ServerConfig::of(main).control.and_then(|place| place.path(configuration)) else { return };
+pub(crate) fn start<'p>(configuration: ConfigurationPool<'p>, main: &'p server_rec) {
+    let Some(path) = ServerConfig::of(main).control.and_then(|place| place.path(*configuration)) else { return };
     let named = match Socket::open(Path::new(OsStr::from_bytes(path.to_bytes()))) {
-        // SAFETY: the pool, which keeps it, lives for `'p`.
-        Ok(socket) => unsafe { configuration.keep(Named { socket, opened_by: std::process::id() }).as_ref() },
+        Ok(socket) => configuration.keep(Named { socket, opened_by: std::process::id() }),
         Err(error) => {
             let reason = error.to_string();
             let what = b"rust_esauth: EsAuthControl: cannot make the socket ";
             let effect = b". Without it, esauth lockouts, unlock and forget do not work";
             let parts: [&[u8]; 5] = [what, path.to_bytes(), b": ", reason.as_bytes(), effect];
-            log_server(here!(), Level::Error, 0, Some(main), configuration, &parts);
+            log_server(here!(), Level::Error, 0, Some(main), *configuration, &parts);
             return;
         }
     };
-    let control = from_mut(configuration.value(Control { named, main, pool: configuration, helper: null_mut() }));
-    CONTROL.store(control.cast(), Ordering::Release);
-    // SAFETY: as the caller promises; the process has its own copy of the value, without the pointer.
-    unsafe { (*control).helper = Helper::start(configuration, c"esauth-control", serve) };
+    let control: &Control<'p> =
+        configuration.value(Control { named, main, pool: *configuration, helper: OnceCell::new() });
+    // The process that is started reads it.
+    CONTROL.store(from_ref(control).cast_mut().cast(), Ordering::Release);
+    let _ = control.helper.set(Helper::start(configuration, c"esauth-control", serve));
 }
 
 /// Starts the process again, if there is one, with the shared memory of now.
-///
-/// # Safety
-///
-/// As for [`start`].
-pub(crate) unsafe fn start_again() {
-    // SAFETY: null or in the configuration's pool, which lives; the rest as the caller promises.
-    unsafe {
-        if let Some(control) = CONTROL.load(Ordering::Acquire).as_ref() {
-            Helper::start_again(control.helper);
-        }
+pub(crate) fn start_again(process: ProcessPool<'_>) {
+    if let Some(helper) = control().and_then(|control| control.helper.get()) {
+        helper.start_again(process);
     }
 }
 
 /// For a child about to answer requests.
 pub(crate) fn leave() {
-    // SAFETY: null or in the configuration's pool, which lives.
-    if let Some(control) = unsafe { CONTROL.load(Ordering::Acquire).as_ref() } {
+    if let Some(control) = control() {
         control.named.socket.take();
     }
 }
@@ -101,8 +95,7 @@ impl Drop for Named {
 
 /// The work of the process.
 fn serve() {
-    // SAFETY: null, or complete and not changed any more in this process.
-    let Some(control) = (unsafe { CONTROL.load(Ordering::Acquire).as_ref() }) else { return };
+    let Some(control) = control() else { return };
     if let Err(error) = verdicts::open() {
         let what = b"rust_esauth: EsAuthControl: cannot open the shared cache: ";
         log_server(here!(), Level::Error, 0, Some(control.main), control.pool, &[what, error.to_string().as_bytes()]);

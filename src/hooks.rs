@@ -41,13 +41,15 @@ use crate::httpd::boundary::guard;
 use crate::httpd::generation::{self, register_provider};
 #[cfg(httpd = "2.4")]
 use crate::httpd::hook::OnFailure;
-use crate::httpd::hook::{Callback, Modules, OnPostConfig, OnPreConfig, OnPreMpm, OnRequest, OnServer, OnStatus, raw};
+use crate::httpd::hook::{
+    Callback, Modules, OnChildInit, OnPostConfig, OnPreConfig, OnPreMpm, OnRequest, OnStatus, OnTestConfig, raw,
+};
 #[cfg(httpd = "2.4")]
 use crate::httpd::late;
 use crate::httpd::loaded;
 use crate::httpd::log::{Level, here, log_server};
 use crate::httpd::module::VERSION;
-use crate::httpd::pool::Pool;
+use crate::httpd::pool::{ConfigurationPool, Pool, ProcessPool};
 use crate::httpd::provider::{AUTHN, AUTHN_VERSION};
 #[cfg(httpd = "2.4")]
 use crate::httpd::proxy::{Call, Opaque, hook_fixups, hook_scheme_handler};
@@ -71,9 +73,9 @@ pub(crate) fn register() {
     unsafe {
         ap_hook_pre_config(Some(raw::<OnPreConfig>(pre_config)), null(), null(), middle);
         ap_hook_post_config(Some(raw::<OnPostConfig>(post_config)), null(), null(), middle);
-        ap_hook_test_config(Some(raw::<OnServer>(test_config)), null(), null(), middle);
+        ap_hook_test_config(Some(raw::<OnTestConfig>(test_config)), null(), null(), middle);
         ap_hook_pre_mpm(Some(raw::<OnPreMpm>(pre_mpm)), null(), null(), middle);
-        ap_hook_child_init(Some(raw::<OnServer>(child_init)), null(), null(), middle);
+        ap_hook_child_init(Some(raw::<OnChildInit>(child_init)), null(), null(), middle);
 
         register_access_hooks();
         generation::hook_before_authorization(limits::check_limit);
@@ -144,48 +146,50 @@ unsafe fn register_access_hooks() {
 }
 
 /// Registers the providers: of authentication under both names, in 2.4 those of authorization, too.
-fn register_providers(pool: Pool<'_>) {
+fn register_providers(configuration: ConfigurationPool<'_>) {
     let authn = from_ref(&provider::PROVIDER).cast::<c_void>();
     // SAFETY: the configuration's pool, while registrations are allowed; names and providers of the right types that
     // stay as long as this library is loaded.
     unsafe {
-        register_provider(pool, AUTHN, c"esauth", AUTHN_VERSION, authn);
-        register_provider(pool, AUTHN, c"file", AUTHN_VERSION, authn);
+        register_provider(*configuration, AUTHN, c"esauth", AUTHN_VERSION, authn);
+        register_provider(*configuration, AUTHN, c"file", AUTHN_VERSION, authn);
         #[cfg(httpd = "2.4")]
         for (name, provider) in [(c"group", &authz::GROUP_PROVIDER), (c"file-group", &authz::FILE_GROUP_PROVIDER)] {
-            register_provider(pool, authz::GROUP, name, authz::VERSION, from_ref(provider).cast());
+            register_provider(*configuration, authz::GROUP, name, authz::VERSION, from_ref(provider).cast());
         }
     }
 }
 
 /// Runs after every module has been loaded and before any directive looks up a provider: only now can ours take the
 /// stock names, in any order of loading.
-extern "C" fn pre_config(pool: Option<Pool<'_>>, _log: Option<Pool<'_>>, _temporary: Option<Pool<'_>>) -> c_int {
+extern "C" fn pre_config(
+    configuration: Option<ConfigurationPool<'_>>,
+    _log: Option<Pool<'_>>,
+    _temporary: Option<Pool<'_>>,
+) -> c_int {
     guard(HTTP_INTERNAL_SERVER_ERROR as c_int, || {
-        let Some(pool) = pool else { return HTTP_INTERNAL_SERVER_ERROR as c_int };
+        let Some(configuration) = configuration else { return HTTP_INTERNAL_SERVER_ERROR as c_int };
         verdicts::forget();
         control::forget();
         loaded::look();
-        register_providers(pool);
-        // SAFETY: httpd's only thread, which sorts the hooks when the configuration is complete.
+        register_providers(configuration);
         #[cfg(httpd = "2.4")]
-        unsafe {
-            hook_scheme_handler(scheme_handler);
-        }
+        hook_scheme_handler(configuration, scheme_handler);
         OK as c_int
     })
 }
 
 /// Runs when the configuration is complete: creates the verified cache and logs that the module is at work.
 extern "C" fn post_config<'p>(
-    pool: Option<Pool<'p>>,
+    configuration: Option<ConfigurationPool<'p>>,
     _log: Option<Pool<'p>>,
     temporary: Option<Pool<'p>>,
     main: Option<&'p server_rec>,
 ) -> c_int {
     guard(HTTP_INTERNAL_SERVER_ERROR as c_int, || {
-        let (Some(main), Some(pool)) = (main, pool) else { return OK as c_int };
-        let Some(process) = process_pool(main) else { return OK as c_int };
+        let (Some(main), Some(configuration)) = (main, configuration) else { return OK as c_int };
+        let Some(process) = process_pool(configuration, main) else { return OK as c_int };
+        let pool = *configuration;
         let fleet = ServerConfig::of(main).fleet;
         if !fleet.addresses.is_empty() && fleet.key_file.is_none() {
             let text = b"rust_esauth: EsAuthFleet needs EsAuthFleetKey: 'esauth fleet-key FILE' makes a key";
@@ -195,15 +199,10 @@ extern "C" fn post_config<'p>(
         if !is_rehearsal(main) {
             let config = ServerConfig::of(main);
             let settings = Settings { workers: workers(), ..config.settings };
-            // SAFETY: the process's pool, and the configuration's, which holds the files' paths, in the parent's only
-            // thread.
-            let established =
-                unsafe { verdicts::establish(process, pool, settings, &named_files(main), config.exempt) };
-            match established {
+            match verdicts::establish(process, configuration, settings, &named_files(main), config.exempt) {
                 Ok(missing) => {
                     report_unprotected(Some(main), pool, &missing);
-                    // SAFETY: as before.
-                    unsafe { control::start(pool, main) };
+                    control::start(configuration, main);
                 }
                 Err(error) => {
                     no_memory(Some(main), pool, &error);
@@ -220,8 +219,7 @@ extern "C" fn post_config<'p>(
             ];
             log_server(here!(), Level::Info, 0, Some(main), pool, &text);
             if let Some(temporary) = temporary {
-                // SAFETY: the configuration is complete; its tree lasts for this call.
-                unsafe { checks::report(Occasion::Start, main, temporary) };
+                checks::report(Occasion::Start, configuration, main, temporary);
             }
         }
         OK as c_int
@@ -229,12 +227,11 @@ extern "C" fn post_config<'p>(
 }
 
 /// `httpd -t`: the configuration is complete, and its faults are to be printed on the terminal.
-extern "C" fn test_config<'p>(pool: Option<Pool<'p>>, main: Option<&'p server_rec>) {
+extern "C" fn test_config<'p>(configuration: Option<ConfigurationPool<'p>>, main: Option<&'p server_rec>) {
     guard((), || {
-        let (Some(main), Some(pool)) = (main, pool) else { return };
+        let (Some(main), Some(configuration)) = (main, configuration) else { return };
         if generation::is_configuration_test() {
-            // SAFETY: as at the start.
-            unsafe { checks::report(Occasion::Test, main, pool) };
+            checks::report(Occasion::Test, configuration, main, *configuration);
         }
     });
 }
@@ -262,20 +259,18 @@ extern "C" fn scheme_handler<'r>(
 }
 
 /// Called after the configuration is complete, except at a graceful restart, which keeps the verdicts.
-extern "C" fn pre_mpm(process: Option<Pool<'_>>, _scoreboard: ap_scoreboard_e) -> c_int {
+extern "C" fn pre_mpm(process: Option<ProcessPool<'_>>, _scoreboard: ap_scoreboard_e) -> c_int {
     guard(HTTP_INTERNAL_SERVER_ERROR as c_int, || {
         let Some(process) = process else { return HTTP_INTERNAL_SERVER_ERROR as c_int };
-        // SAFETY: the process's pool, in the parent's only thread.
-        match unsafe { verdicts::start_afresh(process) } {
+        match verdicts::start_afresh(process) {
             Ok(None) => OK as c_int,
             Ok(Some(missing)) => {
-                report_unprotected(None, process, &missing);
-                // SAFETY: as before.
-                unsafe { control::start_again() };
+                report_unprotected(None, *process, &missing);
+                control::start_again(process);
                 OK as c_int
             }
             Err(error) => {
-                no_memory(None, process, &error);
+                no_memory(None, *process, &error);
                 HTTP_INTERNAL_SERVER_ERROR as c_int
             }
         }

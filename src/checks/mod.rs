@@ -40,7 +40,7 @@ use crate::httpd::bindings::{command_rec, server_rec};
 use crate::httpd::boundary::guard;
 use crate::httpd::command::{self, Answer, Command};
 use crate::httpd::log::{Level, here, log_server};
-use crate::httpd::pool::Pool;
+use crate::httpd::pool::{ConfigurationPool, Pool};
 
 use check::Check;
 use findings::Findings;
@@ -64,16 +64,16 @@ fn check_name<'p>(command: Command<'p>, _config: &mut DirConfig<'p>, name: &'p C
     command.refuse(&[b"EsAuthSilence: '", name.to_bytes(), b"' is not one of ", known.as_bytes()])
 }
 
-/// Checks the configuration that httpd has just read, and logs a warning for each fault.
-///
-/// # Safety
-///
-/// The configuration is complete, its tree lasts for this call, and this is the only thread.
-pub(crate) unsafe fn report(occasion: Occasion, main: &server_rec, pool: Pool<'_>) {
+/// Checks the configuration that httpd has just read, and logs a warning for each fault. `pool`: for this time only.
+pub(crate) fn report<'p>(
+    occasion: Occasion,
+    configuration: ConfigurationPool<'p>,
+    main: &'p server_rec,
+    pool: Pool<'p>,
+) {
     // A failure here must not prevent the start.
     guard((), || {
-        // SAFETY: as the caller promises.
-        let sections = Sections::read(unsafe { tree::configuration(pool) });
+        let sections = Sections::read(tree::configuration(configuration, pool));
         let guarded = sections.guarded();
         let mut findings = Findings::new(&sections);
         conditions::check(&mut findings, main, pool);

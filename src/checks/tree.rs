@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::ffi::CStr;
 
-use crate::httpd::pool::Pool;
+use crate::httpd::pool::{ConfigurationPool, Pool};
 use crate::httpd::tree::{self, Node};
 use crate::httpd::words::words;
 
@@ -15,14 +15,12 @@ pub(super) struct Directive<'t> {
     pool: Pool<'t>,
 }
 
-/// The outermost directives.
-///
-/// # Safety
-///
-/// httpd has read its configuration completely, and keeps the tree for `'t`.
-pub(super) unsafe fn configuration<'t>(pool: Pool<'t>) -> impl Iterator<Item = Directive<'t>> {
-    // SAFETY: as the caller promises.
-    unsafe { tree::outermost() }.map(move |node| Directive { node, pool })
+/// The outermost directives. What is made of their texts is kept in `pool`.
+pub(super) fn configuration<'t>(
+    configuration: ConfigurationPool<'t>,
+    pool: Pool<'t>,
+) -> impl Iterator<Item = Directive<'t>> {
+    tree::outermost(configuration).map(move |node| Directive { node, pool })
 }
 
 impl<'t> Directive<'t> {

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::ffi::CStr;
-use std::ptr::null_mut;
+use std::ptr::{from_mut, null_mut};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::httpd::bindings::{
@@ -61,11 +61,11 @@ pub(crate) unsafe fn register() {
 
 /// Has the answer to a request inspected when it comes. `None` if httpd refuses.
 pub(crate) fn attach(request: Request<'_>, inspect: Inspect) -> Option<()> {
-    let state = request.pool().keep(State { inspect, is_replaced: Cell::new(false) });
+    let state = from_mut(request.pool().keep(State { inspect, is_replaced: Cell::new(false) }));
     // SAFETY: a live request of this thread, which has a connection; the state lives as long as the request's pool.
     let added = unsafe {
         let (filter, raw) = (FILTER.load(Ordering::Acquire), request.as_ptr());
-        ap_add_output_filter_handle(filter, state.as_ptr().cast(), raw, (*raw).connection)
+        ap_add_output_filter_handle(filter, state.cast(), raw, (*raw).connection)
     };
     (!added.is_null()).then_some(())
 }

@@ -1,7 +1,7 @@
 //! A request's body, inspected before anybody else reads it: held back until the inspector releases it.
 
 use std::ffi::{c_char, c_int, c_void};
-use std::ptr::{NonNull, null_mut};
+use std::ptr::{NonNull, from_mut, null_mut};
 use std::slice;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
@@ -72,7 +72,7 @@ impl<I: Inspector + 'static> Body<I> {
         // do filter and brigades. The filter calls the function that goes with the type of its state.
         unsafe {
             let brigade = || esauth_brigade_create(raw);
-            let state = request.pool().keep(State {
+            let state = NonNull::from(request.pool().keep(State {
                 inspector,
                 filter: null_mut(),
                 pool: request.pool().as_ptr(),
@@ -83,12 +83,12 @@ impl<I: Inspector + 'static> Body<I> {
                 released: 0,
                 is_complete: false,
                 has_stopped: false,
-            });
+            }));
             let state_of_any: Reader = state;
-            let reader = request.pool().keep(state_of_any);
+            let reader = from_mut(request.pool().keep(state_of_any));
             // mod_proxy streams a body that no filter of the request's changes, and writes any other to a file first.
             let is_unchanged = (*raw).input_filters == (*raw).proto_input_filters;
-            let filter = ap_add_input_filter_handle(filter, reader.as_ptr().cast(), raw, (*raw).connection);
+            let filter = ap_add_input_filter_handle(filter, reader.cast(), raw, (*raw).connection);
             (*state.as_ptr()).filter = NonNull::new(filter)?.as_ptr();
             if is_unchanged {
                 (*raw).proto_input_filters = (*raw).input_filters;

@@ -16,7 +16,7 @@ use crate::httpd::bindings::{authz_status, cmd_parms};
 use crate::httpd::command::Command;
 #[cfg(httpd = "2.4")]
 use crate::httpd::expression::Expression;
-use crate::httpd::pool::Pool;
+use crate::httpd::pool::{ConfigurationPool, Pool, ProcessPool};
 use crate::httpd::request::Request;
 use crate::httpd::text::Text;
 
@@ -61,17 +61,24 @@ callbacks! {
         => unsafe extern "C" fn(*mut request_rec, *const c_char) -> c_int;
 
     /// `pre_config`: the pools of the configuration, for logs, and for this time only.
-    OnPreConfig = extern "C" fn(Option<Pool<'_>>, Option<Pool<'_>>, Option<Pool<'_>>) -> c_int
+    OnPreConfig = extern "C" fn(Option<ConfigurationPool<'_>>, Option<Pool<'_>>, Option<Pool<'_>>) -> c_int
         => unsafe extern "C" fn(*mut apr_pool_t, *mut apr_pool_t, *mut apr_pool_t) -> c_int;
     /// `post_config`: the same, and the main server.
-    OnPostConfig =
-        for<'p> extern "C" fn(Option<Pool<'p>>, Option<Pool<'p>>, Option<Pool<'p>>, Option<&'p server_rec>) -> c_int
+    OnPostConfig = for<'p> extern "C" fn(
+            Option<ConfigurationPool<'p>>,
+            Option<Pool<'p>>,
+            Option<Pool<'p>>,
+            Option<&'p server_rec>,
+        ) -> c_int
         => unsafe extern "C" fn(*mut apr_pool_t, *mut apr_pool_t, *mut apr_pool_t, *mut server_rec) -> c_int;
-    /// `test_config` and `child_init`: a pool, and the main server.
-    OnServer = for<'p> extern "C" fn(Option<Pool<'p>>, Option<&'p server_rec>) -> ()
+    /// `test_config`: the pool of the configuration, and the main server.
+    OnTestConfig = for<'p> extern "C" fn(Option<ConfigurationPool<'p>>, Option<&'p server_rec>) -> ()
+        => unsafe extern "C" fn(*mut apr_pool_t, *mut server_rec);
+    /// `child_init`: the pool of the child, and the main server.
+    OnChildInit = for<'p> extern "C" fn(Option<Pool<'p>>, Option<&'p server_rec>) -> ()
         => unsafe extern "C" fn(*mut apr_pool_t, *mut server_rec);
     /// `pre_mpm`: the process's pool.
-    OnPreMpm = extern "C" fn(Option<Pool<'_>>, ap_scoreboard_e) -> c_int
+    OnPreMpm = extern "C" fn(Option<ProcessPool<'_>>, ap_scoreboard_e) -> c_int
         => unsafe extern "C" fn(*mut apr_pool_t, ap_scoreboard_e) -> c_int;
 
     /// An authentication provider's answer to user and password.

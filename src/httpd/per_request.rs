@@ -67,8 +67,7 @@ pub(crate) fn kept<'r, T: Default + 'static>(request: Request<'r>) -> &'r T {
         next = *following;
     }
     let head = Head { of: TypeId::of::<T>(), next: first.get() };
-    let kept = request.pool().keep(Kept { head, value: T::default() });
-    first.set(Some(kept.cast()));
-    // SAFETY: lives as long as the request's pool.
-    unsafe { &kept.as_ref().value }
+    let kept: &Kept<T> = request.pool().keep(Kept { head, value: T::default() });
+    first.set(Some(NonNull::from(kept).cast()));
+    &kept.value
 }

@@ -4,6 +4,7 @@ use std::alloc::{Layout, handle_alloc_error};
 use std::ffi::{CStr, c_void};
 use std::marker::PhantomData;
 use std::mem::needs_drop;
+use std::ops::Deref;
 use std::ptr::NonNull;
 use std::slice;
 
@@ -65,7 +66,7 @@ impl<'p> Pool<'p> {
     }
 
     /// A value dropped when the pool is cleared.
-    pub(crate) fn keep<T: 'static>(self, value: T) -> NonNull<T> {
+    pub(crate) fn keep<T: 'static>(self, value: T) -> &'p mut T {
         unsafe extern "C" fn drop_value<T>(value: *mut c_void) -> apr_status_t {
             guard((), || {
                 // SAFETY: made by `Box::into_raw` below; APR calls this once.
@@ -74,23 +75,12 @@ impl<'p> Pool<'p> {
             0
         }
         let value = Box::into_raw(Box::new(value));
-        // SAFETY: a live pool of this thread; a value and functions of the right types. The pointer is a box's.
+        // SAFETY: a live pool of this thread; a value and functions of the right types. The value is a box's, and lives as
+        // long as the pool.
         unsafe {
             apr_pool_cleanup_register(self.as_ptr(), value.cast(), Some(drop_value::<T>), Some(apr_pool_cleanup_null));
-            NonNull::new_unchecked(value)
+            &mut *value
         }
-    }
-
-    /// The address that [`Self::keep_memory`] has kept in the process's pool while modules were unloaded and loaded again.
-    pub(crate) fn kept_memory(self) -> Option<NonNull<c_void>> {
-        // SAFETY: a live pool of this thread.
-        NonNull::new(unsafe { esauth_kept_memory(self.as_ptr()) })
-    }
-
-    /// Keeps an address in the process's pool.
-    pub(crate) fn keep_memory(self, memory: NonNull<c_void>) {
-        // SAFETY: a live pool of this thread.
-        unsafe { esauth_keep_memory(self.as_ptr(), memory.as_ptr()) }
     }
 
     /// Joins `parts` to a C string. A NUL inside a part ends the string.
@@ -126,5 +116,54 @@ impl<'p> Pool<'p> {
     pub(crate) fn server_root_relative(self, path: &CStr) -> Option<&'p CStr> {
         // SAFETY: httpd's function on a live pool, and a C string.
         unsafe { c_str(ap_server_root_relative(self.as_ptr(), path.as_ptr())) }
+    }
+}
+
+/// The pool of the configuration, as httpd passes it to hooks of the parent: whoever has it is the parent's only thread, and
+/// the configuration has been read.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub(crate) struct ConfigurationPool<'p>(Pool<'p>);
+
+impl<'p> Deref for ConfigurationPool<'p> {
+    type Target = Pool<'p>;
+
+    fn deref(&self) -> &Pool<'p> {
+        &self.0
+    }
+}
+
+/// The pool of the process, which outlives every configuration. Whoever has it is the parent's only thread.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub(crate) struct ProcessPool<'p>(Pool<'p>);
+
+impl<'p> ProcessPool<'p> {
+    /// # Safety
+    ///
+    /// The process's pool, in the parent's only thread, during `'p`.
+    pub(super) unsafe fn new(raw: NonNull<apr_pool_t>) -> Self {
+        // SAFETY: as the caller promises.
+        ProcessPool(unsafe { Pool::new(raw) })
+    }
+
+    /// The address that [`Self::keep_memory`] has kept in the process's pool while modules were unloaded and loaded again.
+    pub(crate) fn kept_memory(self) -> Option<NonNull<c_void>> {
+        // SAFETY: a live pool of this thread.
+        NonNull::new(unsafe { esauth_kept_memory(self.as_ptr()) })
+    }
+
+    /// Keeps an address in the process's pool.
+    pub(crate) fn keep_memory(self, memory: NonNull<c_void>) {
+        // SAFETY: a live pool of this thread.
+        unsafe { esauth_keep_memory(self.as_ptr(), memory.as_ptr()) }
+    }
+}
+
+impl<'p> Deref for ProcessPool<'p> {
+    type Target = Pool<'p>;
+
+    fn deref(&self) -> &Pool<'p> {
+        &self.0
     }
 }

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use crate::httpd::bindings::{APR_HOOK_LAST, APR_HOOK_REALLY_FIRST, apr_optional_hook_add, apr_port_t, esauth_target};
 use crate::httpd::hook::{Callback, OnRequest, raw};
 use crate::httpd::per_request::{data, data_if_any};
+use crate::httpd::pool::ConfigurationPool;
 use crate::httpd::request::Request;
 use crate::httpd::text::{Text, c_str};
 
@@ -36,15 +37,12 @@ type HookSchemeHandler = unsafe extern "C" fn(SchemeHandler, *const *const c_cha
 /// a hand-over. Null without mod_proxy.
 static RUN: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
 
-/// Has `handler` called before all others, where mod_proxy is loaded. For the time when all modules are.
-///
-/// # Safety
-///
-/// This is httpd's only thread, and its hooks are sorted afterwards.
-pub(crate) unsafe fn hook_scheme_handler(handler: SchemeHandler) {
+/// Has `handler` called before all others, where mod_proxy is loaded. For the time when all modules are, and hooks are not
+/// sorted yet.
+pub(crate) fn hook_scheme_handler(_configuration: ConfigurationPool<'_>, handler: SchemeHandler) {
     RUN.store(function(c"proxy_run_scheme_handler").map_or(null_mut(), NonNull::as_ptr), Ordering::Relaxed);
     let Some(hook) = function(c"proxy_hook_scheme_handler") else { return };
-    // SAFETY: mod_proxy declares the function with this type; the rest as the caller promises.
+    // SAFETY: mod_proxy declares the function with this type; this is the parent's only thread.
     unsafe {
         let hook = transmute::<NonNull<c_void>, HookSchemeHandler>(hook);
         hook(handler, null(), null(), APR_HOOK_REALLY_FIRST as c_int);

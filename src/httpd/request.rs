@@ -174,15 +174,13 @@ impl<'r> Request<'r> {
     /// the request's own body.
     pub(crate) fn answer(self, status: u16, content_type: &'static CStr, body: &[u8]) {
         self.set_status(status);
-        // SAFETY: a live request, whose answer has not begun.
-        #[cfg(httpd = "2.4")]
-        unsafe {
-            bindings::esauth_discard_body(self.as_ptr());
-        }
-        // SAFETY: as above. What it returns, the connection will show.
         #[cfg(httpd = "2.2")]
+        use bindings::ap_discard_request_body as discard_body;
+        #[cfg(httpd = "2.4")]
+        use bindings::esauth_discard_body as discard_body;
+        // SAFETY: a live request, whose answer has not begun. What 2.2's function returns, the connection will show.
         unsafe {
-            bindings::ap_discard_request_body(self.as_ptr());
+            discard_body(self.as_ptr());
         }
         self.set_content_length(body.len());
         self.set_content_type(content_type);

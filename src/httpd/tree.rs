@@ -3,6 +3,7 @@
 use std::ffi::{CStr, c_char};
 
 use crate::httpd::bindings::{ap_conftree, ap_directive_t};
+use crate::httpd::pool::ConfigurationPool;
 use crate::httpd::text::c_str;
 
 /// A directive, or a section with its content.
@@ -10,12 +11,9 @@ use crate::httpd::text::c_str;
 pub(crate) struct Node<'t>(&'t ap_directive_t);
 
 /// The outermost directives.
-///
-/// # Safety
-///
-/// httpd has read its configuration completely, and keeps the tree for `'t`.
-pub(crate) unsafe fn outermost<'t>() -> impl Iterator<Item = Node<'t>> {
-    // SAFETY: httpd's variable, which nobody writes now; null or the first node.
+pub(crate) fn outermost(_configuration: ConfigurationPool<'_>) -> impl Iterator<Item = Node<'_>> {
+    // SAFETY: httpd's variable, which nobody writes while a hook of the parent runs; null or the first node of a tree that
+    // lasts as long as the configuration's pool.
     siblings(unsafe { Node::new(ap_conftree) })
 }
 

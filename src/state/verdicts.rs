@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use esauth_engine::verification::{AddressRange, FileKind, Settings, Unprotected, Verifier};
 
-use crate::httpd::pool::Pool;
+use crate::httpd::pool::{ConfigurationPool, ProcessPool};
 
 /// State shared by all children of the server, in the configuration's pool.
 #[derive(Clone, Copy)]
@@ -56,24 +56,18 @@ pub(crate) fn is_exempt(client: &str) -> bool {
 }
 
 /// Creates the cache, or takes over that of the previous configuration. The named files get counters of their own.
-///
-/// # Safety
-///
-/// `process` is the process's pool and `configuration` the configuration's, which the files' paths live as long as;
-/// this is the parent's only thread.
-pub(crate) unsafe fn establish<'p>(
-    process: Pool<'_>,
-    configuration: Pool<'p>,
+pub(crate) fn establish<'p>(
+    process: ProcessPool<'_>,
+    configuration: ConfigurationPool<'p>,
     settings: Settings,
     files: &[NamedFile<'p>],
     exempt: &'p [AddressRange],
 ) -> io::Result<Missing> {
-    // SAFETY: the process's pool; its entry was stored by `renew`, in this process.
+    // SAFETY: stored by `renew`, in this process.
     let kept = process.kept_memory().and_then(|memory| unsafe { Verifier::adopt(memory.cast(), settings) });
     let (cache, missing) = match kept {
         Some(cache) => (cache, Missing::new()),
-        // SAFETY: as the caller promises.
-        None => unsafe { renew(process, settings) }?,
+        None => renew(process, settings)?,
     };
     name_files(&cache, files);
     let files = configuration.list(files);
@@ -85,16 +79,12 @@ pub(crate) unsafe fn establish<'p>(
 }
 
 /// Forgets all verdicts, if [`establish`] has taken over a cache but the restart is not graceful. `None` if it has not.
-///
-/// # Safety
-///
-/// As for [`establish`], which has been called.
-pub(crate) unsafe fn start_afresh(process: Pool<'_>) -> io::Result<Option<Missing>> {
+pub(crate) fn start_afresh(process: ProcessPool<'_>) -> io::Result<Option<Missing>> {
     let Some(&adopted) = server().filter(|server| server.is_adopted) else { return Ok(None) };
-    // SAFETY: as the caller promises; nobody else reads it before the children are forked.
+    let (cache, missing) = renew(process, adopted.settings)?;
+    name_files(&cache, adopted.files);
+    // SAFETY: in the configuration's pool; this is the parent's only thread, and no child has been forked that reads it.
     unsafe {
-        let (cache, missing) = renew(process, adopted.settings)?;
-        name_files(&cache, adopted.files);
         SERVER.load(Ordering::Acquire).write(Server { cache, is_adopted: false, ..adopted });
         cache.close()?;
         Ok(Some(missing))
@@ -111,14 +101,10 @@ fn name_files(cache: &Verifier, files: &[NamedFile<'_>]) {
 }
 
 /// Creates a cache, whose memory replaces that of its predecessor.
-///
-/// # Safety
-///
-/// As for [`establish`].
-unsafe fn renew(process: Pool<'_>, settings: Settings) -> io::Result<(Verifier, Missing)> {
+fn renew(process: ProcessPool<'_>, settings: Settings) -> io::Result<(Verifier, Missing)> {
     let (cache, missing) = Verifier::create(settings)?;
     if let Some(predecessor) = process.kept_memory() {
-        // SAFETY: as the caller promises; the parent answers no requests, so nothing in it uses the predecessor's memory.
+        // SAFETY: stored here before; the parent answers no requests, so nothing in it uses the predecessor's memory.
         // The children that use it have mappings of their own.
         unsafe { Verifier::release(predecessor.cast()) };
     }

@@ -12,7 +12,7 @@ unsafe extern "C" {
     /// failure.
     fn crypt_r(phrase: *const c_char, setting: *const c_char, data: *mut c_void) -> *mut c_char;
     /// Size of `struct crypt_data` in bytes (native/crypt.c).
-    fn esauth_crypt_data_size() -> usize;
+    safe fn esauth_crypt_data_size() -> usize;
 }
 
 /// `struct crypt_data` may be aligned as strictly as its widest member; 16 bytes is the strictest alignment of any C
@@ -28,8 +28,7 @@ impl zeroize::DefaultIsZeroes for Block {}
 pub(super) fn verify(password: &[u8], stored: &[u8]) -> io::Result<bool> {
     let phrase = with_nul(password)?;
     let setting = with_nul(stored)?;
-    // SAFETY: takes no arguments and returns a constant.
-    let size = unsafe { esauth_crypt_data_size() }.div_ceil(size_of::<Block>());
+    let size = esauth_crypt_data_size().div_ceil(size_of::<Block>());
     // Wiped when dropped: crypt_r leaves the password and its key schedule in it.
     let mut data = Zeroizing::new(Vec::new());
     data.try_reserve_exact(size)?;
