@@ -112,6 +112,22 @@ fn limit_memory(worker: u32, to: &str) {
     assert!(command.args(["--pid", &worker.to_string(), &format!("--as={to}:")]).status().unwrap().success());
 }
 
+/// Bytes of a worker's address space, once it has started all of its threads.
+fn address_space(worker: u32) -> u64 {
+    let pages = || {
+        let pages = fs::read_to_string(format!("/proc/{worker}/statm")).unwrap();
+        pages.split(' ').next().unwrap().parse::<u64>().unwrap()
+    };
+    let (mut last, mut same) = (pages(), 0);
+    while same < 20 {
+        sleep(Duration::from_millis(20));
+        let now = pages();
+        same = if now == last { same + 1 } else { 0 };
+        last = now;
+    }
+    last << 12
+}
+
 #[test]
 fn a_hash_that_memory_is_lacking_for_is_neither_remembered_nor_counted() {
     if memcheck::changes("a process has other memory") {
@@ -122,10 +138,8 @@ fn a_hash_that_memory_is_lacking_for_is_neither_remembered_nor_counted() {
     };
     let server = start("esauth_max_failures 2 1m;", &format!("alice:{yescrypt}\n"));
     let worker = server.workers()[0];
-    let pages = fs::read_to_string(format!("/proc/{worker}/statm")).unwrap();
-    let pages: u64 = pages.split(' ').next().unwrap().parse().unwrap();
     // The hash takes 128 MiB.
-    limit_memory(worker, &((pages << 12) + (64 << 20)).to_string());
+    limit_memory(worker, &(address_space(worker) + (64 << 20)).to_string());
     let statuses: Vec<_> = (0..4).map(|_| status(&server, "alice", "secret")).collect();
     limit_memory(worker, "unlimited");
     assert_eq!(statuses, [503; 4]);
