@@ -12,8 +12,6 @@ mod names;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write as _;
-use std::process::{Command, Stdio};
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
@@ -493,17 +491,4 @@ fn the_access_log_shows_each_requests_verdict_and_the_time_of_its_hash() {
     let first = &lines[0];
     assert!(first[3].parse::<u64>().unwrap() > 100, "{first:?}");
     assert!(lines[cases.len()..].iter().all(|line| line[3] == "-"), "{log}");
-}
-
-/// Runs a program with `input`, and returns whether it succeeded, and its output. `None` if it is not installed.
-fn run(program: &str, arguments: &[&str], input: &[u8]) -> Option<(bool, String)> {
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = match command.spawn() {
-        Ok(child) => child,
-        Err(_) => return None,
-    };
-    child.stdin.take().unwrap().write_all(input).unwrap();
-    let output = child.wait_with_output().unwrap();
-    Some((output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()))
 }

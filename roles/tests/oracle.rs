@@ -10,6 +10,7 @@
 mod oracle {
     pub(crate) mod generate;
     pub(crate) mod http;
+    pub(crate) mod rows;
 }
 
 use std::collections::BTreeMap;
@@ -22,8 +23,9 @@ use esauth_roles::{Decision, Limits, RequestHead, Rights, Roles, judge};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use oracle::generate::{ALIASES, Dice, INDICES, Request, Role, Row, rows};
+use oracle::generate::{ALIASES, Dice, INDICES, Request, Role};
 use oracle::http::{Answer, Client, Sent};
+use oracle::rows::{Row, rows};
 
 /// Our result for a request: the target to send, or the reason for refusing it.
 fn ours(

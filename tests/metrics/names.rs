@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
-use super::{Mpm, get, page, run, start};
+use super::{Mpm, get, page, start};
 use crate::harness::installation::Installation;
 
 /// Runs promtool with `input`; returns `None`, with a message, if it is not installed.
@@ -14,6 +16,19 @@ pub(crate) fn promtool(arguments: &[&str], input: &[u8]) -> Option<(bool, String
         Installation::get().skip_this_test("promtool is not installed (Debian's package prometheus)");
     }
     checked
+}
+
+/// Runs a program with `input`, and returns whether it succeeded, and its output. `None` if it is not installed.
+fn run(program: &str, arguments: &[&str], input: &[u8]) -> Option<(bool, String)> {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(_) => return None,
+    };
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    let output = child.wait_with_output().unwrap();
+    Some((output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()))
 }
 
 fn read(path: &str) -> String {
