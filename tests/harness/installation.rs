@@ -198,11 +198,13 @@ pub(crate) fn user_ids(name: &str) -> (u32, u32) {
     entry.map(|entry| (entry.pw_uid, entry.pw_gid)).unwrap_or_else(|| panic!("no user {name}"))
 }
 
-/// The user database's functions share one buffer.
+/// The user database's functions share one buffer, and the group database's another.
 static PASSWD: std::sync::Mutex<()> = std::sync::Mutex::new(());
+static GROUP: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
 /// The name of the group `id`, where it has one.
 pub(crate) fn group_name(id: u32) -> Option<String> {
-    // SAFETY: null or an entry whose name is a C string. Tests ask for few names, and none changes meanwhile.
+    let _held = GROUP.lock().unwrap();
+    // SAFETY: null or an entry whose name is a C string, in a buffer that is ours until the lock is let go.
     unsafe { libc::getgrgid(id).as_ref().map(|entry| CStr::from_ptr(entry.gr_name).to_string_lossy().into_owned()) }
 }
