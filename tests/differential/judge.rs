@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::batch::{Both, OUTSIDE, Taken};
+use super::batch::{Both, Effects, OUTSIDE, Taken};
 use super::intended::{Counts, as_ours_reads_it, comparable, is_about_unknown_groups};
 use super::model::Configuration;
 
@@ -79,13 +79,18 @@ fn agree(asked: &Both, twin: Option<(&Both, &'static str)>, has_failed: &mut boo
         *has_failed = true;
         return true;
     }
-    if *has_failed && stock.after_an_error() == comparable(&asked.ours, &mut Counts::new()).after_an_error() {
+    let as_after_an_error = |stock: &Effects| {
+        let [stock, ours] = [stock, &asked.ours].map(|effects| comparable(effects, &mut Counts::new()));
+        stock.after_an_error() == ours.after_an_error()
+    };
+    if *has_failed && as_after_an_error(&asked.stock) {
         return true;
     }
     let Some((twin, name)) = twin else { return false };
     let fails = is_about_unknown_groups(&twin.stock, &asked.ours, &mut tally.intended);
+    let explained =
+        fails || comparable(&twin.stock, &mut Counts::new()) == ours || *has_failed && as_after_an_error(&twin.stock);
     *has_failed |= fails;
-    let explained = fails || comparable(&twin.stock, &mut Counts::new()) == ours;
     if explained {
         *tally.intended.entry(name).or_default() += 1;
     }
