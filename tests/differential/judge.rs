@@ -79,18 +79,18 @@ fn agree(asked: &Both, twin: Option<(&Both, &'static str)>, has_failed: &mut boo
         *has_failed = true;
         return true;
     }
-    let as_after_an_error = |stock: &Effects| {
+    let after_an_error = *has_failed;
+    let is_like_ours = |stock: &Effects| {
         let [stock, ours] = [stock, &asked.ours].map(|effects| comparable(effects, &mut Counts::new()));
-        stock.after_an_error() == ours.after_an_error()
+        if after_an_error { stock.after_an_error() == ours.after_an_error() } else { stock == ours }
     };
-    if *has_failed && as_after_an_error(&asked.stock) {
+    if is_like_ours(&asked.stock) {
         return true;
     }
     let Some((twin, name)) = twin else { return false };
     let fails = is_about_unknown_groups(&twin.stock, &asked.ours, &mut tally.intended);
-    let explained =
-        fails || comparable(&twin.stock, &mut Counts::new()) == ours || *has_failed && as_after_an_error(&twin.stock);
     *has_failed |= fails;
+    let explained = fails || is_like_ours(&twin.stock);
     if explained {
         *tally.intended.entry(name).or_default() += 1;
     }

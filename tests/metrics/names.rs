@@ -9,22 +9,14 @@ use std::process::{Command, Stdio};
 use super::{Mpm, get, page, start};
 use crate::harness::installation::Installation;
 
-/// Runs promtool with `input`; returns `None`, with a message, if it is not installed.
+/// Runs promtool with `input`, and returns whether it succeeded, and its output. `None`, with a message, if it is not
+/// installed.
 pub(crate) fn promtool(arguments: &[&str], input: &[u8]) -> Option<(bool, String)> {
-    let checked = run("promtool", arguments, input);
-    if checked.is_none() {
-        Installation::get().skip_this_test("promtool is not installed (Debian's package prometheus)");
-    }
-    checked
-}
-
-/// Runs a program with `input`, and returns whether it succeeded, and its output. `None` if it is not installed.
-fn run(program: &str, arguments: &[&str], input: &[u8]) -> Option<(bool, String)> {
-    let mut command = Command::new(program);
+    let mut command = Command::new("promtool");
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = match command.spawn() {
-        Ok(child) => child,
-        Err(_) => return None,
+    let Ok(mut child) = command.spawn() else {
+        Installation::get().skip_this_test("promtool is not installed (Debian's package prometheus)");
+        return None;
     };
     child.stdin.take().unwrap().write_all(input).unwrap();
     let output = child.wait_with_output().unwrap();
