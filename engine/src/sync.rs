@@ -22,8 +22,8 @@ pub(crate) fn wait_while(word: &AtomicU32, value: u32, longest: Duration) -> boo
 /// Wakes all sleepers on `word`.
 #[cfg(not(any(loom, miri)))]
 pub(crate) fn wake(word: &AtomicU32) {
-    // Cannot fail for a valid word.
-    let _ = rustix::thread::futex::wake(word, rustix::thread::futex::Flags::empty(), 1);
+    // The kernel counts sleepers by a signed number. Cannot fail for a valid word.
+    let _ = rustix::thread::futex::wake(word, rustix::thread::futex::Flags::empty(), i32::MAX as u32);
 }
 
 /// In a model time does not pass: a thread that is not woken sleeps forever, and loom reports a deadlock.
@@ -65,3 +65,26 @@ pub(crate) fn wait_while(word: &AtomicU32, value: u32, longest: Duration) -> boo
 
 #[cfg(miri)]
 pub(crate) fn wake(_word: &AtomicU32) {}
+
+#[cfg(all(test, not(any(loom, miri))))]
+mod tests {
+    use std::sync::Arc;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn all_sleepers_are_woken() {
+        let word = Arc::new(AtomicU32::new(0));
+        let sleepers = [(); 3].map(|()| {
+            let word = Arc::clone(&word);
+            thread::spawn(move || wait_while(&word, 0, Duration::from_secs(10)))
+        });
+        // Who does not sleep yet by then will not begin to.
+        thread::sleep(Duration::from_millis(100));
+        word.store(1, Ordering::Release);
+        wake(&word);
+        assert!(sleepers.map(|sleeper| sleeper.join().is_ok_and(|woken| woken)).into_iter().all(|woken| woken));
+    }
+}
