@@ -106,8 +106,7 @@ unsafe impl Configuration for ServerConfig<'static> {
     const OWNER: Owner = Owner::Server;
 
     fn empty<'p>() -> ServerConfig<'p> {
-        // As many simultaneous hashes as processors.
-        let slots = thread::available_parallelism().map_or(1, usize::from);
+        let slots = Settings::usual_slots(thread::available_parallelism().map_or(1, usize::from));
         let settings = Settings { entries: DEFAULT_ENTRIES, ttl: DEFAULT_TTL, slots, workers: 1, max_failures: None };
         ServerConfig {
             settings,
@@ -151,7 +150,7 @@ pub(crate) const COMMANDS: &[command_rec] = &[
             config.settings.slots = number(command, value, 1, MOST_SLOTS, "hashes")?;
             Ok(())
         },
-        c"password hashes computed at once; default: the number of processors",
+        c"password hashes computed at once; default: the number of processors, and one",
     ),
     command::word::<Server>(
         c"EsAuthMaxFailures",

@@ -3,7 +3,7 @@
 //! **The policy.** At most `slots` hashes run at a time. A request that needs one takes a ticket and waits for its
 //! turn, until its deadline. Turns alternate between networks, and within a network between accounts, so nobody's wait
 //! depends on how many requests another network sends. A network or account with several recent wrong passwords is a
-//! *suspect*: it goes after everybody else, leaves one slot to them and computes at low priority. Within a suspect's
+//! *suspect*: it goes after everybody else, leaves two slots to them and computes at low priority. Within a suspect's
 //! account the newest request goes first, since its client is most likely still there. The number of waiting tickets is
 //! bounded by a share of the host's workers, and that of suspects' tickets by a smaller one. When a bound is reached,
 //! the ticket with the heaviest load (suspects before others, then the network with most tickets, then the account with
@@ -46,6 +46,8 @@ const HISTORIES: usize = if cfg!(loom) {
 };
 /// Waiting requests that strain the queue, unless suspects fill their part of it with fewer.
 const MANY: usize = 8;
+/// Slots that suspects leave to others, if there are more.
+const FOR_OTHERS: usize = 2;
 /// How long a wrong password is recent, in milliseconds.
 const RECENT: u64 = 60_000;
 /// How often waiting requests look for tickets whose holders were killed.
@@ -211,7 +213,7 @@ impl Queue {
                 return;
             }
             let suspects = self.tickets_in(RUNNING).filter(|ticket| self.is_suspect(ticket, now)).count();
-            let may_be_suspect = suspects < limits.slots.saturating_sub(1).max(1);
+            let may_be_suspect = suspects < limits.slots.saturating_sub(FOR_OTHERS).max(1);
             let next = self
                 .tickets_in(WAITING)
                 .filter(|ticket| !self.runs_for_another(ticket))

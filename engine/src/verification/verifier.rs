@@ -30,6 +30,14 @@ pub struct Settings {
     pub max_failures: Option<MaxFailures>,
 }
 
+impl Settings {
+    /// The slots for a machine with so many processors. With as many as processors, some stand still: when a hash ends, its slot
+    /// goes to a request in another thread, which the system may put on a processor that still has a hash.
+    pub fn usual_slots(processors: usize) -> usize {
+        processors.max(1) + 1
+    }
+}
+
 /// The verdicts of a whole server.
 #[derive(Clone, Copy)]
 pub struct Verifier {

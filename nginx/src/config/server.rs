@@ -46,7 +46,7 @@ impl MainConfig {
         Settings {
             entries: self.entries(),
             ttl: self.ttl(),
-            slots: self.hash_slots.unwrap_or(usize::try_from(processors).unwrap_or(1).max(1)),
+            slots: self.hash_slots.unwrap_or(Settings::usual_slots(usize::try_from(processors).unwrap_or(1))),
             workers: connections.min(MOST_WAITING),
             max_failures: self.max_failures.flatten(),
         }

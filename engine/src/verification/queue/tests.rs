@@ -73,6 +73,17 @@ fn suspects_leave_a_slot_to_others_and_wait_within_a_bound_of_their_own() {
 }
 
 #[test]
+fn of_more_than_three_slots_suspects_leave_two_to_others() {
+    let queue = queue();
+    fail(queue, 1, 11, 3);
+    let limits = Limits { slots: 4, ..LIMITS };
+    let suspects = [1, 2, 3].map(|number| queue.enter(&request(number, 1, 11), limits).unwrap());
+    let others = [4, 5].map(|number| queue.enter(&request(number, 2, 21), limits).unwrap());
+    assert_eq!(suspects.each_ref().map(|slot| slot.ticket.state()), [RUNNING, RUNNING, WAITING]);
+    assert_eq!(others.each_ref().map(|slot| slot.ticket.state()), [RUNNING; 2]);
+}
+
+#[test]
 fn in_a_full_queue_a_newcomer_takes_the_place_of_whichever_network_has_most() {
     let queue = queue();
     let _running = [1, 2].map(|number| enter(queue, request(number, 9, 90 + number)).unwrap());
