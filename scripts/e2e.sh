@@ -58,6 +58,7 @@ install_clients() {
     mkdir -p "$clients"
     # The probes speak HTTP/2 by themselves.
     local python_packages=("$(python_client)" h2==4.3.0)
+    if [ "$part" = nginx ] && nginx_has_http3; then python_packages+=(aioquic==1.3.0); fi
     if [ "$(cat "$clients/python.done" 2>/dev/null)" != "${python_packages[*]}" ]; then
         rm -rf "$clients/python"
         python3 -m venv "$clients/python" || die "python3 cannot create a venv (see its message above); run 'make deps'"
@@ -207,6 +208,10 @@ run_nginx_module() { # USER:PASSWORD REFUSED-USER:PASSWORD...
     nginx_start esauth "$scratch/esauth"
     describe_front "$@"
     run_clients "$name"
+    if nginx_has_http3; then
+        export ESAUTH_METRICS_URL=$metrics_url
+        run_suite "$kind, $name: HTTP/3" "$clients/python/bin/python" "$root/tests/e2e/http3.py"
+    fi
     run_verify "$name"
     front_stop
 }

@@ -5,6 +5,7 @@
 #
 #   nginx_check VARIANT           reports missing dependencies, before anything slow is started
 #   nginx_start VARIANT FOLDER    starts it with the configuration for "users" (stock nginx) or "esauth" (the module)
+#   nginx_has_http3               whether this nginx is built with HTTP/3: then "esauth" has it, too
 #
 # The module is $ESAUTH_NGINX_MODULE, else the product of make nginx; the nginx is that of $NGINX_SOURCE, else the installed one.
 
@@ -23,6 +24,8 @@ nginx_check() { # VARIANT
     nginx_program >/dev/null || die "nginx is missing; run 'make deps'"
     [ "$1" = users ] || [ -f "$nginx_module" ] || die "$nginx_module is missing; run 'make nginx'"
 }
+
+nginx_has_http3() { "$(nginx_program)" -V 2>&1 | grep -q -e --with-http_v3_module; }
 
 nginx_start() { # VARIANT FOLDER
     local variant=$1 folder=$2 port plain_port metrics_port nginx
@@ -48,10 +51,14 @@ nginx_start() { # VARIANT FOLDER
 
 # The shipped configuration, with this run's paths and ports.
 nginx_site() {
-    local shipped=("$root/nginx/elasticsearch-$variant.conf")
+    local http3='' host=http_host shipped=("$root/nginx/elasticsearch-$variant.conf")
     [ "$variant" = users ] || shipped+=("$root/nginx/elasticsearch-metrics.conf")
-    sed -e "s|listen 443 |listen 127.0.0.1:$port |" -e "s|127.0.0.1:8080|127.0.0.1:$plain_port|" \
-        -e "s|127.0.0.1:9200|${backend_url#http://}|" \
+    # As docs/nginx.md says, at the same port of UDP.
+    if [ "$variant" != users ] && nginx_has_http3; then
+        http3="listen 127.0.0.1:$port quic;" host=host
+    fi
+    sed -e "s|listen 443 ssl;|listen 127.0.0.1:$port ssl; $http3|" -e "s|127.0.0.1:8080|127.0.0.1:$plain_port|" \
+        -e "s|127.0.0.1:9200|${backend_url#http://}|" -e "s|Host \$http_host;|Host \$$host;|" \
         -e "s|/etc/ssl/certs/ssl-cert-snakeoil.pem|$folder/certificate.pem|" \
         -e "s|/etc/ssl/private/ssl-cert-snakeoil.key|$folder/key.pem|" \
         -e "s|127.0.0.1:8081|127.0.0.1:$metrics_port|" \

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Builds the nginx whose sources are in the crate nginx-src, and prints their folder, for NGINX_SOURCE. The folder stays in the
-# cache for the next run. Its headers of OpenSSL, PCRE2 and zlib come with Debian's nginx-dev.
+# Builds the nginx whose sources are in the crate nginx-src, with HTTP/3, and prints their folder, for NGINX_SOURCE. The
+# folder stays in the cache for the next run. Its headers of OpenSSL, PCRE2 and zlib come with Debian's nginx-dev.
 #
 #   scripts/nginx_source.sh
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 version=1.28.5+1.28.3
-folder=$cache/nginx-$version
+folder=$cache/nginx-$version-http3
 
 build() { # FOLDER
     mkdir -p "$1/fetch/src"
@@ -28,7 +28,7 @@ TOML
     cd "$1/nginx"
     chmod +x auto/configure
     auto/configure --with-compat --with-threads --with-cc-opt=-O1 --with-http_ssl_module --with-http_v2_module \
-        --with-http_auth_request_module --with-http_realip_module
+        --with-http_v3_module --with-http_auth_request_module --with-http_realip_module
     make -j "$(nproc)"
 }
 
