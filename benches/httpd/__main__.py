@@ -20,12 +20,14 @@ import scale_part
 import static_part
 import storm_part
 import turns_part
+import uncached_part
 from credentials import write_password_files
 from processes import Unavailable, find_program, scratch_folder
 from servers import Ours, Site
 
 ROOT = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
-PARTS = {"turns": turns_part.run, "static": static_part.run, "backend": backend_part.run, "cold": cold_part.run, "storm": storm_part.run,
+PARTS = {"turns": turns_part.run, "static": static_part.run, "backend": backend_part.run, "cold": cold_part.run,
+         "uncached": uncached_part.run, "storm": storm_part.run,
          "flood": flood_part.run, "bystander": bystander_part.run, "scale": scale_part.run, "roles": roles_part.run,
          "fleet": fleet_part.run}
 

@@ -82,6 +82,18 @@ def cold_lines(found, markdown):
                    f"{found['ratio_of_medians']:.3f}", f"{found['ratio_of_totals']:.3f}"]], markdown)
 
 
+def uncached_lines(found, markdown):
+    """One row for each of our modules and each kind of hash."""
+    rows = []
+    for server in found.values():
+        if "failed" in server:
+            rows.append([server["label"], DASH, "failed"])
+        for case, ratios in server.get("ratios", {}).items():
+            rows.append([f"{server['label']}, beside {server['beside']}", CASES[case][0],
+                         f"× {statistics.median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})"])
+    return table(["with nothing remembered", "hash", "rate"], rows, markdown)
+
+
 def storm_lines(found, markdown):
     """One row a server."""
     rows = [[server["label"], "failed" if "failed" in server else f"{server['seconds']:.2f} s",
@@ -169,7 +181,7 @@ def failures(results):
     for how, found in results.get("fleet", {}).get("losses", {}).items():
         if "failed" in found:
             yield f"fleet, {how}: {found['failed']}"
-    for part in ("turns", "storm", "flood", "bystander"):
+    for part in ("turns", "uncached", "storm", "flood", "bystander"):
         for server in results.get(part, {}).values():
             if "failed" in server:
                 yield f"{part}, {server['label']}: {server['failed']}"
@@ -186,6 +198,8 @@ def text(results, markdown):
         ("backend", "In front of Elasticsearch 7.17.28, /_cluster/health: share of the rate without authentication",
          lambda found: shares_table(found, ["bcrypt5", "bcrypt10", "apr1"], markdown)),
         ("cold", "A first request, bcrypt 10", lambda found: cold_lines(found, markdown)),
+        ("uncached", "Each request hashed, 16 connections: rate divided by that of the stock module",
+         lambda found: uncached_lines(found, markdown)),
         ("storm", f"{clients} simultaneous first requests with one credential, bcrypt 10",
          lambda found: storm_lines(found, markdown)),
         ("flood", "Clients with the right password beside 64 connections that guess, bcrypt 10",
