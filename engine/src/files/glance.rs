@@ -178,14 +178,18 @@ mod tests {
 
     #[test]
     #[cfg_attr(miri, ignore = "Miri does not know inotify")]
-    fn an_unchanged_file_is_checked_once_in_a_tick() {
+    fn an_unchanged_file_stays_watched_from_tick_to_tick() {
         let Some(folders) = Folders::new() else { return };
         let source = folders.source("end");
-        let before = settle(&source);
-        let mut seen = Some(before);
-        while seen == Some(before) {
-            assert!(source.glance_since(&mut seen, false).is_some());
-        }
-        assert!(seen.is_some_and(|seen| seen.reports == before.reports));
+        // Other tests change the temporary folder, which is watched as well; not in every tick.
+        let is_kept = (0..1000).any(|_| {
+            let before = settle(&source);
+            let mut seen = Some(before);
+            while seen == Some(before) {
+                source.glance_since(&mut seen, false);
+            }
+            seen.is_some_and(|seen| seen.reports == before.reports)
+        });
+        assert!(is_kept, "something is reported in every tick");
     }
 }
