@@ -392,9 +392,10 @@ impl Attempt<'_> {
 }
 
 impl Entry {
-    /// The lockout in effect, whatever is presented.
+    /// The lockout in effect, whatever is presented. One that was reported may be of this server's share of the limit.
     fn lockout(&self, limit: MaxFailures, now: u64) -> Option<Lockout> {
-        if self.failures.is_full(limit, now) {
+        let is_reported = self.failures.number(now) > 0 && self.failures.word() == self.told.load(Ordering::Relaxed);
+        if is_reported || self.failures.is_full(limit, now) {
             return Some(lockout(Scope::User, &self.failures, now));
         }
         self.repeats.is_full(limit, now).then(|| lockout(Scope::Password, &self.repeats, now))

@@ -225,6 +225,20 @@ fn a_lockout_is_listed_with_its_name_until_it_ends() {
 }
 
 #[test]
+fn a_lockout_of_a_share_of_the_limit_is_listed_and_ended_like_any_other() {
+    let table = lockouts();
+    let limit = LIMIT.shared_by(2);
+    let guess = |password, now| guess(Attempt { limit, ..attempt(table, "alice", password) }, now);
+    assert_eq!((guess("1", BEGIN), table.list(LIMIT, BEGIN).len()), (Ok(None), 0));
+    assert_eq!(guess("2", BEGIN), Ok(Some(user_lockout(10))));
+    let listed = table.list(LIMIT, BEGIN + 4000);
+    assert!(matches!(listed[..], [Listed { lockout: Lockout { seconds: 6, .. }, failures: 2, .. }]), "{listed:?}");
+    assert!(table.list(LIMIT, BEGIN + 10_000).is_empty());
+    assert_eq!(table.unlock(None, None, LIMIT, BEGIN), Some(Unlocked { lockouts: 1, counts: 0 }));
+    assert_eq!(guess("3", BEGIN), Ok(None));
+}
+
+#[test]
 fn a_repeated_password_is_listed_as_such_and_a_long_name_is_cut_off() {
     let table = lockouts();
     let old = attempt(table, "alice", "old");
