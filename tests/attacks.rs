@@ -18,6 +18,7 @@ use harness::memcheck::patience;
 
 /// Of "secret": bcrypt with cost 10, some 50 ms, and with cost 4.
 const SLOW: &str = "$2y$10$MxDzrYMjXP895CsJ4dbfhOPC4mZP28RIUGQDSW.4lHttNZA60lCoG";
+const SLOWER: &str = "$2y$12$fasxgqtHdRRVEexKS1hmOeCQAT6sLoYphar8eaYq3dRO.ASxj2Cvq";
 const FAST: &str = "$2y$04$Ub9qVQIdR5j2PmraY4inw.hl6PDkZQ4R9.nbiAuCQLBZcEqfzDCiu";
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -156,7 +157,8 @@ fn a_guesser_beside_many_others_gets_each_whole_refusal_late_on_a_connection_tha
     if mpm == Mpm::Prefork || Installation::get().is_22() {
         return;
     }
-    let server = start(mpm, SLOW, "", few_workers(mpm));
+    // Slow enough that many wait at every moment, although each guesser pauses for two seconds.
+    let server = start(mpm, SLOWER, "", few_workers(mpm));
     let network = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 8));
     let refusals = beside_guessers(&server, &[network], 40, "user0", || {
         let began = Instant::now();
