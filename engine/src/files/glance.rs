@@ -186,7 +186,7 @@ mod tests {
             let before = settle(&source);
             let mut seen = Some(before);
             while seen == Some(before) {
-                source.glance_since(&mut seen, false);
+                assert!(source.glance_since(&mut seen, false).is_some());
             }
             seen.is_some_and(|seen| seen.reports == before.reports)
         });
