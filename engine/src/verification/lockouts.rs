@@ -394,8 +394,7 @@ impl Attempt<'_> {
 impl Entry {
     /// The lockout in effect, whatever is presented. One that was reported may be of this server's share of the limit.
     fn lockout(&self, limit: MaxFailures, now: u64) -> Option<Lockout> {
-        let is_reported = self.failures.number(now) > 0 && self.failures.word() == self.told.load(Ordering::Relaxed);
-        if is_reported || self.failures.is_full(limit, now) {
+        if self.failures.number(now) > 0 && self.is_told() || self.failures.is_full(limit, now) {
             return Some(lockout(Scope::User, &self.failures, now));
         }
         self.repeats.is_full(limit, now).then(|| lockout(Scope::Password, &self.repeats, now))
@@ -423,9 +422,14 @@ impl Entry {
         self.last.store(attempt.credential.index(), Ordering::Release);
     }
 
+    /// True if the count is still as it was when its lockout was reported; also for a new entry, which is all zeros.
+    fn is_told(&self) -> bool {
+        self.told.load(Ordering::Relaxed) == self.failures.word()
+    }
+
     /// The lockout of the pair if it begins now; `None` if it was reported before.
     fn tell(&self, limit: MaxFailures, now: u64) -> Option<Lockout> {
-        if self.told.load(Ordering::Relaxed) == self.failures.word() {
+        if self.is_told() {
             return None;
         }
         self.failures.set(limit.failures.into(), now + limit.milliseconds());
